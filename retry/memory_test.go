@@ -1,0 +1,241 @@
+package retry
+
+import (
+	"errors"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// shared is a Store as processes share it: every state passes through its JSON form, and updates exclude each other.
+type shared struct {
+	mu     sync.Mutex
+	data   []byte
+	broken error
+	writes int
+}
+
+func (s *shared) Load() (State, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return DecodeState(s.data), s.broken
+}
+
+func (s *shared) Update(fn func(*State) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken != nil {
+		return s.broken
+	}
+	state := DecodeState(s.data)
+	if err := fn(&state); err != nil {
+		return err
+	}
+	data, err := EncodeState(state)
+	s.data = data
+	s.writes++
+	return err
+}
+
+func failing() Failure {
+	return Failure{Cause: CauseHTTP(503), Detail: "Service unavailable", Calls: 3}
+}
+
+// must fails the test on an error of the store.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantPermit(t *testing.T, m *Memory, urgent bool, want Permit) State {
+	t.Helper()
+	got, s := m.Ask(urgent)
+	if got != want {
+		t.Fatalf("%s, want %s; %+v", got, want, s)
+	}
+	return s
+}
+
+func TestOutageFromStartToEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &shared{}
+		a, b := NewMemory(store, MemoryOptions{}), NewMemory(store, MemoryOptions{})
+		wantPermit(t, a, false, PermitCall)
+		must(t, a.Succeeded(50*time.Millisecond))
+		time.Sleep(time.Minute)
+		began := time.Now()
+		must(t, a.Stumbled(failing()))
+		if s := wantPermit(t, b, false, PermitCall); s.Down() {
+			t.Fatal("a failed attempt alone opened an outage")
+		}
+		time.Sleep(3 * time.Second)
+		must(t, a.Failed(failing()))
+		s := wantPermit(t, b, false, PermitHold)
+		if !s.Outage.Start.Equal(began) || s.Outage.Failures != 3 || s.Outage.Causes["http_503"] != 3 {
+			t.Errorf("outage %+v", s.Outage)
+		}
+		for n, want := range []time.Duration{15 * time.Second, 30 * time.Second, time.Minute, time.Minute} {
+			s, _ := b.State()
+			wait := time.Until(s.NextProbe)
+			if wait < want*3/4 || wait > want*5/4 {
+				t.Errorf("probe %d in %s, want about %s", n, wait, want)
+			}
+			time.Sleep(wait - time.Nanosecond)
+			wantPermit(t, b, false, PermitHold)
+			time.Sleep(time.Nanosecond)
+			wantPermit(t, b, false, PermitProbe)
+			wantPermit(t, a, false, PermitHold) // b holds the lease
+			must(t, b.Failed(Failure{Cause: CauseTimeout}))
+		}
+		time.Sleep(2 * time.Minute)
+		wantPermit(t, a, false, PermitProbe)
+		must(t, a.Succeeded(time.Second))
+		s = wantPermit(t, b, false, PermitCall)
+		if len(s.Past) != 1 || s.Past[0].Failures != 7 || s.Past[0].Causes["timeout"] != 4 || !s.Past[0].End.Equal(time.Now()) {
+			t.Errorf("past %+v", s.Past)
+		}
+	})
+}
+
+func TestOneProberAmongMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &shared{}
+		must(t, NewMemory(store, MemoryOptions{}).Failed(failing()))
+		for round := range 5 {
+			time.Sleep(2 * time.Minute)
+			var probes atomic.Int32
+			var prober *Memory
+			var all sync.WaitGroup
+			for range 200 {
+				all.Go(func() {
+					m := NewMemory(store, MemoryOptions{})
+					if p, _ := m.Ask(false); p == PermitProbe {
+						probes.Add(1)
+						prober = m
+					}
+				})
+			}
+			all.Wait()
+			if probes.Load() != 1 {
+				t.Fatalf("round %d: %d probers", round, probes.Load())
+			}
+			switch round % 3 {
+			case 0: // dies: its lease must not outlive it for long
+				time.Sleep(DefaultLease)
+				wantPermit(t, NewMemory(store, MemoryOptions{}), false, PermitProbe)
+			case 1: // is interrupted: the next one may probe at once
+				must(t, prober.Abandoned())
+				wantPermit(t, NewMemory(store, MemoryOptions{}), false, PermitProbe)
+			case 2:
+				must(t, prober.Failed(failing()))
+				wantPermit(t, NewMemory(store, MemoryOptions{}), false, PermitHold)
+			}
+		}
+	})
+}
+
+func TestUrgentCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &shared{}
+		m := NewMemory(store, MemoryOptions{})
+		must(t, m.Failed(failing()))
+		wantPermit(t, m, true, PermitHold)
+		time.Sleep(2 * time.Second)
+		wantPermit(t, m, true, PermitProbe)
+		must(t, m.Failed(Failure{Cause: CauseHTTP(503), After: 30 * time.Second}))
+		time.Sleep(29 * time.Second)
+		wantPermit(t, m, true, PermitHold) // the server asked not to
+		time.Sleep(time.Second)
+		wantPermit(t, m, true, PermitProbe)
+	})
+}
+
+func TestServerSentWaitInMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(&shared{}, MemoryOptions{})
+		must(t, m.Failed(Failure{Cause: CauseHTTP(503), After: 24 * time.Hour}))
+		start := time.Now()
+		s, _ := m.State()
+		if s.NotBefore.Sub(start) != MaxServerWait || s.NextProbe.Before(s.NotBefore) || s.NextProbe.After(s.NotBefore.Add(probeMax)) {
+			t.Errorf("not before %s, next probe %s", s.NotBefore.Sub(start), s.NextProbe.Sub(start))
+		}
+		time.Sleep(MaxServerWait - 1)
+		wantPermit(t, m, false, PermitHold)
+		time.Sleep(probeMax + 1)
+		wantPermit(t, m, false, PermitProbe)
+	})
+}
+
+func TestLocalTroubleIsNoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(&shared{}, MemoryOptions{})
+		must(t, m.Failed(Failure{Cause: CauseDNS, Local: true}))
+		s := wantPermit(t, m, false, PermitHold)
+		if s.Down() || s.Local == nil || s.Local.Cause != CauseDNS {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(localHold)
+		wantPermit(t, m, false, PermitCall)
+		must(t, m.Failed(failing())) // an answer: the network is fine
+		if s := wantPermit(t, m, false, PermitHold); !s.Down() || s.Local != nil {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(time.Minute)
+		wantPermit(t, m, false, PermitProbe)
+		must(t, m.Failed(Failure{Cause: CauseNoNetwork, Local: true}))
+		if s := wantPermit(t, m, false, PermitHold); s.Outage.Failures != 3 {
+			t.Errorf("local trouble counted: %+v", s.Outage)
+		}
+		time.Sleep(localHold)
+		wantPermit(t, m, false, PermitProbe)
+		must(t, m.Succeeded(0))
+		if s := wantPermit(t, m, false, PermitCall); s.Local != nil || s.Down() || len(s.Past) != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestHealthyStateIsRarelyWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &shared{}
+		m := NewMemory(store, MemoryOptions{})
+		for range 600 {
+			wantPermit(t, m, false, PermitCall)
+			must(t, m.Succeeded(80*time.Millisecond))
+			time.Sleep(time.Second)
+		}
+		if store.writes > 21 {
+			t.Errorf("%d writes in 10 minutes", store.writes)
+		}
+	})
+}
+
+func TestStoreThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &shared{}
+		m := NewMemory(store, MemoryOptions{})
+		must(t, m.Failed(failing()))
+		store.broken = fs.ErrPermission
+		wantPermit(t, m, false, PermitCall) // cannot read: must not stand in the way
+		if err := m.Failed(failing()); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("Failed: %v", err)
+		}
+		if err := m.Succeeded(0); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("Succeeded: %v", err)
+		}
+		// Readable but not writable: whoever is due probes without a lease, or the outage would never end.
+		time.Sleep(time.Minute)
+		readOnly := NewMemory(readOnly{store}, MemoryOptions{})
+		wantPermit(t, readOnly, false, PermitProbe)
+	})
+}
+
+type readOnly struct{ *shared }
+
+func (r readOnly) Load() (State, error)            { return DecodeState(r.data), nil }
+func (r readOnly) Update(func(*State) error) error { return fs.ErrPermission }

@@ -1,0 +1,181 @@
+package retry
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"time"
+	"unicode/utf8"
+)
+
+// StateVersion is the version of the JSON form of State that this code writes.
+const StateVersion = 1
+
+// ErrNewerState is returned by updates of a memory that a newer version of the program has written. It is left as it
+// is.
+var ErrNewerState = errors.New("the outage memory was written by a newer version of this program")
+
+const (
+	maxPast   = 50  // outages kept
+	maxCauses = 16  // different causes counted per outage
+	maxDetail = 200 // bytes of a detail
+)
+
+// State is what all processes of a profile know about the API. Its zero value means that nothing is known, and counts
+// as up.
+type State struct {
+	Version    int           `json:"version"`
+	LastCall   time.Time     `json:"last_call,omitzero"`   // when a result was last recorded or a probe last begun
+	LastAnswer time.Time     `json:"last_answer,omitzero"` // when the API last answered
+	LastError  *Trouble      `json:"last_error,omitempty"` // the latest failure; kept after the API is back
+	Stumble    *Trouble      `json:"stumble,omitempty"`    // failed attempts that were repeated and opened no outage
+	Local      *LocalTrouble `json:"local,omitempty"`      // trouble of this machine; nil = none known
+	Outage     *Outage       `json:"outage,omitempty"`     // the present outage; nil = none known
+	Past       []Outage      `json:"past,omitempty"`       // oldest first, at most 50
+	Latency    Latency       `json:"latency,omitzero"`
+
+	NextProbe time.Time     `json:"next_probe,omitzero"`         // earliest probe of anybody who is in no hurry
+	NotBefore time.Time     `json:"not_before,omitzero"`         // earliest probe the server allows
+	Interval  time.Duration `json:"probe_interval_ns,omitempty"` // before jitter
+	Lease     Lease         `json:"lease,omitzero"`
+}
+
+// Trouble is one failure, or a row of them.
+type Trouble struct {
+	Cause  Cause     `json:"cause"`
+	Detail string    `json:"detail,omitempty"`
+	First  time.Time `json:"first"`
+	Last   time.Time `json:"last"`
+	Calls  int       `json:"calls"`
+}
+
+// LocalTrouble is trouble of this machine. Until Until, processes in no hurry do not try.
+type LocalTrouble struct {
+	Trouble
+	Until time.Time `json:"until"`
+}
+
+// Outage is a time in which the API did not answer. End is zero while it lasts; afterwards it is the moment of the
+// first success seen, so the API may have been back somewhat earlier.
+type Outage struct {
+	Start    time.Time      `json:"start"`
+	End      time.Time      `json:"end,omitzero"`
+	Failures int            `json:"failures"`
+	Causes   map[string]int `json:"causes,omitempty"`
+}
+
+// Length is how long the outage lasted, or has lasted until now. It is never negative.
+func (o Outage) Length(now time.Time) time.Duration {
+	if o.End.IsZero() {
+		return max(now.Sub(o.Start), 0)
+	}
+	return max(o.End.Sub(o.Start), 0)
+}
+
+// Lease names the process that probes, and until when it may be believed to live.
+type Lease struct {
+	Owner string    `json:"owner,omitempty"`
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Down reports whether an outage of the API is known.
+func (s State) Down() bool { return s.Outage != nil }
+
+// DecodeState reads the JSON form. Whatever cannot be read counts as unknown: the result is then the zero State. A
+// state of a newer version keeps only its Version, which guards it from being overwritten.
+func DecodeState(data []byte) State {
+	var head struct {
+		Version int `json:"version"`
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if json.Unmarshal(data, &head) != nil || head.Version < 1 {
+		return State{}
+	}
+	if head.Version > StateVersion {
+		return State{Version: head.Version}
+	}
+	var s State
+	if json.Unmarshal(data, &s) != nil {
+		return State{}
+	}
+	s.bound()
+	return s
+}
+
+// EncodeState writes the JSON form.
+func EncodeState(s State) ([]byte, error) {
+	if s.Version == 0 {
+		s.Version = StateVersion
+	}
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return append(b, '\n'), nil
+}
+
+// bound keeps a state within its limits, whoever wrote it.
+func (s *State) bound() {
+	if n := len(s.Past); n > maxPast {
+		s.Past = s.Past[n-maxPast:]
+	}
+	s.Interval = min(max(s.Interval, 0), probeMax)
+	s.Latency.bound()
+	if s.Outage != nil {
+		s.Outage.Failures = max(s.Outage.Failures, 0)
+	}
+	for _, t := range []*Trouble{s.LastError, s.Stumble} {
+		if t != nil {
+			t.Detail = cut(t.Detail)
+		}
+	}
+	if s.Local != nil {
+		s.Local.Detail = cut(s.Local.Detail)
+	}
+}
+
+// distrust drops every moment that cannot be true at now, because the clock was set back or the file was tampered
+// with.
+func (s *State) distrust(now time.Time) {
+	future := func(t time.Time, ahead time.Duration) bool { return t.After(now.Add(ahead)) }
+	drop := func(t *time.Time, ahead time.Duration) {
+		if future(*t, ahead) {
+			*t = time.Time{}
+		}
+	}
+	drop(&s.LastCall, 0)
+	drop(&s.LastAnswer, 0)
+	drop(&s.NotBefore, MaxServerWait)
+	if future(s.NextProbe, 2*probeMax) && future(s.NextProbe, s.NotBefore.Sub(now)+probeMax) {
+		s.NextProbe = now
+	}
+	if future(s.Lease.Until, leaseMax) {
+		s.Lease = Lease{}
+	}
+	if s.Local != nil && future(s.Local.Until, localHold) {
+		s.Local = nil
+	}
+	if s.Stumble != nil && (future(s.Stumble.First, 0) || future(s.Stumble.Last, 0)) {
+		s.Stumble = nil
+	}
+	if s.LastError != nil && future(s.LastError.Last, 0) {
+		s.LastError = nil
+	}
+	if s.Outage != nil && future(s.Outage.Start, 0) {
+		o := *s.Outage
+		o.Start = now
+		s.Outage = &o
+	}
+}
+
+// cut shortens s to maxDetail bytes without splitting a character.
+func cut(s string) string {
+	if len(s) <= maxDetail {
+		return s
+	}
+	n := maxDetail
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

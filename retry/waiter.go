@@ -1,0 +1,27 @@
+package retry
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// waiterInterval is how often somebody who only waits for the API asks. It
+// does not grow: a person waits. One process of a profile asks at a time.
+const waiterInterval = 10 * time.Second
+
+// WaiterWakes is when a process that waits for the API should ask again: at
+// the next probe or after a jittered interval, whichever is sooner, but never
+// while another one probes or before the server allows it.
+func (s State) WaiterWakes(now time.Time) time.Time {
+	spread := 1 - probeJitter + 2*probeJitter*rand.Float64()
+	next := now.Add(time.Duration(float64(waiterInterval) * spread))
+	if s.NextProbe.After(now) && s.NextProbe.Before(next) {
+		next = s.NextProbe
+	}
+	for _, t := range []time.Time{s.NotBefore, s.Lease.Until, now.Add(time.Second)} {
+		if t.After(next) {
+			next = t
+		}
+	}
+	return next
+}
