@@ -1,0 +1,115 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// VMs lists every VM the API key may see. An entry without a valid id is left
+// out with a warning; an id listed twice is returned once. An empty fleet is an
+// empty slice, never nil.
+func (c *Client) VMs(ctx context.Context) ([]VM, error) {
+	return call(ctx, c, request{op: "list VMs", path: "/vms"}, readVMs)
+}
+
+// Status returns one VM as the platform sees it now. Besides the kinds that
+// every call has, KindNotFound.
+func (c *Client) Status(ctx context.Context, id string) (VM, error) {
+	return call(ctx, c, request{op: "get the VM", path: "/vm/%s/status", id: id}, func(n *notes, body []byte) (VM, error) {
+		return readVM(n, body, id)
+	})
+}
+
+// Metadata returns address and ancestry of one VM, deleted ones too.
+func (c *Client) Metadata(ctx context.Context, id string) (Metadata, error) {
+	return call(ctx, c, request{op: "get the VM's metadata", path: "/vm/%s/metadata", id: id}, func(n *notes, body []byte) (Metadata, error) {
+		return readMetadata(n, body, id)
+	})
+}
+
+// SSHKey returns the private key that opens the VM.
+func (c *Client) SSHKey(ctx context.Context, id string) (SSHKey, error) {
+	return call(ctx, c, request{op: "get the VM's SSH key", path: "/vm/%s/ssh_key", id: id}, readSSHKey)
+}
+
+// Commit takes a snapshot and returns its id. When the server confirms another
+// id than r.CommitID, that id comes with an error of KindMismatch. After an
+// error with Sent the snapshot may exist all the same: [Client.CommitParents]
+// tells.
+func (c *Client) Commit(ctx context.Context, id string, r CommitRequest) (string, error) {
+	req := request{op: "commit the VM", method: http.MethodPost, path: "/vm/%s/commit", id: id, action: true, query: url.Values{}}
+	if r.CommitID != "" && !ValidID(r.CommitID) {
+		return "", c.refuse(req, "the commit id is not a valid id")
+	}
+	if r.KeepPaused {
+		req.query.Set("keep_paused", "true")
+	}
+	if r.SkipWaitBoot {
+		req.query.Set("skip_wait_boot", "true")
+	}
+	req.body = struct { // schema VmCommitRequest
+		CommitID    string `json:"commit_id,omitempty"`
+		Name        string `json:"name,omitempty"`
+		Description string `json:"description,omitempty"`
+	}{r.CommitID, r.Name, r.Description}
+	return call(ctx, c, req, func(_ *notes, body []byte) (string, error) { return readCommitID(body, r.CommitID) })
+}
+
+// CommitParents returns the commit and its ancestors, the commit itself first.
+// KindNotFound means that it does not exist.
+func (c *Client) CommitParents(ctx context.Context, commitID string) ([]Commit, error) {
+	return call(ctx, c, request{op: "look up the commit", path: "/vm/commits/%s/parents", id: commitID}, func(n *notes, body []byte) ([]Commit, error) {
+		return readParents(n, body, commitID)
+	})
+}
+
+// Commits returns a page of commits. The published document caps limit at 100.
+func (c *Client) Commits(ctx context.Context, limit, offset int) (CommitPage, error) {
+	req := request{op: "list commits", path: "/commits", query: url.Values{
+		"limit": {strconv.Itoa(limit)}, "offset": {strconv.Itoa(offset)},
+	}}
+	if limit < 1 || offset < 0 {
+		return CommitPage{}, c.refuse(req, "limit must be at least 1 and offset at least 0")
+	}
+	return call(ctx, c, req, readCommitPage)
+}
+
+// Branch starts count copies of a VM and returns their ids. The server chooses
+// the ids, so after an error with Sent the copies may exist all the same, and
+// repeating the call may make more of them.
+func (c *Client) Branch(ctx context.Context, id string, count int) ([]string, error) {
+	req := request{op: "branch the VM", method: http.MethodPost, path: "/vm/%s/branch", id: id, action: true,
+		query: url.Values{"count": {strconv.Itoa(count)}}}
+	if count < 1 {
+		return nil, c.refuse(req, "the count must be at least 1")
+	}
+	return call(ctx, c, req, func(n *notes, body []byte) ([]string, error) { return readBranch(n, body, count) })
+}
+
+// SetState pauses (StatePaused) or resumes (StateRunning) a VM. Repeating it is
+// harmless. The answer says nothing about the state reached; ask Status.
+func (c *Client) SetState(ctx context.Context, id string, s State) error {
+	req := request{op: "change the VM's state", method: http.MethodPatch, path: "/vm/%s/state", id: id, action: true}
+	var wire string // schema VmUpdateStateEnum: capital letters when writing
+	switch s {
+	case StatePaused:
+		wire = "Paused"
+	case StateRunning:
+		wire = "Running"
+	default:
+		return c.refuse(req, "only paused and running can be asked for")
+	}
+	req.body = map[string]string{"state": wire}
+	_, err := call(ctx, c, req, readNothing)
+	return err
+}
+
+// Health asks the host, without a key, whether it is well (GET /health on the
+// host root). It is no part of the published API: a host without it answers
+// with KindNotVers.
+func (c *Client) Health(ctx context.Context) error {
+	_, err := call(ctx, c, request{op: "ask for health", path: "/health", root: true}, readAnything)
+	return err
+}

@@ -1,0 +1,167 @@
+package api
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestBrokenConnections: faults that only a hand-written server makes.
+func TestBrokenConnections(t *testing.T) {
+	readRequest := func(in *bufio.Reader) {
+		if r, err := http.ReadRequest(in); err == nil {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+	}
+	after := func(answer string) func(*net.TCPConn, *bufio.Reader, <-chan struct{}) {
+		return func(c *net.TCPConn, in *bufio.Reader, _ <-chan struct{}) {
+			readRequest(in)
+			_, _ = io.WriteString(c, answer)
+		}
+	}
+	drip := func(head, drop string) func(*net.TCPConn, *bufio.Reader, <-chan struct{}) {
+		return func(c *net.TCPConn, in *bufio.Reader, done <-chan struct{}) {
+			readRequest(in)
+			_, err := io.WriteString(c, head)
+			for err == nil {
+				select {
+				case <-done:
+					return
+				case <-time.After(10 * time.Millisecond):
+					_, err = io.WriteString(c, drop)
+				}
+			}
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		talk  func(*net.TCPConn, *bufio.Reader, <-chan struct{})
+		want  Kind
+		stage Stage
+	}{
+		{"hang", func(_ *net.TCPConn, _ *bufio.Reader, done <-chan struct{}) { <-done }, KindTimeout, StageHeaders},
+		{"slow headers", drip("HTTP/1.1 200 OK\r\nX: ", "x"), KindTimeout, StageHeaders},
+		{"one byte at a time", drip("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n[", " "), KindTimeout, StageBody},
+		{"reset before the answer", func(c *net.TCPConn, in *bufio.Reader, _ <-chan struct{}) { readRequest(in); _ = c.SetLinger(0) }, KindReset, StageHeaders},
+		{"closed without an answer", after(""), KindReset, StageHeaders},
+		{"closed in the status line", after("HTTP/1.1 20"), KindNotVers, StageHeaders},
+		{"closed in the headers", after("HTTP/1.1 200 OK\r\nContent-Ty"), KindNotVers, StageHeaders},
+		{"Content-Length too long", after("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n[]"), KindTruncated, StageBody},
+		{"Content-Length too short", after("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n[]"), KindTruncated, StageBody},
+		{"two Content-Lengths", after("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n[]"), KindNotVers, StageHeaders},
+		{"cut chunk", after("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[]"), KindTruncated, StageBody},
+		{"not gzip", after("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n[]"), KindTruncated, StageBody},
+		{"not HTTP", after("SSH-2.0-OpenSSH_9.2\r\n"), KindNotVers, StageHeaders},
+		{"endless headers", after("HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("x", 1000)+"\r\n", 400)), KindNotVers, StageHeaders},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cl, _ := client(t, rawServer(t, c.talk), withTimeouts(short))
+			start := time.Now()
+			_, err := cl.VMs(t.Context())
+			e := failure(t, err, c.want)
+			if e.Stage != c.stage || !e.Sent || e.Retry.Unsent || !e.Retry.Transient || !e.Kind.Unreachable() || e.Kind.Local() {
+				t.Errorf("got stage %s, sent %v, hint %+v", e.Stage, e.Sent, e.Retry)
+			}
+			if d := time.Since(start); d > 2*time.Second {
+				t.Errorf("took %s", d)
+			}
+		})
+	}
+}
+
+func TestResetWhileConnecting(t *testing.T) {
+	c, _ := client(t, "http://127.0.0.1:9", withDial(&net.OpError{Op: "dial", Err: syscall.ECONNRESET}))
+	_, err := c.Branch(t.Context(), vmA, 1)
+	if e := failure(t, err, KindReset); e.Sent || !e.Retry.Unsent {
+		t.Errorf("got %+v", e)
+	}
+}
+
+// TestGzipBomb: 1 GiB of spaces that fits into 1 MiB.
+func TestGzipBomb(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		block := []byte(strings.Repeat(" ", 1<<20))
+		for range 1024 {
+			if _, err := z.Write(block); err != nil {
+				return
+			}
+		}
+	})
+	c, _ := client(t, s.URL, nil)
+	_, err := c.VMs(t.Context())
+	if e := failure(t, err, KindTooLarge); !e.Kind.Unreachable() || e.Retry.Transient {
+		t.Errorf("got %+v", e)
+	}
+}
+
+func TestTooManyEntries(t *testing.T) {
+	c, s := client(t, answering(t, 200, "application/json", "[0"+strings.Repeat(",0", maxElements)+"]").URL, nil)
+	_, err := c.VMs(t.Context())
+	failure(t, err, KindTooLarge)
+	if len(s.warned) > maxNotes+1 {
+		t.Errorf("%d warnings", len(s.warned))
+	}
+}
+
+func TestRefusedPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + l.Addr().String()
+	_ = l.Close()
+	c, _ := client(t, url, nil)
+	_, err = c.VMs(t.Context())
+	e := failure(t, err, KindRefused)
+	if e.Sent || !e.Retry.Unsent || !e.Retry.Transient || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("got %+v", e)
+	}
+}
+
+func TestCallerGivesUp(t *testing.T) {
+	url := rawServer(t, func(_ *net.TCPConn, _ *bufio.Reader, done <-chan struct{}) { <-done })
+	c, _ := client(t, url, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := c.VMs(ctx)
+	if failure(t, err, KindTimeout); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if e := failure(t, err, KindTimeout); e.Stage != StageHeaders || !e.Sent {
+		t.Errorf("got %+v", e)
+	}
+	_, err = c.VMs(ctx) // no time is left at all
+	if e := failure(t, err, KindTimeout); e.Sent || e.Kind.Local() {
+		t.Errorf("got %+v", e)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	_, err = c.VMs(ctx)
+	if e := failure(t, err, KindCanceled); !errors.Is(err, context.Canceled) || e.Kind.Unreachable() || e.Retry.Transient {
+		t.Errorf("got %+v", e)
+	}
+}
+
+// TestActionsMayTakeLonger: a snapshot is answered when it is done.
+func TestActionsMayTakeLonger(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(150 * time.Millisecond)
+		_, _ = io.WriteString(w, `{"commit_id":"`+commitA+`"}`)
+	})
+	c, _ := client(t, s.URL, withTimeouts(Timeouts{Headers: 50 * time.Millisecond, Whole: 50 * time.Millisecond, Action: 5 * time.Second}))
+	if id, err := c.Commit(t.Context(), vmA, CommitRequest{CommitID: commitA}); err != nil || id != commitA {
+		t.Errorf("got %q, %v", id, err)
+	}
+	_, err := c.VMs(t.Context())
+	failure(t, err, KindTimeout)
+}
