@@ -1,0 +1,168 @@
+package sshconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/vers-fleet/vers-fleet/retry"
+)
+
+// Stage names the step of a connection's life that failed.
+type Stage string
+
+// The stages in the order in which a connection goes through them.
+const (
+	StageConfig  Stage = "config"   // the target itself is unusable; nothing was dialled
+	StageDNS     Stage = "dns"      // looking up the host
+	StageTCP     Stage = "tcp"      // connecting
+	StageTLS     Stage = "tls"      // TLS handshake, unknown authority
+	StageTLSName Stage = "tls_name" // the certificate is for another name
+	StageKEX     Stage = "kex"      // SSH version and key exchange
+	StageHostKey Stage = "host_key" // the host key is not the pinned one
+	StageLogin   Stage = "login"    // user authentication
+	StageSession Stage = "session"  // on an established connection
+	StageForward Stage = "forward"  // a forwarding's listener
+)
+
+// Sentinels found with errors.Is inside an [Error].
+var (
+	// ErrKeyRefused: the VM's SSH server accepted none of the keys.
+	ErrKeyRefused = errors.New("the VM's SSH server refused the key")
+	// ErrNoPublicKeyLogin: the server does not offer public-key login.
+	ErrNoPublicKeyLogin = errors.New("the VM's SSH server does not offer public-key login")
+	// ErrMoreFactors: the key was accepted, but the server asks for more.
+	ErrMoreFactors = errors.New("the VM's SSH server accepted the key but asks for a second factor")
+	// ErrDead: the peer answered no keep-alive.
+	ErrDead = errors.New("the VM stopped answering")
+	// ErrClosed: the connection was closed on this side.
+	ErrClosed = errors.New("connection closed")
+	// ErrLost: the connection ended before the session did.
+	ErrLost = errors.New("connection to the VM lost")
+	// ErrRefused: the server refused a request, such as a subsystem it does not have.
+	ErrRefused = errors.New("refused by the VM's SSH server")
+	// ErrSessionLimit: the server opens no further session on this connection.
+	ErrSessionLimit = errors.New("the VM's SSH server opens no further session on this connection")
+	// ErrDisconnected: the user typed the escape for disconnecting.
+	ErrDisconnected = errors.New("disconnected by the user")
+	// ErrWrongKind: the endpoint's network is neither "tls" nor "tcp".
+	ErrWrongKind = errors.New("unknown network of an endpoint")
+	// ErrNoEndpoint: the target has no endpoint.
+	ErrNoEndpoint = errors.New("no address to connect to")
+	// ErrHungUp: the server closed the connection before the login was done,
+	// as a busy sshd does (MaxStartups) and a gateway without its VM.
+	ErrHungUp = errors.New("the server closed the connection")
+	// ErrTooLong: the command is longer than Linux lets a shell be given.
+	ErrTooLong = errors.New("the command is too long")
+)
+
+// Error says in which stage and at which address something failed. When
+// several addresses were tried, it is the one that came furthest, and Others
+// has the rest.
+type Error struct {
+	Stage   Stage
+	Address string // host:port, with the IP in brackets where it was looked up
+	Err     error
+	Timeout bool // the stage's deadline passed
+	Others  []*Error
+}
+
+// Error renders the stage, the address, the cause and the other attempts.
+func (e *Error) Error() string {
+	var b strings.Builder
+	e.write(&b)
+	for _, o := range e.Others {
+		b.WriteString("; ")
+		o.write(&b)
+	}
+	return b.String()
+}
+
+func (e *Error) write(b *strings.Builder) {
+	b.WriteString(string(e.Stage))
+	if e.Address != "" {
+		b.WriteString(" " + e.Address)
+	}
+	if e.Timeout {
+		b.WriteString(": no answer in time")
+		return
+	}
+	if e.Err != nil {
+		fmt.Fprintf(b, ": %v", e.Err)
+	}
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Transient reports whether trying again later, unchanged, may succeed.
+// Wrong identities and refused logins do not go away by themselves.
+func (e *Error) Transient() bool {
+	switch e.Stage {
+	case StageDNS, StageTCP, StageKEX:
+		return true
+	case StageTLS:
+		return e.Timeout || isNetwork(e.Err)
+	case StageLogin:
+		return e.Timeout || isNetwork(e.Err)
+	case StageSession:
+		return errors.Is(e.Err, ErrLost) || errors.Is(e.Err, ErrDead) || errors.Is(e.Err, ErrSessionLimit)
+	}
+	return false
+}
+
+// RetryHint implements retry.Hinter. A failure before the session starts
+// never ran anything on the VM.
+func (e *Error) RetryHint() retry.Hint {
+	return retry.Hint{Transient: e.Transient(), Unsent: e.Stage != StageSession}
+}
+
+// rank orders errors by how much they tell.
+func (e *Error) rank() int {
+	order := []Stage{StageConfig, StageDNS, StageTCP, StageTLS, StageKEX, StageTLSName, StageLogin, StageHostKey}
+	for i, s := range order {
+		if s == e.Stage {
+			return i
+		}
+	}
+	return len(order)
+}
+
+// newError builds an Error, recognising a passed deadline. A caller's
+// cancellation is not a timeout.
+func newError(stage Stage, address string, err error) *Error {
+	return &Error{Stage: stage, Address: address, Err: err, Timeout: isTimeout(err)}
+}
+
+func isTimeout(err error) bool {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+func isNetwork(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) || isEOF(err) || errors.Is(err, ErrHungUp)
+}
+
+// HostKeyError says that the server's host key is not one of the pinned ones,
+// or that none is pinned and the target is strict (Want is empty then).
+// Nothing was sent to the server but the key exchange.
+type HostKeyError struct {
+	Want []string // fingerprints
+	Got  string   // fingerprint
+	Key  string   // the key that was presented, "ssh-ed25519 AAAA..."
+}
+
+// Error names the fingerprints.
+func (e *HostKeyError) Error() string {
+	if len(e.Want) == 0 {
+		return fmt.Sprintf("host key %s is not known yet, and unknown ones are refused", e.Got)
+	}
+	return fmt.Sprintf("host key is %s, recorded was %s", e.Got, strings.Join(e.Want, ", "))
+}

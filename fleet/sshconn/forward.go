@@ -1,0 +1,166 @@
+package sshconn
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+)
+
+// Forward is a forwarding at work. It ends with Close or with the connection.
+type Forward struct {
+	conn      *Conn
+	spec      ForwardSpec
+	listeners []net.Listener
+	ctx       context.Context
+	cancel    context.CancelFunc
+	wg        sync.WaitGroup
+
+	mu   sync.Mutex
+	open int // connections now
+}
+
+// Spec is what was asked for.
+func (f *Forward) Spec() ForwardSpec { return f.spec }
+
+// Addr is where the forwarding listens, with the port that was assigned.
+func (f *Forward) Addr() string { return f.listeners[0].Addr().String() }
+
+// Forward starts a forwarding and returns when it listens. Errors are an
+// *[Error] with StageForward and the address: errors.Is finds
+// syscall.EADDRINUSE when a local port is taken, [ErrRefused] when the VM does
+// not let it listen, [ErrShared] when it would listen on the VM over a connection
+// that another process shares.
+func (c *Conn) Forward(ctx context.Context, spec ForwardSpec) (*Forward, error) {
+	if spec.Kind == ForwardRemote && c.Shared() {
+		return nil, newError(StageForward, spec.Listen.String(), ErrShared)
+	}
+	f := &Forward{conn: c, spec: spec}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	listeners, err := f.listen(ctx)
+	if err != nil {
+		f.cancel()
+		return nil, err
+	}
+	f.listeners = listeners
+	c.mu.Lock()
+	c.forwards = append(c.forwards, f)
+	c.mu.Unlock()
+	for _, l := range listeners {
+		f.wg.Go(func() { f.accept(l) })
+	}
+	go func() { // the connection's end ends the forwarding
+		select {
+		case <-c.done:
+			_ = f.Close()
+		case <-f.ctx.Done():
+		}
+	}()
+	return f, nil
+}
+
+// Forwards lists the forwardings at work.
+func (c *Conn) Forwards() []*Forward {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.forwards)
+}
+
+func (c *Conn) closeForwards() {
+	for _, f := range c.Forwards() {
+		_ = f.Close()
+	}
+}
+
+func (c *Conn) describeForwards() []string {
+	lines := []string{"The following forwardings are open:"}
+	for _, f := range c.Forwards() {
+		f.mu.Lock()
+		lines = append(lines, fmt.Sprintf("  %s  (%d connections)", f.spec, f.open))
+		f.mu.Unlock()
+	}
+	return lines
+}
+
+// Close stops listening and ends the connections that were forwarded.
+func (f *Forward) Close() error {
+	f.cancel()
+	c := f.conn
+	c.mu.Lock()
+	c.forwards = slices.DeleteFunc(c.forwards, func(o *Forward) bool { return o == f })
+	c.mu.Unlock()
+	for _, l := range f.listeners {
+		if f.spec.Kind == ForwardRemote {
+			go l.Close() // asks the server; it may be gone
+		} else {
+			_ = l.Close()
+		}
+	}
+	return nil
+}
+
+// accept takes connections until the listener is closed.
+func (f *Forward) accept(l net.Listener) {
+	for {
+		in, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go f.serve(in)
+	}
+}
+
+// serve connects one accepted connection with its target.
+func (f *Forward) serve(in net.Conn) {
+	defer in.Close()
+	f.count(1)
+	defer f.count(-1)
+	defer context.AfterFunc(f.ctx, func() { _ = in.Close() })()
+	var out net.Conn
+	var err error
+	switch f.spec.Kind {
+	case ForwardLocal:
+		out, err = f.conn.dialVM(f.ctx, f.spec.To)
+	case ForwardRemote:
+		out, err = f.dialHere()
+	case ForwardDynamic:
+		out, err = f.socks(in)
+	}
+	if err != nil {
+		return
+	}
+	join(f.ctx, in, out)
+}
+
+func (f *Forward) count(n int) {
+	f.mu.Lock()
+	f.open += n
+	f.mu.Unlock()
+}
+
+// dialHere connects to the target of a remote forwarding from this machine.
+func (f *Forward) dialHere() (net.Conn, error) {
+	var d net.Dialer
+	if f.spec.To.Path != "" {
+		return d.DialContext(f.ctx, "unix", f.spec.To.Path)
+	}
+	return d.DialContext(f.ctx, "tcp", net.JoinHostPort(f.spec.To.Host, strconv.Itoa(f.spec.To.Port)))
+}
+
+// dialVM connects to an address from the VM.
+func (c *Conn) dialVM(ctx context.Context, to ForwardAddr) (net.Conn, error) {
+	network, address := "tcp", net.JoinHostPort(to.Host, strconv.Itoa(to.Port))
+	if to.Path != "" {
+		network, address = "unix", to.Path
+	}
+	conn, err := c.client.DialContext(ctx, network, address)
+	if err == nil {
+		return conn, nil
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return nil, newError(StageForward, address, c.dialVMCause(err))
+}

@@ -1,0 +1,25 @@
+package sshconn
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// waitReadable blocks until one of the descriptors can be read or has ended.
+// It uses select: macOS's poll does not work on terminals.
+func waitReadable(fd, wake int) error {
+	if fd >= unix.FD_SETSIZE || wake >= unix.FD_SETSIZE {
+		return errors.New("descriptor too large for select")
+	}
+	for {
+		var set unix.FdSet
+		set.Zero()
+		set.Set(fd)
+		set.Set(wake)
+		_, err := unix.Select(max(fd, wake)+1, &set, nil, nil, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}

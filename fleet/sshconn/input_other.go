@@ -1,0 +1,11 @@
+//go:build !unix
+
+package sshconn
+
+import (
+	"errors"
+	"os"
+)
+
+// newFileInput is not possible here: a console read cannot be interrupted.
+func newFileInput(*os.File) (input, error) { return nil, errors.ErrUnsupported }

@@ -1,0 +1,12 @@
+//go:build unix && !linux && !darwin
+
+package sshconn
+
+import "golang.org/x/sys/unix"
+
+const (
+	getTermios   = unix.TIOCGETA
+	disabledChar = 0xff // _POSIX_VDISABLE
+)
+
+func inputFlags() []modeFlag { return nil }

@@ -1,0 +1,312 @@
+//go:build unix
+
+package mux
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/wan"
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+)
+
+// socketPath is short: the system limits it to about 100 bytes.
+func socketPath(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "vf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "s", "vm")
+}
+
+type shared struct {
+	path  string
+	conn  *sshconn.Conn
+	vm    *sshdtest.Server
+	relay *wan.Relay
+	ended chan error
+}
+
+// share serves a connection to a real sshd at some distance.
+func share(t testing.TB, rtt time.Duration, o Options) shared {
+	t.Helper()
+	vm := sshdtest.Start(t, sshdtest.Options{})
+	relay, err := wan.Listen(t.Context(), "", vm.TLSAddr, wan.Options{RTT: rtt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(relay.Close)
+	d := &sshconn.Dialer{RootCAs: vm.CAPool}
+	conn, err := d.Dial(t.Context(), sshconn.Target{
+		User: vm.User, ServerName: vm.ServerName, Keys: [][]byte{vm.ClientKey}, HostKeys: vm.HostKeys(),
+		Endpoints: []sshconn.Endpoint{{Network: sshconn.NetworkTLS, Address: relay.Addr}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := shared{path: socketPath(t), conn: conn, vm: vm, relay: relay, ended: make(chan error, 1)}
+	l, err := Listen(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		s.ended <- Serve(ctx, l, conn, o)
+		close(done)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return s
+}
+
+func (s shared) borrow(t testing.TB) *sshconn.Conn {
+	t.Helper()
+	c, err := Dial(t.Context(), s.path, "marketing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestSharedCommands(t *testing.T) {
+	s := share(t, 0, Options{})
+	c := s.borrow(t)
+	if !c.Shared() || c.Info().HostKey != s.conn.Info().HostKey || c.Info().PublicKey != s.conn.Info().PublicKey {
+		t.Errorf("%+v", c.Info())
+	}
+	var out, errOut bytes.Buffer
+	err := c.Exec(t.Context(), "cat; echo e >&2; exit 42", strings.NewReader("in\x00"), &out, &errOut)
+	var exit *sshconn.ExitError
+	if !errors.As(err, &exit) || exit.Status != 42 || out.String() != "in\x00" || errOut.String() != "e\n" {
+		t.Fatal(err, out.String(), errOut.String())
+	}
+	if err := c.Exec(t.Context(), "kill -9 $$", nil, nil, nil); !errors.As(err, &exit) || exit.Signal != "KILL" {
+		t.Fatal(err)
+	}
+	big := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
+	out.Reset()
+	if err := c.Exec(t.Context(), "cat", bytes.NewReader(big), &out, nil); err != nil || !bytes.Equal(big, out.Bytes()) {
+		t.Fatal(err, out.Len())
+	}
+	out.Reset()
+	if err := c.Run(t.Context(), sshconn.RunOptions{Command: "tty -s && echo yes", TTY: sshconn.TTYForce, Term: "xterm", Stdout: &out}); err != nil || out.String() != "yes\r\n" {
+		t.Fatalf("%v %q", err, out.String())
+	}
+	rw, err := c.OpenSubsystem(t.Context(), "sftp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = rw.Write([]byte{0, 0, 0, 5, 1, 0, 0, 0, 3})
+	if _, err := io.ReadFull(rw, make([]byte, 9)); err != nil {
+		t.Fatal(err)
+	}
+	_ = rw.Close()
+	if _, err := c.OpenSubsystem(t.Context(), "none"); !errors.Is(err, sshconn.ErrRefused) {
+		t.Fatal(err)
+	}
+}
+
+func TestSharedByMany(t *testing.T) {
+	s := share(t, 0, Options{})
+	errs := make(chan error, 24)
+	for range cap(errs) {
+		go func() {
+			c, err := Dial(t.Context(), s.path, "m")
+			if err == nil {
+				err = c.Exec(t.Context(), "true", nil, nil, nil)
+				if errors.Is(err, sshconn.ErrSessionLimit) {
+					err = nil // sshd's MaxSessions; the caller's business
+				}
+				_ = c.Close()
+			}
+			errs <- err
+		}()
+	}
+	for range cap(errs) {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if s.vm.Logins() != 1 {
+		t.Error("logins:", s.vm.Logins())
+	}
+}
+
+func TestSharedForward(t *testing.T) {
+	s := share(t, 0, Options{})
+	c := s.borrow(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if x, err := l.Accept(); err == nil {
+			_, _ = io.WriteString(x, "hello")
+			_ = x.Close()
+		}
+	}()
+	var out bytes.Buffer
+	if err := c.Stdio(t.Context(), l.Addr().String(), nil, &out); err != nil || out.String() != "hello" {
+		t.Fatal(err, out.String())
+	}
+	spec, _ := sshconn.ParseForward('R', "0:localhost:1")
+	if _, err := c.Forward(t.Context(), spec); !errors.Is(err, sshconn.ErrShared) {
+		t.Error(err)
+	}
+	if err := c.Run(t.Context(), sshconn.RunOptions{Command: "true", AgentSocket: "/x"}); !errors.Is(err, sshconn.ErrShared) {
+		t.Error(err)
+	}
+}
+
+func TestSharedEnds(t *testing.T) {
+	t.Run("idle", func(t *testing.T) {
+		s := share(t, 0, Options{Idle: 300 * time.Millisecond})
+		c := s.borrow(t)
+		_ = c.Exec(t.Context(), "sleep 0.6", nil, nil, nil) // longer than idle: in use
+		if err := c.Exec(t.Context(), "true", nil, nil, nil); err != nil {
+			t.Error(err)
+		}
+		_ = c.Close()
+		if err := <-s.ended; !errors.Is(err, ErrIdle) {
+			t.Error(err)
+		}
+		if _, err := os.Stat(s.path); !errors.Is(err, os.ErrNotExist) {
+			t.Error("the socket is still there", err)
+		}
+	})
+	t.Run("revoked", func(t *testing.T) {
+		ok := make(chan struct{})
+		s := share(t, 0, Options{CheckEvery: 10 * time.Millisecond, Check: func() bool {
+			select {
+			case <-ok:
+				return false
+			default:
+				return true
+			}
+		}})
+		c := s.borrow(t)
+		close(ok)
+		if err := <-s.ended; !errors.Is(err, ErrRevoked) {
+			t.Error(err)
+		}
+		if err := c.Exec(t.Context(), "true", nil, nil, nil); !errors.Is(err, sshconn.ErrLost) {
+			t.Error(err)
+		}
+	})
+	t.Run("connection lost", func(t *testing.T) {
+		s := share(t, 0, Options{})
+		c := s.borrow(t)
+		ended := make(chan error, 1)
+		r, w := io.Pipe()
+		go func() { ended <- c.Exec(t.Context(), "echo up; sleep 60", nil, w, nil) }()
+		_, _ = r.Read(make([]byte, 1))
+		go func() { _, _ = io.Copy(io.Discard, r) }()
+		s.relay.Drop()
+		if err := <-ended; !errors.Is(err, sshconn.ErrLost) {
+			t.Error(err)
+		}
+		_ = w.Close()
+		if err := <-s.ended; !errors.Is(err, sshconn.ErrLost) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestNobodyServes(t *testing.T) {
+	path := socketPath(t)
+	quickly := func(want error) {
+		t.Helper()
+		start := time.Now()
+		if _, err := Dial(t.Context(), path, "m"); !errors.Is(err, want) {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > time.Second {
+			t.Error(took)
+		}
+	}
+	quickly(ErrNoServer) // not even a folder
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(path); !errors.Is(err, ErrBusy) {
+		t.Error(err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = l.Close() // as a killed server leaves it
+	quickly(ErrNoServer)
+	if l, err = Listen(path); err != nil {
+		t.Fatal("a stale socket is not replaced", err)
+	}
+	defer l.Close()
+	if err := os.Chmod(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	quickly(ErrUnsafe)
+	if _, err := Listen(path); !errors.Is(err, ErrUnsafe) {
+		t.Error(err)
+	}
+}
+
+// A stuck server must not hold anybody up for long.
+func TestStuckServer(t *testing.T) {
+	path := socketPath(t)
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	start := time.Now()
+	if _, err := Dial(t.Context(), path, "m"); !errors.Is(err, ErrNoServer) || time.Since(start) > 2*dialWait {
+		t.Error(err, time.Since(start))
+	}
+}
+
+// A borrowed command needs one round trip: the session is open already.
+func TestSharedRoundTrips(t *testing.T) {
+	const rtt = 150 * time.Millisecond
+	s := share(t, rtt, Options{})
+	best := time.Hour
+	for range 3 {
+		time.Sleep(3 * rtt) // the spare session needs its own round trip first
+		start := time.Now()
+		c := s.borrow(t)
+		if err := c.Exec(t.Context(), "true", nil, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		best = min(best, time.Since(start))
+		_ = c.Close()
+	}
+	t.Logf("%.2f round trips", float64(best)/float64(rtt))
+	if best > 2*rtt {
+		t.Error(best)
+	}
+}
+
+func BenchmarkSharedExec(b *testing.B) {
+	for _, rtt := range []time.Duration{0, 80 * time.Millisecond} {
+		b.Run(rtt.String(), func(b *testing.B) {
+			s := share(b, rtt, Options{})
+			for b.Loop() {
+				c := s.borrow(b)
+				if err := c.Exec(b.Context(), "true", nil, nil, nil); err != nil {
+					b.Fatal(err)
+				}
+				_ = c.Close()
+			}
+		})
+	}
+}

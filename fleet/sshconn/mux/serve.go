@@ -1,0 +1,204 @@
+//go:build unix
+
+package mux
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+)
+
+// Options of a server. The zero value serves until the connection ends.
+type Options struct {
+	// Idle ends the server when nobody was connected to it for so long; 0
+	// means never.
+	Idle time.Duration
+	// Check is asked before each borrowing and every CheckEvery; false ends
+	// the server at once. It must be cheap.
+	Check      func() bool
+	CheckEvery time.Duration // 0 means 5 s
+}
+
+// Why a server ended.
+var (
+	// ErrIdle: nobody used it for Options.Idle.
+	ErrIdle = errors.New("idle")
+	// ErrRevoked: Options.Check said no.
+	ErrRevoked = errors.New("no longer allowed")
+)
+
+const checkEvery = 5 * time.Second
+
+// server shares one connection.
+type server struct {
+	conn   *sshconn.Conn
+	spare  *spare
+	o      Options
+	config *ssh.ServerConfig
+	info   []byte
+	stop   context.CancelCauseFunc
+
+	mu      sync.Mutex
+	clients map[net.Conn]bool
+	timer   *time.Timer
+}
+
+// Serve lends conn to whoever connects to l, until ctx ends, conn ends, or the
+// options say so; it then closes both and returns why.
+func Serve(ctx context.Context, l net.Listener, conn *sshconn.Conn, o Options) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	defer l.Close()
+	defer conn.Close()
+	s := &server{conn: conn, spare: newSpare(conn.Client()), o: o, stop: stop, clients: map[net.Conn]bool{}}
+	var err error
+	if s.config, err = serverConfig(); err != nil {
+		return err
+	}
+	if s.info, err = json.Marshal(conn.Info()); err != nil {
+		return err
+	}
+	defer s.closeAll()
+	s.armIdle()
+	defer s.timer.Stop()
+	go s.watch(ctx)
+	go s.accept(ctx, l)
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// serverConfig makes a host key for the lifetime of the server: the protocol
+// wants one.
+func serverConfig() (*ssh.ServerConfig, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		return nil, err
+	}
+	c := &ssh.ServerConfig{Config: algorithms(), NoClientAuth: true}
+	c.AddHostKey(signer)
+	return c, nil
+}
+
+// watch ends the server with the connection, and when the check fails.
+func (s *server) watch(ctx context.Context) {
+	every := s.o.CheckEvery
+	if every <= 0 {
+		every = checkEvery
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.conn.Done():
+			s.stop(sshconn.ErrLost)
+			return
+		case <-tick.C:
+			s.allowed()
+		}
+	}
+}
+
+func (s *server) allowed() bool {
+	if s.o.Check == nil || s.o.Check() {
+		return true
+	}
+	s.stop(ErrRevoked)
+	return false
+}
+
+// armIdle starts the clock that ends an unused server.
+func (s *server) armIdle() {
+	s.timer = time.AfterFunc(time.Hour, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.clients) == 0 {
+			s.stop(ErrIdle)
+		}
+	})
+	if s.o.Idle > 0 {
+		s.timer.Reset(s.o.Idle)
+	} else {
+		s.timer.Stop()
+	}
+}
+
+func (s *server) accept(ctx context.Context, l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			if ctx.Err() == nil {
+				s.stop(err)
+			}
+			return
+		}
+		if checkPeer(c) != nil || !s.allowed() {
+			_ = c.Close()
+			continue
+		}
+		s.mu.Lock()
+		s.clients[c] = true
+		s.mu.Unlock()
+		go s.client(c)
+	}
+}
+
+// client serves one borrower until it goes away.
+func (s *server) client(c net.Conn) {
+	defer s.leave(c)
+	_ = c.SetDeadline(time.Now().Add(dialWait))
+	sc, chans, reqs, err := ssh.NewServerConn(c, s.config)
+	if err != nil {
+		return
+	}
+	defer sc.Close()
+	_ = c.SetDeadline(time.Time{})
+	go s.globalRequests(reqs)
+	for n := range chans {
+		go s.channel(n)
+	}
+}
+
+func (s *server) leave(c net.Conn) {
+	_ = c.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.clients, c)
+	if len(s.clients) == 0 && s.o.Idle > 0 {
+		s.timer.Reset(s.o.Idle)
+	}
+}
+
+func (s *server) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.clients {
+		_ = c.Close()
+	}
+}
+
+// globalRequests answers what is meant for this process. Listening on the VM
+// is not lent out.
+func (s *server) globalRequests(reqs <-chan *ssh.Request) {
+	for r := range reqs {
+		if r.Type == infoRequest {
+			_ = r.Reply(true, s.info)
+			continue
+		}
+		_ = r.Reply(false, nil)
+	}
+}

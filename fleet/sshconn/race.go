@@ -1,0 +1,175 @@
+package sshconn
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+// stagger is the head start of an address over the next one (RFC 8305
+// section 5 recommends 250 ms).
+const stagger = 250 * time.Millisecond
+
+// attempt tries one address to the end. turn is a token: whoever holds it may
+// log in, so that a VM never sees two logins from one dial.
+type attempt[T any] func(ctx context.Context, c candidate, turn chan struct{}) (T, error)
+
+type outcome[T any] struct {
+	value T
+	err   error
+}
+
+// finalError ends a race: the right VM has answered, and no other address of
+// it would answer differently.
+type finalError struct{ err *Error }
+
+func (f finalError) Error() string { return f.err.Error() }
+
+// race tries the addresses of all endpoints side by side with staggered
+// starts and returns the first success, or the most telling of the errors.
+type race[T any] struct {
+	try      attempt[T]
+	discard  func(T)       // for a success that came too late
+	queue    [][]candidate // by endpoint
+	results  chan outcome[T]
+	turn     chan struct{}
+	heard    []bool // the endpoint's resolver has said something
+	hurry    bool   // the first endpoints had their head start
+	looking  int    // resolvers still at work
+	running  int
+	failures []*Error
+}
+
+func runRace[T any](ctx context.Context, d *Dialer, endpoints []Endpoint, try attempt[T], discard func(T)) (T, error) {
+	var zero T
+	if len(endpoints) == 0 {
+		return zero, newError(StageConfig, "", ErrNoEndpoint)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r := &race[T]{
+		try:     try,
+		discard: discard,
+		queue:   make([][]candidate, len(endpoints)),
+		results: make(chan outcome[T], 2*maxAddresses*len(endpoints)),
+		turn:    make(chan struct{}, 1),
+		heard:   make([]bool, len(endpoints)),
+		looking: len(endpoints),
+	}
+	lookups := make(chan found, 2*len(endpoints))
+	for i, e := range endpoints {
+		go d.resolve(ctx, i, e, func(f found) { lookups <- f })
+	}
+	v, err := r.run(ctx, lookups)
+	cancel()
+	if r.running > 0 {
+		go r.drain()
+	}
+	return v, err
+}
+
+// drain waits for the attempts that were cancelled and drops what they made.
+func (r *race[T]) drain() {
+	for range r.running {
+		if o := <-r.results; o.err == nil {
+			r.discard(o.value)
+		}
+	}
+}
+
+func (r *race[T]) run(ctx context.Context, lookups <-chan found) (T, error) {
+	var zero T
+	head := time.NewTimer(0) // fires when the next address may start
+	defer head.Stop()
+	patience := time.NewTimer(stagger)
+	defer patience.Stop()
+	ready := false
+	for {
+		// While one address is logging in, no other is disturbed.
+		if ready && len(r.turn) == 0 && r.start(ctx) {
+			ready = false
+			head.Reset(stagger)
+		}
+		if r.looking == 0 && r.running == 0 && r.waiting() == 0 {
+			return zero, r.failure()
+		}
+		select {
+		case <-ctx.Done():
+			return zero, context.Cause(ctx)
+		case <-head.C:
+			ready = true
+		case <-patience.C:
+			r.hurry = true
+		case f := <-lookups:
+			r.add(f)
+		case o := <-r.results:
+			r.running--
+			if o.err == nil {
+				return o.value, nil
+			}
+			if err := r.fail(o.err); err != nil {
+				return zero, err
+			}
+			ready = true // a failure lets the next one start at once
+		}
+	}
+}
+
+func (r *race[T]) add(f found) {
+	r.queue[f.index] = append(r.queue[f.index], f.candidates...)
+	r.heard[f.index] = true
+	if f.err != nil {
+		r.failures = append(r.failures, f.err)
+	}
+	if f.last {
+		r.looking--
+	}
+}
+
+// start launches the next address, taking endpoints in their order. For a
+// moment it waits for the lookup of an earlier endpoint.
+func (r *race[T]) start(ctx context.Context) bool {
+	for i, q := range r.queue {
+		if len(q) == 0 {
+			if !r.heard[i] && !r.hurry {
+				return false
+			}
+			continue
+		}
+		r.queue[i] = q[1:]
+		r.running++
+		go func() {
+			v, err := r.try(ctx, q[0], r.turn)
+			r.results <- outcome[T]{value: v, err: err}
+		}()
+		return true
+	}
+	return false
+}
+
+func (r *race[T]) waiting() int {
+	n := 0
+	for _, q := range r.queue {
+		n += len(q)
+	}
+	return n
+}
+
+// fail records a failure, or returns the one that ends the race.
+func (r *race[T]) fail(err error) error {
+	switch e := err.(type) {
+	case finalError:
+		return e.err
+	case *Error:
+		r.failures = append(r.failures, e)
+		return nil
+	}
+	return err
+}
+
+func (r *race[T]) failure() error {
+	slices.SortStableFunc(r.failures, func(a, b *Error) int { return cmp.Compare(b.rank(), a.rank()) })
+	best := *r.failures[0]
+	best.Others = r.failures[1:]
+	return &best
+}

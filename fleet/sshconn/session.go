@@ -1,0 +1,197 @@
+package sshconn
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// session is one channel of type "session" (RFC 4254 section 6).
+type session struct {
+	conn *Conn
+	ch   ssh.Channel
+	exit chan *ExitError // one value when the server closes the channel; nil means status 0
+	gone chan struct{}   // closed then
+}
+
+// closeGrace is how long a server may take to confirm that a channel is
+// closed before the whole connection counts as dead. Much data may be under
+// way to it on a slow line.
+const closeGrace = 30 * time.Second
+
+// openSession opens a session channel. A cancelled ctx leaves nothing open.
+func (c *Conn) openSession(ctx context.Context) (*session, error) {
+	type opened struct {
+		ch   ssh.Channel
+		reqs <-chan *ssh.Request
+		err  error
+	}
+	result := make(chan opened, 1)
+	go func() {
+		ch, reqs, err := c.client.OpenChannel("session", nil)
+		result <- opened{ch, reqs, err}
+	}()
+	select {
+	case o := <-result:
+		if o.err != nil {
+			return nil, c.openError(o.err)
+		}
+		s := &session{conn: c, ch: o.ch, exit: make(chan *ExitError, 1), gone: make(chan struct{})}
+		go s.watch(o.reqs)
+		return s, nil
+	case <-ctx.Done():
+		go func() {
+			if o := <-result; o.err == nil {
+				go ssh.DiscardRequests(o.reqs)
+				_ = o.ch.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (c *Conn) openError(err error) error {
+	var refused *ssh.OpenChannelError
+	if errors.As(err, &refused) {
+		return c.sessionError(ErrSessionLimit)
+	}
+	return c.lost()
+}
+
+// watch serves the server's requests on the channel until it is closed.
+func (s *session) watch(reqs <-chan *ssh.Request) {
+	result := &ExitError{Status: -1}
+	for r := range reqs {
+		switch r.Type {
+		case "exit-status":
+			if len(r.Payload) >= 4 {
+				result = exitStatus(int(int32(binary.BigEndian.Uint32(r.Payload))))
+			}
+		case "exit-signal":
+			var m struct {
+				Signal     string
+				CoreDumped bool
+				Error      string
+				Lang       string
+			}
+			if ssh.Unmarshal(r.Payload, &m) == nil {
+				result = exitSignal(m.Signal)
+			}
+		default:
+			_ = r.Reply(false, nil)
+		}
+	}
+	s.exit <- result
+	close(s.gone)
+}
+
+func exitStatus(status int) *ExitError {
+	if status == 0 {
+		return nil
+	}
+	return &ExitError{Status: status}
+}
+
+func exitSignal(name string) *ExitError {
+	if len(name) > 16 {
+		name = name[:16] // the server chooses it
+	}
+	return &ExitError{Status: 128 + signalNumber(name), Signal: name}
+}
+
+// request sends a channel request and waits for the answer.
+func (s *session) request(ctx context.Context, name string, payload any) error {
+	type answer struct {
+		ok  bool
+		err error
+	}
+	result := make(chan answer, 1)
+	go func() {
+		ok, err := s.ch.SendRequest(name, true, marshal(payload))
+		result <- answer{ok, err}
+	}()
+	select {
+	case a := <-result:
+		switch {
+		case a.err != nil:
+			return s.conn.ended()
+		case !a.ok:
+			return s.conn.sessionError(ErrRefused)
+		}
+		return nil
+	case <-ctx.Done():
+		s.close()
+		return context.Cause(ctx)
+	}
+}
+
+// tell sends a channel request without asking for an answer.
+func (s *session) tell(name string, payload any) {
+	_, _ = s.ch.SendRequest(name, false, marshal(payload))
+}
+
+// close ends the channel without waiting: a stuck peer could block the write.
+// Reads and writes on the channel end when the server confirms, or when the
+// connection is given up because it does not.
+func (s *session) close() {
+	select {
+	case <-s.gone:
+		return // the server closed it first
+	default:
+	}
+	go s.finish(func() {})
+}
+
+// abandon ends a command that nobody waits for any more.
+func (s *session) abandon() { go s.finish(func() { s.signal("TERM") }) }
+
+func (s *session) finish(first func()) {
+	late := time.AfterFunc(closeGrace, func() { s.conn.giveUp(ErrDead) })
+	defer late.Stop()
+	first()
+	_ = s.ch.Close()
+	<-s.gone
+}
+
+// signal asks the server to signal the command.
+func (s *session) signal(name string) {
+	s.tell("signal", struct{ Signal string }{name})
+}
+
+func marshal(payload any) []byte {
+	if payload == nil {
+		return nil
+	}
+	return ssh.Marshal(payload)
+}
+
+// ended is the error for a channel that the server closed in the middle of a
+// request: the connection's end, or a refusal.
+func (c *Conn) ended() error {
+	if !c.alive() {
+		return c.lost()
+	}
+	return c.sessionError(ErrRefused)
+}
+
+// alive tells a closed channel from a lost connection. The library closes the
+// channels of a lost connection slightly before it reports the loss.
+func (c *Conn) alive() bool {
+	select {
+	case <-c.done:
+		return false
+	default:
+	}
+	if c.wire != nil && c.wire.failure() != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), aliveWait)
+	defer cancel()
+	return c.Ping(ctx) == nil
+}
+
+// aliveWait bounds the question whether a connection still lives.
+const aliveWait = 10 * time.Second

@@ -1,0 +1,131 @@
+package sshconn
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// socksWait bounds the negotiation with a SOCKS client.
+const socksWait = 15 * time.Second
+
+// Replies and address types of RFC 1928.
+const (
+	socksOK          = 0
+	socksFailed      = 1
+	socksNotAllowed  = 2
+	socksUnreachable = 4
+	socksBadCommand  = 7
+	socksBadAddress  = 8
+
+	socksIPv4   = 1
+	socksDomain = 3
+	socksIPv6   = 4
+)
+
+var errSocks = errors.New("not a SOCKS5 CONNECT request")
+
+// socks serves one SOCKS5 client (RFC 1928): CONNECT without authentication.
+// Names are looked up on the VM.
+func (f *Forward) socks(in net.Conn) (net.Conn, error) {
+	_ = in.SetDeadline(time.Now().Add(socksWait))
+	to, reply, err := socksRequest(in)
+	if err != nil {
+		if reply != socksOK {
+			_ = socksReply(in, reply)
+		}
+		return nil, err
+	}
+	_ = in.SetDeadline(time.Time{})
+	out, err := f.conn.dialVM(f.ctx, to)
+	if err != nil {
+		reply = socksFailed
+		if errors.Is(err, ErrRefused) {
+			reply = socksUnreachable
+		}
+		_ = socksReply(in, reply)
+		return nil, err
+	}
+	if err := socksReply(in, socksOK); err != nil {
+		_ = out.Close()
+		return nil, err
+	}
+	return out, nil
+}
+
+// socksRequest negotiates and reads the request. reply is the code to refuse
+// with, or socksOK when the client spoke something else.
+func socksRequest(c io.ReadWriter) (to ForwardAddr, reply byte, err error) {
+	var head [2]byte
+	if _, err := io.ReadFull(c, head[:]); err != nil {
+		return to, socksOK, err
+	}
+	if head[0] != 5 {
+		return to, socksOK, errSocks
+	}
+	methods := make([]byte, head[1])
+	if _, err := io.ReadFull(c, methods); err != nil {
+		return to, socksOK, err
+	}
+	for _, m := range methods {
+		if m == 0 { // no authentication
+			if _, err := c.Write([]byte{5, 0}); err != nil {
+				return to, socksOK, err
+			}
+			return socksTarget(c)
+		}
+	}
+	_, _ = c.Write([]byte{5, 0xff})
+	return to, socksOK, errSocks
+}
+
+// socksTarget reads version, command, reserved byte and address.
+func socksTarget(c io.Reader) (to ForwardAddr, reply byte, err error) {
+	var head [4]byte
+	if _, err := io.ReadFull(c, head[:]); err != nil {
+		return to, socksOK, err
+	}
+	size := 0
+	switch head[3] {
+	case socksIPv4:
+		size = 4
+	case socksIPv6:
+		size = 16
+	case socksDomain:
+		var n [1]byte
+		if _, err := io.ReadFull(c, n[:]); err != nil {
+			return to, socksOK, err
+		}
+		size = int(n[0])
+	default:
+		return to, socksBadAddress, errSocks
+	}
+	rest := make([]byte, size+2)
+	if _, err := io.ReadFull(c, rest); err != nil {
+		return to, socksOK, err
+	}
+	if head[0] != 5 || head[1] != 1 {
+		return to, socksBadCommand, errSocks
+	}
+	to.Port = int(binary.BigEndian.Uint16(rest[size:]))
+	if head[3] == socksDomain {
+		host, ok := parseHost(string(rest[:size]))
+		to.Host = host
+		if !ok {
+			return to, socksNotAllowed, errSocks
+		}
+		return to, socksOK, nil
+	}
+	ip, _ := netip.AddrFromSlice(rest[:size])
+	to.Host = ip.String()
+	return to, socksOK, nil
+}
+
+// socksReply answers. The bound address is not known and not needed.
+func socksReply(c io.Writer, code byte) error {
+	_, err := c.Write([]byte{5, code, 0, socksIPv4, 0, 0, 0, 0, 0, 0})
+	return err
+}

@@ -1,0 +1,110 @@
+package sshconn
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Networks of an [Endpoint].
+const (
+	NetworkTLS = "tls" // SSH inside TLS
+	NetworkTCP = "tcp" // SSH directly on TCP
+)
+
+// Endpoint is one way to reach a VM's SSH server.
+type Endpoint struct {
+	Network string   // NetworkTLS or NetworkTCP
+	Address string   // host:port, as dialled
+	IPs     []string // addresses of the host seen earlier, used when DNS is down or slow
+}
+
+// Target is a VM to connect to. Endpoints are tried side by side, the first
+// one with a head start.
+type Target struct {
+	VMID       string
+	Name       string // what a person calls the VM; only for messages
+	User       string // login name; empty means root
+	ServerName string // SNI and the name the certificate must have; empty means the endpoint's host
+	Endpoints  []Endpoint
+	Keys       [][]byte // private keys in PEM form, offered in this order
+	HostKeys   []string // pinned host keys, "ssh-ed25519 AAAA..."; empty means first contact
+	Strict     bool     // refuse a first contact
+}
+
+// label is how messages name the VM.
+func (t Target) label() string {
+	switch {
+	case t.Name != "":
+		return t.Name
+	case t.VMID != "":
+		return t.VMID
+	case len(t.Endpoints) > 0:
+		return t.Endpoints[0].Address
+	}
+	return "VM"
+}
+
+// Timeouts are the deadlines of the stages of one connection attempt. A zero
+// field takes the default: DNS 4 s, TCP 6 s, TLS 6 s, KEX 10 s, Login 20 s.
+type Timeouts struct {
+	DNS   time.Duration
+	TCP   time.Duration
+	TLS   time.Duration
+	KEX   time.Duration // from the connection's start to the checked host key
+	Login time.Duration
+}
+
+func (t Timeouts) withDefaults() Timeouts {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	set(&t.DNS, 4*time.Second)
+	set(&t.TCP, 6*time.Second)
+	set(&t.TLS, 6*time.Second)
+	set(&t.KEX, 10*time.Second)
+	set(&t.Login, 20*time.Second)
+	return t
+}
+
+// Dialer makes connections. The zero value works, without keep-alives and
+// with the system's certificate roots. It may be used from several goroutines
+// as long as its fields do not change.
+type Dialer struct {
+	RootCAs            *x509.CertPool // nil means the system's roots
+	InsecureSkipVerify bool           // accept any certificate; every use is logged
+	Timeouts           Timeouts
+	KeepAlive          time.Duration // between probes of an idle connection; 0 means none
+	Logf               func(format string, args ...any)
+
+	lookup func(ctx context.Context, host string) ([]netip.Addr, error) // nil means the system's resolver
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+func (d *Dialer) logf(format string, args ...any) {
+	if d.Logf != nil {
+		d.Logf(format, args...)
+	}
+}
+
+// StageTime says how long a stage of dialling took.
+type StageTime struct {
+	Stage Stage
+	Took  time.Duration
+}
+
+// Info describes an established connection.
+type Info struct {
+	Endpoint     Endpoint // the one that worked; IPs holds just the address used
+	HostKey      string   // "ssh-ed25519 AAAA..."
+	Fingerprint  string   // of HostKey, "SHA256:..."
+	FirstContact bool     // no host key was pinned, so HostKey is unconfirmed
+	KeyIndex     int      // index in Target.Keys of the key that logged in
+	PublicKey    string   // its public half, "ssh-ed25519 AAAA..."
+	Server       string   // the server's version line
+	Stages       []StageTime
+}
