@@ -1,0 +1,165 @@
+package lieutenant
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAnswers(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		stream string
+		want   []string // complete answers
+		all    []string // with partial ones; nil = the same
+	}{
+		{"empty", "", []string{}, nil},
+		{"one", started + delta("Hello, ") + delta("world\n") + ended, []string{"Hello, world\n"}, nil},
+		{"several", started + delta("1") + ended + `{"type":"response"}` + "\n" + started + delta("2") + ended, []string{"1", "2"}, nil},
+		{"without a word", started + ended, []string{""}, nil},
+		{"still being written", started + delta("1") + ended + started + delta("2"), []string{"1"}, []string{"1", "2"}},
+		{"just begun", started + delta("1") + ended + started, []string{"1"}, []string{"1", ""}},
+		{"half-written last line", started + delta("1") + ended + started + delta("2") + ended[:20], []string{"1"}, []string{"1", "2"}},
+		{"last line without its newline", started + delta("1") + strings.TrimSpace(ended), []string{}, []string{"1"}},
+		{"a crash in between", started + delta("1") + ended + started + delta("lost") + started + delta("3") + ended, []string{"1", "3"}, []string{"1", "lost", "3"}},
+		{"beginning rotated away", delta("2") + ended + started + delta("3") + ended, []string{"2", "3"}, nil},
+		{"two beginnings lost", delta("1") + ended + delta("2") + ended, []string{"1", "2"}, nil},
+		{"garbage", "boom\n" + started + "\x00\xff\n\n{\"type\":\n[]\nnull\n\"agent_end\"\n" + delta("1") + "{}\n" + ended, []string{"1"}, nil},
+		{"garbage on the same line", "Warning: {x}" + started + `npm {"a"` + delta("1") + "oops" + ended, []string{"1"}, nil},
+		{"events named in a text", started + delta(`{"type":"agent_end"}`) + delta("\n"+ended) + ended, []string{`{"type":"agent_end"}` + "\n" + ended}, nil},
+		{"wrong types", started + `{"type":"message_update","assistantMessageEvent":"text_delta"}` + "\n" +
+			`{"type":"message_update","message":7,"timestamp":{},"assistantMessageEvent":{"type":"text_delta","delta":"1"}}` + "\n" +
+			`{"type":"message_update","assistantMessageEvent":{"type":"text_delta","delta":5}}` + "\n" +
+			`{"type":"message_update","assistantMessageEvent":{"type":"thinking_delta","delta":"text_delta"}}` + "\n" + ended, []string{"1"}, nil},
+		{"a character cut in half", started + strings.Replace(delta("@"), "@", `ä\ud83d`, 1) + strings.Replace(delta("@"), "@", `\ude00!`, 1) + ended, []string{"ä😀!"}, nil},
+		{"DOS newlines", strings.ReplaceAll(started+delta("1")+ended, "\n", "\r\n"), []string{"1"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStream(t, local{[]string{"sh", "-c"}, os.Environ()})
+			s.write(t, tt.stream)
+			got, err := s.History(t.Context(), 0)
+			if err != nil || !slices.Equal(texts(got), tt.want) {
+				t.Errorf("%q, %v; want %q", texts(got), err, tt.want)
+			}
+			last, err := s.LastAnswer(t.Context())
+			switch n := len(tt.want); {
+			case n == 0 && !errors.Is(err, ErrNoAnswer):
+				t.Errorf("last answer of nothing: %+v, %v", last, err)
+			case n > 0 && (err != nil || last.Text != tt.want[n-1] || !last.Complete):
+				t.Errorf("last %+v, %v", last, err)
+			}
+			if tt.all == nil {
+				tt.all = tt.want
+			}
+			if got, err := s.Answers(t.Context(), Query{Partial: true}); err != nil || !slices.Equal(texts(got.List), tt.all) {
+				t.Errorf("with partial: %q, %v; want %q", texts(got.List), err, tt.all)
+			}
+		})
+	}
+}
+
+// TestAnswersAcrossBlocks has lines and answers that begin and end anywhere in the blocks.
+func TestAnswersAcrossBlocks(t *testing.T) {
+	inShells(t, func(t *testing.T, s *Stream) {
+		if _, err := s.LastAnswer(t.Context()); !errors.Is(err, ErrNoLieutenant) {
+			t.Fatalf("without a stream: %v", err)
+		}
+		var want []string
+		for i := range 40 {
+			text := strings.Repeat(string(rune('a'+i%26)), 1+i*i*97)
+			want = append(want, text+"|"+text)
+			s.write(t, started, strings.Repeat(`{"type":"tool_execution_update"}`+"\n", i*100), delta(text+"|"), delta(text), ended)
+		}
+		for _, n := range []int{0, 1, 3, 40, 100} {
+			got, err := s.History(t.Context(), n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			expect := want[len(want)-min(len(want), n):]
+			if n == 0 {
+				expect = want
+			}
+			if !slices.Equal(texts(got), expect) {
+				t.Errorf("%d answers asked for, %d wrong or missing", n, len(expect))
+			}
+		}
+		var raw bytes.Buffer
+		s.write(t, `{"half`)
+		if err := s.Raw(t.Context(), 2, &raw); err != nil {
+			t.Fatal(err)
+		}
+		file, _ := os.ReadFile(s.Paths.Out)
+		cut := bytes.LastIndex(file[:bytes.LastIndex(file, []byte(started))], []byte(started))
+		if !bytes.Equal(raw.Bytes(), bytes.TrimSuffix(file[cut:], []byte(`{"half`))) {
+			t.Errorf("raw: %d bytes, want %d", raw.Len(), len(file)-cut-6)
+		}
+		raw.Reset()
+		if err := s.Raw(t.Context(), 0, &raw); err != nil || !bytes.Equal(raw.Bytes(), bytes.TrimSuffix(file, []byte(`{"half`))) {
+			t.Errorf("the whole stream raw: %d bytes, %v", raw.Len(), err)
+		}
+	})
+}
+
+func TestSince(t *testing.T) {
+	at := time.Now().Truncate(time.Second).Add(-time.Hour)
+	dated := func(s string, t time.Time) string {
+		return strings.Replace(s, `{"type"`, `{"timestamp":`+jsonString(t.Format(time.RFC3339))+`,"type"`, 1)
+	}
+	s := newStream(t, local{[]string{"sh", "-c"}, os.Environ()})
+	for i, text := range []string{"1", "2", "3"} {
+		at := at.Add(time.Duration(i) * time.Minute)
+		s.write(t, dated(started, at), delta(text), dated(ended, at.Add(time.Second)))
+	}
+	for minutes, want := range map[int][]string{-1: {"1", "2", "3"}, 1: {"2", "3"}, 2: {"3"}, 3: {}, 120: {}} {
+		got, err := s.Since(t.Context(), at.Add(time.Duration(minutes)*time.Minute))
+		if err != nil || !slices.Equal(texts(got), want) {
+			t.Errorf("since minute %d: %q, %v", minutes, texts(got), err)
+		}
+		if len(got) > 0 && !got[0].Ended.Equal(got[0].Started.Add(time.Second)) {
+			t.Errorf("%+v", got[0])
+		}
+	}
+}
+
+func TestLineTooLong(t *testing.T) {
+	s := newStream(t, local{[]string{"sh", "-c"}, os.Environ()})
+	s.write(t, started, delta("before "), `{"type":"`, strings.Repeat("x", MaxLine), `"}`, "\n", delta("after"), ended)
+	s.write(t, started, delta(strings.Repeat("y", MaxLine/2)), ended)
+	got, err := s.History(t.Context(), 0)
+	if err != nil || len(got) != 2 || got[0].Text != "before after" || !got[0].Damaged || len(got[1].Text) != MaxLine/2 || got[1].Damaged {
+		t.Errorf("%d answers, %v", len(got), err)
+	}
+}
+
+// TestHugeStream reads the end of a stream of 2 GB, without taking much time or memory.
+func TestHugeStream(t *testing.T) {
+	inShells(t, func(t *testing.T, s *Stream) {
+		f, err := os.Create(s.Paths.Out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := f.Truncate(2 << 30); err != nil { // a hole, which takes no space
+			t.Skip("no large files here")
+		}
+		s.write(t, "\n", started, delta("the end"), ended)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		begin := time.Now()
+		got, err := s.LastAnswer(t.Context())
+		took := time.Since(begin)
+		runtime.ReadMemStats(&after)
+		if err != nil || got.Text != "the end" {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		t.Logf("%s, %d KiB allocated", took, (after.TotalAlloc-before.TotalAlloc)>>10)
+		if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 8<<20 {
+			t.Errorf("%d bytes allocated", allocated)
+		}
+	})
+}

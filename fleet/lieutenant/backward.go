@@ -1,0 +1,180 @@
+package lieutenant
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Sizes of blocks, multiples of 64 KiB. They grow while reading backwards: the first one usually holds the last
+// answer, and later ones should be worth their round trip.
+const (
+	blockUnit  = 64 << 10
+	firstBlock = 4 * blockUnit
+	lastBlock  = 64 * blockUnit
+	countIn    = 256 << 20 // bytes at the end in which Status counts answers
+)
+
+// facts is what the VM says about a lieutenant.
+type facts struct {
+	tmux     string // yes, no, none
+	writers  int    // -1 = unknown
+	inode    uint64
+	size     int64
+	modified time.Time // by the VM's clock; zero if unknown
+	now      time.Time // the VM's clock
+	answers  int       // -1 = not counted
+}
+
+var errChanged = errors.New("the event stream was truncated or replaced")
+
+// backward calls fn with the lines of the stream from the last complete one to the first, until it returns false. It
+// starts again, after calling restart, if the file is truncated or replaced meanwhile. The position is behind the
+// last complete line.
+func (s *Stream) backward(ctx context.Context, count int64, restart func(facts), fn func(rawLine) bool) (Position, error) {
+	for range 3 {
+		end, err := s.backwardOnce(ctx, count, restart, fn)
+		if !errors.Is(err, errChanged) {
+			return end, err
+		}
+	}
+	return Position{}, ErrUnsettled
+}
+
+func (s *Stream) backwardOnce(ctx context.Context, count int64, restart func(facts), fn func(rawLine) bool) (Position, error) {
+	f, start, data, err := s.look(ctx, count)
+	if err != nil {
+		return Position{}, err
+	}
+	restart(f)
+	var lines lineWalker
+	more := lines.block(start, data, fn)
+	for size := int64(firstBlock); more && start > 0; {
+		size = min(2*size, lastBlock, start)
+		start -= size
+		if data, err = s.block(ctx, f, start, size); err != nil {
+			return Position{}, err
+		}
+		more = lines.block(start, data, fn)
+	}
+	if more {
+		lines.first(fn)
+	}
+	return Position{f.inode, lines.end}, nil
+}
+
+// look asks for the facts and the last bytes of the stream.
+func (s *Stream) look(ctx context.Context, count int64) (f facts, start int64, data []byte, err error) {
+	p := s.Paths.withDefaults()
+	cmd := shellCommand(lookScript, p.Out, p.In, p.Session, "^l.w.* -> "+basicRegexp(p.Out)+"$", strconv.Itoa(firstBlock), strconv.FormatInt(count, 10))
+	err = run(ctx, s.Conn, "looking at the lieutenant", cmd, nil, func(r io.Reader) error {
+		br := bufio.NewReader(r)
+		word, rest, err := answer(br)
+		if err != nil || word == "none" {
+			return orErr(err, ErrNoLieutenant)
+		}
+		var writers, answers string
+		var modified, now, length int64
+		if _, err := fmt.Sscan(rest, &f.tmux, &writers, &f.inode, &f.size, &modified, &now, &answers); err != nil {
+			return io.ErrUnexpectedEOF
+		}
+		f.writers, f.answers = number(writers), number(answers)
+		f.now = time.Unix(now, 0)
+		if modified > 0 {
+			f.modified = time.Unix(modified, 0)
+		}
+		if _, rest, err = answer(br); err != nil {
+			return err
+		}
+		if _, err := fmt.Sscan(rest, &start, &length); err != nil || start < 0 || length < 0 || length > firstBlock+blockUnit {
+			return io.ErrUnexpectedEOF
+		}
+		data, err = readBlock(br, length)
+		return err
+	})
+	return f, start, data, err
+}
+
+// block reads size bytes from start, a multiple of 64 KiB, of the file that look has seen.
+func (s *Stream) block(ctx context.Context, f facts, start, size int64) (data []byte, err error) {
+	cmd := shellCommand(blockScript, s.Paths.withDefaults().Out, strconv.FormatInt(start/blockUnit, 10), strconv.FormatInt(size, 10))
+	err = run(ctx, s.Conn, "reading the event stream", cmd, nil, func(r io.Reader) error {
+		br := bufio.NewReader(r)
+		if err := sameFile(br, f); err != nil {
+			return err
+		}
+		data, err = readBlock(br, size)
+		return err
+	})
+	return data, err
+}
+
+// sameFile reads the answer of blockScript up to the bytes.
+func sameFile(br *bufio.Reader, f facts) error {
+	word, rest, err := answer(br)
+	if err != nil {
+		return err
+	}
+	var inode uint64
+	var size int64
+	if _, err := fmt.Sscan(rest, &inode, &size); word != "block" || err != nil || inode != f.inode || size < f.size {
+		return errChanged
+	}
+	return nil
+}
+
+// readBlock reads exactly n bytes. Fewer mean that the connection ended or, if not, that the file became shorter.
+func readBlock(r io.Reader, n int64) ([]byte, error) {
+	data := make([]byte, n)
+	if _, err := io.ReadFull(r, data); err != nil {
+		return nil, fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, errChanged)
+	}
+	return data, nil
+}
+
+// answer finds the next line of the form "vf:word rest". io.ErrUnexpectedEOF means that there is none.
+func answer(br *bufio.Reader) (word, rest string, err error) {
+	for {
+		line, err := br.ReadSlice('\n')
+		if err == nil && bytes.HasPrefix(line, []byte("vf:")) {
+			word, rest, _ = strings.Cut(strings.TrimSpace(string(line[3:])), " ")
+			return word, rest, nil
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return "", "", io.ErrUnexpectedEOF
+		}
+	}
+}
+
+func number(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
+}
+
+func orErr(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
+
+// basicRegexp quotes s for grep.
+func basicRegexp(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if strings.ContainsRune(`\.[]*^$`, r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,122 @@
+package lieutenant
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Conn is an open connection to a VM. Exec runs a command there; a non-zero exit status is an error that has a method
+// ExitStatus() int.
+type Conn interface {
+	Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, stderr io.Writer) error
+}
+
+// Paths says where a lieutenant keeps its things. The zero value means the places the agent extension uses.
+type Paths struct {
+	In      string // FIFO for commands; default /tmp/pi-rpc/in
+	Out     string // event stream; default /tmp/pi-rpc/out
+	Session string // tmux session; default pi-rpc
+}
+
+func (p Paths) withDefaults() Paths {
+	if p.In == "" {
+		p.In = "/tmp/pi-rpc/in"
+	}
+	if p.Out == "" {
+		p.Out = "/tmp/pi-rpc/out"
+	}
+	if p.Session == "" {
+		p.Session = "pi-rpc"
+	}
+	return p
+}
+
+// Errors that say what is the matter with a lieutenant.
+var (
+	ErrNoLieutenant = errors.New("no lieutenant has run on this VM")
+	ErrNoAnswer     = errors.New("the lieutenant has not finished any answer")
+	ErrNobody       = errors.New("nobody listens: the lieutenant's process is not running")
+	ErrInPart       = errors.New("the lieutenant stopped reading in the middle of the message")
+	ErrUnknownFate  = errors.New("the connection ended before the VM said whether the message was delivered")
+	ErrUnsettled    = errors.New("the event stream is replaced faster than it can be read")
+	ErrProtocol     = errors.New("the VM's shell did not answer as expected")
+)
+
+// Error is a command that could not be run on the VM.
+type Error struct {
+	Op     string // what was to be done
+	Stderr string // what the VM said, cleaned and shortened
+	Err    error
+}
+
+func (e *Error) Error() string {
+	if e.Stderr == "" {
+		return fmt.Sprintf("%s: %v", e.Op, e.Err)
+	}
+	return fmt.Sprintf("%s: %v (%s)", e.Op, e.Err, e.Stderr)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// shellCommand makes a command line that runs script with arguments $1, $2, ..., whatever the user's login shell is.
+func shellCommand(script string, args ...string) string {
+	var b strings.Builder
+	b.WriteString("exec sh -c " + quote(strings.TrimSpace(script)) + " vers-fleet")
+	for _, a := range args {
+		b.WriteString(" " + quote(a))
+	}
+	return b.String()
+}
+
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// run executes a command and hands its stdout to read, which may stop early: the command is then ended. The error of
+// read wins over that of the command, unless it only says that the output ended too soon (io.ErrUnexpectedEOF): then
+// the command knows why.
+func run(ctx context.Context, conn Conn, op, cmd string, stdin io.Reader, read func(io.Reader) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stderr := &capped{max: 500}
+	pr, pw := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := conn.Exec(ctx, cmd, stdin, pw, stderr)
+		pw.Close()
+		done <- err
+	}()
+	readErr := read(pr)
+	if readErr != nil {
+		cancel()
+	}
+	pr.CloseWithError(errStopped)
+	err := <-done
+	short := errors.Is(readErr, io.ErrUnexpectedEOF)
+	switch {
+	case readErr != nil && !short:
+		return readErr
+	case err != nil:
+		return &Error{Op: op, Stderr: label(stderr.buf.String()), Err: err}
+	case errors.Is(readErr, errChanged):
+		return errChanged
+	case short:
+		return &Error{Op: op, Stderr: label(stderr.buf.String()), Err: ErrProtocol}
+	}
+	return nil
+}
+
+var errStopped = errors.New("output no longer wanted")
+
+// capped keeps the first max bytes.
+type capped struct {
+	buf bytes.Buffer
+	max int
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	c.buf.Write(p[:min(len(p), c.max-c.buf.Len())])
+	return len(p), nil
+}

@@ -1,0 +1,24 @@
+// Package lieutenant knows what a lieutenant is: where its name is written down, and how to read what it said and
+// tell it something.
+//
+// It owns two things. Names: the files and answers in which other clients and the registry keep the names of VMs are
+// parsed, bytes in, entries out. The event stream: the lieutenant writes JSON lines to a file on its VM and reads
+// commands from a FIFO beside it; both are reached with shell commands over a connection that is handed in ([Conn]).
+//
+// It opens no connection and no local file, and trusts neither: names that could be mistaken for something else are
+// refused, what a VM sends is bounded, and [Sanitize] makes it harmless for a terminal.
+//
+// # The stream
+//
+// The file can have many GB, so it is never downloaded: [Reader] asks for its size and reads blocks backwards from
+// the end with dd, which seeks (busybox tail does not). A byte offset and the inode name a place in it.
+// [Reader.Follow] runs a loop on the VM that sends frames of new bytes with their offset, so that after a lost
+// connection it goes on where it stopped; the bytes just before that place are compared, so that a file that was
+// truncated or replaced in between is noticed even if it has grown past it.
+//
+// The commands need a POSIX shell (dash, bash, busybox) with dd, head, grep, stat or ls, sleep and, to send, timeout.
+// tmux is asked if it is there.
+//
+// Facts about paths and events come from the extension that starts lieutenants: session pi-rpc,
+// /tmp/pi-rpc/{in,out,err}, events agent_start, agent_end, message_update with text_delta, response.
+package lieutenant

@@ -1,0 +1,172 @@
+package lieutenant
+
+import (
+	"errors"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	idA = "c8f9cadc-4c58-4eab-a847-df31723c7d16"
+	idB = "00000000-0000-4000-8000-00000000000b"
+)
+
+func TestFiles(t *testing.T) {
+	home := filepath.FromSlash("/home/op")
+	want := []string{"/vh/lieutenants.json", "/home/op/.pi/vers/lieutenants.json", "/home/op/.pi/lieutenants.json", "/home/op/.vers/lieutenants.json"}
+	for i := range want {
+		want[i] = filepath.FromSlash(want[i])
+	}
+	if got := Files(home, filepath.FromSlash("/vh")); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if got := Files(home, ""); !slices.Equal(got, want[1:]) {
+		t.Errorf("without VERS_HOME: %q", got)
+	}
+	if Files("", "") != nil || AliasesFile("") != "" || AliasesFile(home) != filepath.Join(home, ".vers", "aliases.json") {
+		t.Error("without a home directory")
+	}
+}
+
+func TestParseLieutenants(t *testing.T) {
+	const file = "\xef\xbb\xbf" + `{"savedAt":"2026-02-24T03:00:00Z","new":{},"lieutenants":[
+		{"name":"marketing","role":"lieutenant","vmId":"C8F9CADC-4C58-4EAB-A847-DF31723C7D16","isLocal":false,"status":"idle","taskCount":7,
+		 "createdAt":"2026-02-20T10:00:00.5Z","lastActivityAt":1771902000000,"extra":[1,2]},
+		{"name":"helper","vmId":"local-helper","isLocal":true},
+		{"name":"helper2","vmId":"local-helper2"},
+		{"name":" spaced name ","vmId":"` + idB + `","taskCount":"many","createdAt":"yesterday","status":7,"role":"a\u001b[31m\n b"},
+		{"name":"no-vm"}, {"name":"../../x","vmId":"` + idB + `"}, {"vmId":"` + idB + `"}, 5, null, [], {"name":{},"vmId":[]},
+		{"name":"` + idA + `","vmId":"` + idB + `"}]}`
+	var problems []Problem
+	got, err := ParseLieutenants([]byte(file), func(p Problem) { problems = append(problems, p) })
+	want := []Lieutenant{
+		{Name: "marketing", Role: "lieutenant", VMID: idA, Status: "idle", TaskCount: 7,
+			CreatedAt: time.Date(2026, 2, 20, 10, 0, 0, 5e8, time.UTC), LastActivityAt: time.UnixMilli(1771902000000).UTC()},
+		{Name: "helper", Local: true},
+		{Name: "helper2", Local: true},
+		{Name: "spaced name", VMID: idB, Role: "a␛[31m b"},
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v\ngot  %+v\nwant %+v", err, got, want)
+	}
+	var places []int
+	for _, p := range problems {
+		places = append(places, p.Entry)
+	}
+	if !slices.Equal(places, []int{4, 5, 6, 7, 8, 9, 10, 11}) {
+		t.Errorf("problems %v", problems)
+	}
+	if _, isName := errors.AsType[*NameError](problems[1]); !isName || !errors.Is(problems[0], ErrNoVM) || !errors.Is(problems[3], ErrNotEntry) {
+		t.Errorf("problems %v", problems)
+	}
+}
+
+func TestNotALieutenantsFile(t *testing.T) {
+	for _, junk := range []string{"", "null", "5", `"x"`, "{}", `{"lieutenants":null}`, `{"lieutenants":{}}`, "<html>", `{"lieutenants":[`,
+		strings.Repeat("[", 100000)} {
+		if got, err := ParseLieutenants([]byte(junk)); !errors.Is(err, ErrNotList) {
+			t.Errorf("%.30q: %v, %v", junk, got, err)
+		}
+		if got, err := ParseAliases([]byte(junk)); err == nil && len(got) > 0 {
+			t.Errorf("aliases %.30q: %v", junk, got)
+		}
+		if got, err := ParseRegistry([]byte(junk)); !errors.Is(err, ErrNotList) {
+			t.Errorf("registry %.30q: %v, %v", junk, got, err)
+		}
+	}
+	if got, err := ParseLieutenants([]byte("[]")); err != nil || len(got) != 0 {
+		t.Errorf("an empty list: %v, %v", got, err)
+	}
+}
+
+func TestParseAliases(t *testing.T) {
+	skipped := 0
+	got, err := ParseAliases([]byte(`{"web":"`+idB+`","db":"`+strings.ToUpper(idA)+`","x":5,"-rf":"`+idA+`","short":"c8f9"}`), func(Problem) { skipped++ })
+	if want := []Alias{{"db", idA}, {"web", idB}}; err != nil || !slices.Equal(got, want) || skipped != 3 {
+		t.Errorf("%v, %v, %d skipped", got, err, skipped)
+	}
+}
+
+func TestParseRegistry(t *testing.T) {
+	const list = `[{"id":"` + idA + `","name":"infra-ui","role":"infra","status":"running","address":"[fd00::1]:22","lastSeen":"2026-02-24T03:00:00Z","metadata":{}},
+		{"id":"` + idB + `","name":"a/b","role":"worker"},{"id":"../x","name":"evil"},{"id":"` + idB + `"}]`
+	want := []RegistryVM{
+		{VMID: idA, Name: "infra-ui", Role: "infra", Status: "running", Address: "[fd00::1]:22", LastSeen: time.Date(2026, 2, 24, 3, 0, 0, 0, time.UTC)},
+		{VMID: idB, Role: "worker"}, {VMID: idB},
+	}
+	for _, data := range []string{list, `{"vms":` + list + `,"count":3}`} {
+		var places []int
+		got, err := ParseRegistry([]byte(data), func(p Problem) { places = append(places, p.Entry) })
+		if err != nil || !reflect.DeepEqual(got, want) || !slices.Equal(places, []int{1, 2}) {
+			t.Errorf("%v\ngot  %+v\nwant %+v; problems %v", err, got, want, places)
+		}
+	}
+}
+
+func TestCheckName(t *testing.T) {
+	for _, name := range []string{"chad-dev", "Ünïcode", "a.b_c@d", "with space", "(x)", strings.Repeat("x", maxName)} {
+		if got, err := CheckName(" " + name + "\n"); err != nil || got != name {
+			t.Errorf("%q: %q, %v", name, got, err)
+		}
+	}
+	for _, name := range []string{"", " ", "-rf", ".", "..", ".hidden", "a/b", `a\b`, "vm:/path", "a\nb", "a\x1b[2Jb", "a\x00", "a\u202eb", "a\u200bb",
+		"\xff", strings.Repeat("x", maxName+1), idA, strings.ToUpper(idA), "a\u00a0b"} {
+		got, err := CheckName(name)
+		refused, ok := errors.AsType[*NameError](err)
+		if !ok || got != "" || Sanitize(refused.Name) != refused.Name || len([]rune(refused.Name)) > 40 {
+			t.Errorf("%q: %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestSanitize(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain\n\ttext äß 日本 👩\u200d💻":   "plain\n\ttext äß 日本 👩\u200d💻",
+		"\x1b]0;title\x07\x1b[2J":        "␛]0;title␇␛[2J",
+		"a\r\nb\rc\x00\x7f\b":            "a\nb␍c␀␡␈",
+		"\u009b31m\u0085":                `\u009b31m\u0085`,
+		"\u202eevil\u2066\u200e\ufeff":   `\u202eevil\u2066\u200e\ufeff`,
+		"\u2028\u2029\U000e0041":         `\u2028\u2029\U000e0041`,
+		"bad \xff\xc3 bytes \xe2\x82":    `bad \xff\xc3 bytes \xe2\x82`,
+		"replacement \ufffd is a letter": "replacement \ufffd is a letter",
+		"\r":                             "␍",
+		"":                               "",
+	} {
+		if got := Sanitize(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func FuzzSanitize(f *testing.F) {
+	f.Add("\x1b[31m\r\n\xff\u202e")
+	f.Fuzz(func(t *testing.T, s string) {
+		if once := Sanitize(s); !clean(once) || Sanitize(once) != once || strings.ContainsAny(once, "\x1b\r\x00\x07\u009b\u202e") {
+			t.Errorf("%q: %q", s, once)
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"lieutenants":[{"name":"x","vmId":"`+idA+`"}]}`), []byte(delta("x")))
+	f.Fuzz(func(t *testing.T, file, line []byte) {
+		list, _ := ParseLieutenants(file)
+		for _, l := range list {
+			if _, valid := vmID(l.VMID); !valid && !l.Local {
+				t.Errorf("id %q", l.VMID)
+			}
+		}
+		_, _ = ParseAliases(file)
+		_, _ = ParseRegistry(file)
+		if p := parseLine(line); p.kind == KindText {
+			whole, half := splitHigh(p.delta)
+			if len(whole)+len(half) != len(p.delta) || unquote(p.delta) == "" && len(p.delta) > 0 {
+				t.Errorf("delta %q of %q", p.delta, line)
+			}
+		}
+	})
+}

@@ -1,0 +1,116 @@
+package lieutenant
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf8"
+)
+
+// MessageType is the type of a command to a lieutenant.
+type MessageType string
+
+// The commands.
+const (
+	Prompt   MessageType = "prompt"    // a new task
+	Steer    MessageType = "steer"     // a hint while it works
+	FollowUp MessageType = "follow_up" // what to do when it is done
+	GetState MessageType = "get_state" // asks for a response event; has no text
+)
+
+// Message is one command to a lieutenant.
+type Message struct {
+	Type MessageType
+	Text string
+}
+
+// defaultSendWait is how long the VM waits for the FIFO's reader, in seconds. A lieutenant reads all the time.
+const defaultSendWait = 5
+
+// maxMessage is the longest text sent, in bytes: the FIFO passes it on in small pieces, and nobody types a megabyte.
+const maxMessage = 1 << 20
+
+// Errors of messages that are not sent.
+var (
+	ErrBadMessage = errors.New("message cannot be sent")
+	ErrNoTimeout  = errors.New("the VM has no timeout command, without which a message could wait for ever")
+)
+
+func (m Message) line() ([]byte, error) {
+	reason := ""
+	switch {
+	case m.Type != Prompt && m.Type != Steer && m.Type != FollowUp && m.Type != GetState:
+		reason = fmt.Sprintf("unknown type %q", string(m.Type))
+	case m.Type == GetState && m.Text != "":
+		reason = "get_state takes no text"
+	case m.Type != GetState && m.Text == "":
+		reason = "the text is empty"
+	case len(m.Text) > maxMessage:
+		reason = fmt.Sprintf("the text has %d bytes, at most %d are possible", len(m.Text), maxMessage)
+	case !utf8.ValidString(m.Text):
+		reason = "the text is not valid UTF-8"
+	}
+	if reason != "" {
+		return nil, fmt.Errorf("%w: %s", ErrBadMessage, reason)
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(struct {
+		Type MessageType `json:"type"`
+		Text string      `json:"message,omitempty"`
+	}{m.Type, m.Text})
+	return b.Bytes(), err
+}
+
+// Send writes one command to the lieutenant's FIFO. It returns nil when the lieutenant's process has taken it.
+// ErrNobody means that nobody reads the FIFO, and nothing was written; ErrInPart that the reader stopped in the
+// middle; ErrUnknownFate that the connection was lost before it was certain, so that sending again may say it twice.
+// It does not wait longer than some seconds on the VM.
+func (s *Stream) Send(ctx context.Context, m Message) error {
+	line, err := m.line()
+	if err != nil {
+		return err
+	}
+	p := s.Paths.withDefaults()
+	said := map[string]bool{}
+	err = run(ctx, s.Conn, "sending to the lieutenant", shellCommand(sendScript, p.In, p.Session, strconv.Itoa(cmp.Or(s.sendWait, defaultSendWait))), bytes.NewReader(line), func(r io.Reader) error {
+		br := bufio.NewReader(r)
+		for {
+			word, _, err := answer(br)
+			if err != nil {
+				return nil // the end; what was said decides
+			}
+			said[word] = true
+		}
+	})
+	switch {
+	case said["sent"]:
+		return nil
+	case said["none"]:
+		return ErrNoLieutenant
+	case said["nobody"]:
+		return ErrNobody
+	case said["notimeout"]:
+		return ErrNoTimeout
+	case said["opened"] && said["done"]:
+		return ErrInPart
+	case said["done"]:
+		return ErrNobody
+	case exited(err) && !said["opened"]:
+		return err
+	}
+	return errors.Join(ErrUnknownFate, err)
+}
+
+// exited reports whether err says that the command itself ended, as opposed to the connection.
+func exited(err error) bool {
+	var status interface{ ExitStatus() int }
+	return errors.As(err, &status)
+}
