@@ -1,0 +1,140 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestDoc(t *testing.T) {
+	s := newTest(t)
+	d := s.Doc("health").Volatile()
+	_, err := d.Read()
+	wantKind(t, err, KindNotFound)
+	count := func(old []byte) ([]byte, error) {
+		n, _ := strconv.Atoi(string(old))
+		return strconv.AppendInt(nil, int64(n+1), 10), nil
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			other, err := Open(s.Dir(), testOptions())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range 10 {
+				if err := other.Doc("health").Volatile().Update(context.Background(), count); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if data, err := d.Read(); err != nil || string(data) != "40" {
+		t.Fatalf("%q, %v", data, err)
+	}
+	stop := errors.New("stop")
+	if err := d.Update(t.Context(), func([]byte) ([]byte, error) { return []byte("x"), stop }); !errors.Is(err, stop) {
+		t.Fatal(err)
+	}
+	must(t, d.Update(t.Context(), func([]byte) ([]byte, error) { return nil, nil }))
+	if data, _ := d.Read(); string(data) != "40" {
+		t.Fatalf("%q", data)
+	}
+	must(t, d.Remove(t.Context()))
+	must(t, d.Remove(t.Context()))
+	for _, name := range []string{"", "../x", "store", "inventory", "a/b", ".x", "A"} {
+		_, err := s.Doc(name).Read()
+		wantKind(t, err, KindInvalid)
+		wantKind(t, s.Doc(name).Update(t.Context(), count), KindInvalid)
+	}
+	wantClean(t, s.Dir())
+}
+
+func TestFolder(t *testing.T) {
+	s := newTest(t)
+	f := s.Folder("journal")
+	if names, err := f.Names(); err != nil || len(names) != 0 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	must(t, f.Write(t.Context(), "b", []byte("1")))
+	must(t, f.Write(t.Context(), "a", []byte("2")))
+	must(t, f.Update(t.Context(), "a", func(old []byte) ([]byte, error) { return append(old, '3'), nil }))
+	names, err := f.Names()
+	if err != nil || fmt.Sprint(names) != "[a b]" {
+		t.Fatalf("%v, %v", names, err)
+	}
+	if data, err := f.Read("a"); err != nil || string(data) != "23" {
+		t.Fatalf("%q, %v", data, err)
+	}
+	must(t, f.Remove(t.Context(), "a"))
+	_, err = f.Read("a")
+	wantKind(t, err, KindNotFound)
+	for _, name := range []string{"keys", "locks", "..", "x.json"} {
+		_, err := s.Folder(name).Names()
+		wantKind(t, err, KindInvalid)
+	}
+	wantKind(t, f.Write(t.Context(), "../x", nil), KindInvalid)
+	wantClean(t, s.Dir())
+}
+
+func TestInventory(t *testing.T) {
+	s := newTest(t)
+	_, err := s.Inventory()
+	wantKind(t, err, KindNotFound)
+	now := time.Now().UTC().Truncate(time.Second)
+	must(t, s.PutInventory(Inventory{AsOf: now, VMs: []InventoryVM{{ID: testID(1), Labels: map[string]string{"name": "x"}}}}))
+	must(t, s.PutInventory(Inventory{AsOf: now.Add(-time.Hour)})) // came late
+	inv, err := s.Inventory()
+	if err != nil || len(inv.VMs) != 1 || !inv.AsOf.Equal(now) || inv.VMs[0].Labels["name"] != "x" {
+		t.Fatalf("%+v, %v", inv, err)
+	}
+}
+
+func TestCancelledUpdateLeavesNothing(t *testing.T) {
+	s := newTest(t)
+	unlock, err := s.lock(t.Context(), "doc.names", true)
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err = s.Doc("names").Update(ctx, func([]byte) ([]byte, error) { return []byte("x"), nil })
+	wantKind(t, err, KindLocked)
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	unlock()
+	must(t, s.Doc("names").Update(t.Context(), func([]byte) ([]byte, error) { return []byte("x"), nil }))
+}
+
+func TestUnusableFolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	_, err := Open(filepath.Join(file, "profile"), testOptions())
+	wantKind(t, err, KindIO)
+	_, err = Open(file, testOptions())
+	wantKind(t, err, KindSymlink)
+	_, err = Open("", testOptions())
+	wantKind(t, err, KindInvalid)
+	_, err = Open(file, Options{})
+	wantKind(t, err, KindInvalid)
+}
+
+func TestWriteFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "receipt")
+	must(t, WriteFile(path, []byte("one"), 0o644))
+	must(t, WriteFile(path, []byte("two"), 0o600))
+	data, err := os.ReadFile(path)
+	info, serr := os.Stat(path)
+	if err != nil || serr != nil || string(data) != "two" || runtimeChecksModes && info.Mode().Perm() != 0o600 {
+		t.Fatalf("%q, %v, %v, %v", data, info.Mode(), err, serr)
+	}
+	wantKind(t, WriteFile(filepath.Join(path, "x"), nil, 0o600), KindIO)
+	wantClean(t, filepath.Dir(path))
+}

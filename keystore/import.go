@@ -1,0 +1,220 @@
+package keystore
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+)
+
+// Action is what an import does with one thing of a bundle.
+type Action string
+
+// The actions.
+const (
+	ActionAdd    Action = "add"
+	ActionUpdate Action = "update"
+	ActionSame   Action = "same"   // nothing new
+	ActionKeep   Action = "keep"   // what is here is newer
+	ActionRefuse Action = "refuse" // broken or suspicious
+)
+
+// PlanItem is one thing of a bundle and what is done with it.
+type PlanItem struct {
+	What   string `json:"what"` // key, inventory, doc
+	VMID   string `json:"vm_id,omitempty"`
+	Name   string `json:"name,omitempty"` // of a doc
+	Action Action `json:"action"`
+	Why    string `json:"why,omitempty"`
+}
+
+// Plan is what an import did, or would do.
+type Plan struct {
+	Items []PlanItem `json:"items"`
+}
+
+// Count returns how many items have the action a.
+func (p Plan) Count(a Action) int {
+	n := 0
+	for _, i := range p.Items {
+		if i.Action == a {
+			n++
+		}
+	}
+	return n
+}
+
+// ImportOptions configures Import.
+type ImportOptions struct {
+	DryRun       bool
+	IdentityFile string // opens the bundle; "" tries what unlocks the store
+	// Doc merges a document of another package; nil leaves documents out.
+	Doc func(name string, data []byte, dryRun bool) (Action, error)
+}
+
+// Import merges a bundle, encrypted as Export does it, armored or not. It
+// never overwrites something newer and never replaces a pinned host key. A
+// broken VM is refused and hides none of the others. When the bundle itself is
+// broken (KindDamaged) or cannot be opened (KindSealed), the Plan says what
+// had been done until then.
+func (s *Store) Import(ctx context.Context, r io.Reader, o ImportOptions) (Plan, error) {
+	m := &merger{s: s, o: o}
+	plain, err := s.openBundle(r, o.IdentityFile)
+	if err != nil {
+		return m.plan, err
+	}
+	err = m.run(ctx, &bundleReader{r: bufio.NewReaderSize(plain, 64<<10)})
+	return m.plan, err
+}
+
+func (s *Store) openBundle(r io.Reader, identityFile string) (io.Reader, error) {
+	br := bufio.NewReader(r)
+	start, _ := br.Peek(len(armor.Header))
+	r = br
+	if bytes.Equal(start, []byte(armor.Header)) {
+		r = armor.NewReader(br)
+	}
+	ids := []age.Identity{&lazyScrypt{s}}
+	if identityFile != "" {
+		own, _, err := s.readIdentityFile(identityFile)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(own, ids...)
+	}
+	ids = append(s.silentIdentities(), ids...)
+	plain, err := age.Decrypt(r, ids...)
+	if err == nil {
+		return plain, nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return nil, e
+	}
+	if _, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
+		return nil, &Error{Kind: KindSealed, Op: "import bundle", Why: "none of the identities at hand opens it", Err: err}
+	}
+	return nil, badBundle("it is not an age file", err)
+}
+
+func (s *Store) silentIdentities() []age.Identity {
+	s.unlock.Lock()
+	defer s.unlock.Unlock()
+	if s.ids == nil {
+		s.ids = &identities{}
+		s.loadSilent()
+	}
+	return append([]age.Identity(nil), s.ids.silent...)
+}
+
+// lazyScrypt asks for the passphrase only if the bundle is under one.
+type lazyScrypt struct{ s *Store }
+
+func (l *lazyScrypt) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	if len(stanzas) != 1 || stanzas[0].Type != "scrypt" || l.s.o.Passphrase == nil {
+		return nil, age.ErrIncorrectIdentity
+	}
+	pass, err := l.s.o.Passphrase("Passphrase of the bundle")
+	if err != nil {
+		return nil, &Error{Kind: KindSealed, Op: "import bundle", Err: err}
+	}
+	id, err := scryptIdentity(pass)
+	if err != nil {
+		return nil, err
+	}
+	key, err := id.Unwrap(stanzas)
+	if errors.Is(err, age.ErrIncorrectIdentity) {
+		return nil, &Error{Kind: KindSealed, Op: "import bundle", Why: "the passphrase is wrong", Err: err}
+	}
+	return key, err
+}
+
+// merger applies the lines of one bundle.
+type merger struct {
+	s    *Store
+	o    ImportOptions
+	plan Plan
+	inv  *Inventory
+	vms  int
+}
+
+func (m *merger) add(i PlanItem) { m.plan.Items = append(m.plan.Items, i) }
+
+func (m *merger) run(ctx context.Context, b *bundleReader) error {
+	first, err := b.next()
+	if err != nil {
+		return err
+	}
+	if first.Header == nil || first.Header.Format != bundleFormat {
+		return badBundle("it is not a bundle of this program", nil)
+	}
+	if first.Header.Version > bundleVersion {
+		return &Error{Kind: KindNewerVersion, Op: "import bundle", Why: "it was written by a newer version of this program"}
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		line, err := b.next()
+		if err != nil {
+			return err
+		}
+		if line.End != nil {
+			return m.end(*line.End)
+		}
+		if err := m.line(line); err != nil {
+			return err
+		}
+	}
+}
+
+func (m *merger) line(l bundleLine) error {
+	switch {
+	case l.VM != nil:
+		m.vms++
+		return m.vm(*l.VM)
+	case l.Inventory != nil:
+		m.inv = &Inventory{AsOf: *l.Inventory}
+	case l.InventoryVM != nil && m.inv != nil:
+		if validID(l.InventoryVM.ID) {
+			m.inv.VMs = append(m.inv.VMs, *l.InventoryVM)
+		}
+	case l.Doc != nil && m.o.Doc != nil:
+		action, err := m.o.Doc(l.Doc.Name, l.Doc.Data, m.o.DryRun)
+		if err != nil {
+			return err
+		}
+		m.add(PlanItem{What: "doc", Name: l.Doc.Name, Action: action})
+	}
+	return nil
+}
+
+// end checks that all VMs came and merges the inventory.
+func (m *merger) end(e bundleEnd) error {
+	if e.VMs != m.vms {
+		return badBundle("some of its VMs are missing", nil)
+	}
+	if m.inv == nil {
+		return nil
+	}
+	item := PlanItem{What: "inventory", Action: ActionAdd}
+	local, err := m.s.Inventory()
+	switch {
+	case m.inv.AsOf.After(m.s.clock()):
+		item.Action, item.Why = ActionRefuse, "it is from the future"
+	case err == nil && local.AsOf.Equal(m.inv.AsOf):
+		item.Action = ActionSame
+	case err == nil && local.AsOf.After(m.inv.AsOf):
+		item.Action, item.Why = ActionKeep, "the one here is newer"
+	case err == nil:
+		item.Action = ActionUpdate
+	}
+	m.add(item)
+	if m.o.DryRun || item.Action != ActionAdd && item.Action != ActionUpdate {
+		return nil
+	}
+	return m.s.PutInventory(*m.inv)
+}

@@ -1,0 +1,105 @@
+package keystore
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// checkFolder refuses a folder that is not ours alone. The rules are those of
+// OpenSSH for private keys (sshkey_perm_ok in authfile.c): ours, and no bit
+// for group or others; a symbolic link is refused as well.
+func checkFolder(dir string) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return ioError("open folder", dir, err)
+	}
+	if !info.IsDir() {
+		return specialFile("open folder", dir, info)
+	}
+	return checkInfo("open folder", dir, info, "chmod -R go-rwx ")
+}
+
+// checkParent refuses a parent in which any user could replace the store.
+func checkParent(dir string) error {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return ioError("open folder", dir, err)
+	}
+	if runtimeChecksModes && info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+		return &Error{
+			Kind: KindTooOpen, Op: "open folder", Path: dir,
+			Why: "any user can replace what is in it", Mend: "chmod o-w " + quote(dir),
+		}
+	}
+	return nil
+}
+
+// checkInfo refuses a foreign owner and any access for group or others.
+func checkInfo(op, path string, info fs.FileInfo, chmod string) error {
+	if !runtimeChecksModes {
+		return nil
+	}
+	if owner, ok := ownerOf(info); ok && owner != os.Geteuid() {
+		return &Error{
+			Kind: KindForeignOwner, Op: op, Path: path,
+			Why: "it belongs to another user", Mend: `sudo chown -R "$(id -u)" ` + quote(path),
+		}
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return &Error{
+			Kind: KindTooOpen, Op: op, Path: path,
+			Why:  "group or others have access (mode " + info.Mode().Perm().String() + ")",
+			Mend: chmod + quote(path),
+		}
+	}
+	return nil
+}
+
+func specialFile(op, path string, info fs.FileInfo) error {
+	e := &Error{Kind: KindSymlink, Op: op, Path: path, Why: "it is not a regular file or folder"}
+	if info.Mode()&fs.ModeSymlink == 0 {
+		return e
+	}
+	e.Why = "it is a symbolic link"
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		e.Mend = "rm " + quote(path) + " && cp -Rp " + quote(target) + " " + quote(path)
+	}
+	return e
+}
+
+// readPrivate reads a file of ours after checking, on the open file, that it
+// is a regular file nobody else has access to, and not larger than limit.
+func readPrivate(op, path string, limit int64) ([]byte, error) {
+	f, err := openNoFollow(path)
+	if err != nil {
+		if info, lerr := os.Lstat(path); lerr == nil && !info.Mode().IsRegular() {
+			return nil, specialFile(op, path, info)
+		}
+		return nil, ioError(op, path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, ioError(op, path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, specialFile(op, path, info)
+	}
+	if err := checkInfo(op, path, info, "chmod 600 "); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, ioError(op, path, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, &Error{Kind: KindDamaged, Op: op, Path: path, Why: "it is far too large"}
+	}
+	return data, nil
+}

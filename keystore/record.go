@@ -1,0 +1,118 @@
+package keystore
+
+import (
+	"slices"
+	"time"
+)
+
+// RecordVersion is the version of the record format this package writes.
+const RecordVersion = 1
+
+// Record is what is known about one VM besides its private key.
+type Record struct {
+	Version   int    `json:"version"`
+	VMID      string `json:"vm_id"`
+	PublicKey string `json:"public_key,omitempty"` // authorized_keys form; "" when there is no key
+	Source    string `json:"source,omitempty"`     // where the key came from: api, import, found:<path>, recovered
+
+	FetchedAt time.Time `json:"fetched_at,omitzero"` // the key came in
+	ProvedAt  time.Time `json:"proved_at,omitzero"`  // a login with this key last worked; zero: never
+	RefusedAt time.Time `json:"refused_at,omitzero"` // the VM last refused this key
+	GoneAt    time.Time `json:"gone_at,omitzero"`    // tombstone: the API no longer lists the VM
+
+	HostKeys  []HostKey  `json:"host_keys,omitempty"`
+	HostNames []string   `json:"host_names,omitempty"` // names known_hosts lists the host keys under
+	Endpoints []Endpoint `json:"endpoints,omitempty"`  // last one that worked first
+	SSHPort   int        `json:"ssh_port,omitempty"`
+	IP        string     `json:"ip,omitempty"`
+
+	Previous *PreviousKey `json:"previous,omitempty"`
+
+	// KeyFiles and Replaced belong to the store; a caller's change to them is
+	// ignored. Replaced is the key that this one was written over while an
+	// older one stayed the predecessor: it counts if the writing was
+	// interrupted.
+	KeyFiles []FileRef    `json:"key_files,omitempty"`
+	Replaced *PreviousKey `json:"replaced,omitempty"`
+}
+
+// PreviousKey describes the predecessor of a key that changed. It is kept
+// until the new key has worked.
+type PreviousKey struct {
+	PublicKey string    `json:"public_key"`
+	Source    string    `json:"source,omitempty"`
+	FetchedAt time.Time `json:"fetched_at,omitzero"`
+	ProvedAt  time.Time `json:"proved_at,omitzero"`
+	Files     []FileRef `json:"files"`
+}
+
+// FileRef names a file that may hold a key, and what its content must be.
+type FileRef struct {
+	Name string `json:"name"`
+	Sum  string `json:"sha256"`       // of the file as stored
+	To   string `json:"to,omitempty"` // fingerprint of the recipients it is encrypted to
+}
+
+// HostKey is one pinned host key.
+type HostKey struct {
+	Key       string    `json:"key"` // "ssh-ed25519 AAAA..."
+	FirstSeen time.Time `json:"first_seen,omitzero"`
+	Confirmed bool      `json:"confirmed,omitempty"` // a login with our key worked behind it
+}
+
+// Endpoint is an address that a login worked through.
+type Endpoint struct {
+	Network  string    `json:"network"` // "tls" or "tcp"
+	Address  string    `json:"address"` // host:port
+	IPs      []string  `json:"ips,omitempty"`
+	WorkedAt time.Time `json:"worked_at,omitzero"`
+}
+
+// HasKey tells whether a key is recorded.
+func (r Record) HasKey() bool { return r.PublicKey != "" || len(r.KeyFiles) > 0 }
+
+// PreviousPublicKey returns the predecessor's public key, "" if there is none.
+func (r Record) PreviousPublicKey() string {
+	if r.Previous == nil {
+		return ""
+	}
+	return r.Previous.PublicKey
+}
+
+// clone copies r so that a caller's change does not reach the original.
+func (r Record) clone() Record {
+	r.HostKeys = slices.Clone(r.HostKeys)
+	r.HostNames = slices.Clone(r.HostNames)
+	r.Endpoints = slices.Clone(r.Endpoints)
+	for i := range r.Endpoints {
+		r.Endpoints[i].IPs = slices.Clone(r.Endpoints[i].IPs)
+	}
+	r.KeyFiles = slices.Clone(r.KeyFiles)
+	r.Previous, r.Replaced = r.Previous.clone(), r.Replaced.clone()
+	return r
+}
+
+func (p *PreviousKey) clone() *PreviousKey {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	c.Files = slices.Clone(p.Files)
+	return &c
+}
+
+// older lists the keys that count when the current one is not there, best
+// first.
+func (r Record) older() []*PreviousKey {
+	return slices.DeleteFunc([]*PreviousKey{r.Replaced, r.Previous}, func(p *PreviousKey) bool { return p == nil })
+}
+
+// rolledBack is the record with p, one of older, as the current key.
+func (r Record) rolledBack(p *PreviousKey) Record {
+	if p == r.Previous {
+		r.Previous = nil
+	}
+	r.PublicKey, r.Source, r.FetchedAt, r.ProvedAt = p.PublicKey, p.Source, p.FetchedAt, p.ProvedAt
+	r.RefusedAt, r.KeyFiles, r.Replaced = time.Time{}, p.Files, nil
+	return r
+}

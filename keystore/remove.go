@@ -1,0 +1,134 @@
+package keystore
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"slices"
+	"time"
+)
+
+// Remove deletes everything recorded about a VM, its key included. It and
+// Prune are the only ways to lose a key. KindNotFound if nothing is recorded.
+func (s *Store) Remove(id string) error {
+	if err := checkID("remove key", id); err != nil {
+		return err
+	}
+	return s.keysTx(func(t *tx) error { return t.removeVM(id) })
+}
+
+// removeVM takes the folder out of the way in one step, then deletes it.
+func (t *tx) removeVM(id string) error {
+	if rec, err := t.s.readRecord(id); err == nil && rec.Version > RecordVersion {
+		return newer(t.s.path(vmDir(id), fileRecord))
+	}
+	dir := t.s.path(vmDir(id))
+	if _, err := os.Lstat(dir); err != nil {
+		return ioError("remove key", dir, err)
+	}
+	for _, rel := range []string{"keys", vmDir(id)} {
+		if err := t.mark(rel); err != nil {
+			return err
+		}
+	}
+	gone := t.s.path("keys", tempName(t.lock, id))
+	if err := os.Rename(dir, gone); err != nil {
+		return ioError("remove key", dir, err)
+	}
+	if err := t.sync("keys"); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(gone); err != nil {
+		return ioError("remove key", dir, err)
+	}
+	if err := t.sync("keys"); err != nil {
+		return err
+	}
+	return t.refreshKnownHosts(id)
+}
+
+// Prune removes the VMs whose tombstone is older than olderThan and returns
+// their ids, also when it fails half-way.
+func (s *Store) Prune(olderThan time.Duration) ([]string, error) {
+	recs, _, err := s.Records()
+	if err != nil {
+		return nil, err
+	}
+	var removed []string
+	for _, r := range recs {
+		if r.GoneAt.IsZero() || s.now().Sub(r.GoneAt) < olderThan {
+			continue
+		}
+		if err := s.Remove(r.VMID); err != nil {
+			return removed, err
+		}
+		removed = append(removed, r.VMID)
+	}
+	return removed, nil
+}
+
+// MarkGone takes the ids that the API lists, in a well-formed and authorised
+// answer, and puts a tombstone on every other VM of the store; one that is
+// listed again loses its tombstone. Nothing else changes: a gone VM's key
+// still works. Only VMs whose state changes are written.
+func (s *Store) MarkGone(listed []string, at time.Time) error {
+	ids, err := s.IDs()
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	alive := make(map[string]bool, len(listed))
+	for _, id := range listed {
+		alive[id] = true
+	}
+	index := s.doc("gone")
+	marked, err := index.ids()
+	if err != nil {
+		return err
+	}
+	now := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return alive[id] })
+	if slices.Equal(now, marked) {
+		return nil
+	}
+	was := make(map[string]bool, len(marked))
+	for _, id := range marked {
+		was[id] = true
+	}
+	for _, id := range ids {
+		if alive[id] != was[id] { // listed and never marked, or gone and marked
+			continue
+		}
+		err := s.UpdateRecord(id, func(r *Record) error { return r.tombstone(alive[id], at) })
+		switch KindOf(err) {
+		case KindFull, KindReadOnly, KindIO, KindLocked:
+			return err
+		}
+		if err != nil { // this VM's own trouble; the others go on
+			s.warn(err.Error())
+		}
+	}
+	return index.Update(context.Background(), func([]byte) ([]byte, error) { return json.Marshal(now) })
+}
+
+func (r *Record) tombstone(alive bool, at time.Time) error {
+	switch {
+	case alive:
+		r.GoneAt = time.Time{}
+	case r.GoneAt.IsZero():
+		r.GoneAt = at.UTC().Truncate(time.Second)
+	}
+	return nil
+}
+
+// ids reads a document that is a sorted list of ids; damage reads as empty,
+// which only costs a second look at each record.
+func (d *Doc) ids() ([]string, error) {
+	data, err := d.Read()
+	if IsNotFound(err) {
+		return nil, nil
+	}
+	var ids []string
+	if err != nil || json.Unmarshal(data, &ids) != nil {
+		return nil, err
+	}
+	return ids, nil
+}

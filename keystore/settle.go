@@ -1,0 +1,102 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// settleAll cleans up behind killed writers. Markers of a lock that somebody
+// holds are left to its holder. Nothing here stops the start: a read-only disk
+// must still be readable.
+func (s *Store) settleAll() {
+	done := map[string]bool{}
+	for _, m := range s.markers() {
+		lock, _, _ := strings.Cut(m, "~")
+		if done[lock] || !validName(lock) {
+			continue
+		}
+		done[lock] = true
+		unlock, err := s.lock(context.Background(), lock, false)
+		if err != nil {
+			continue
+		}
+		(&tx{s: s, lock: lock}).settleOwn()
+		unlock()
+	}
+}
+
+// markers lists pending/, which is nearly always empty.
+func (s *Store) markers() []string {
+	d, err := os.Open(s.path("pending"))
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	return names
+}
+
+// settleOwn tidies the folders that markers of t's lock name. Its failures are
+// warnings: they must not keep anybody from writing elsewhere.
+func (t *tx) settleOwn() {
+	for _, m := range t.s.markers() {
+		rel, ok := strings.CutPrefix(m, t.lock+"~")
+		if !ok {
+			continue
+		}
+		rel = filepath.FromSlash(strings.ReplaceAll(rel, "~", "/"))
+		if !filepath.IsLocal(rel) {
+			continue
+		}
+		tidy := &tx{s: t.s, lock: t.lock, durable: true}
+		if err := tidy.settle(rel); err != nil {
+			t.s.warn("tidying up after an interrupted write: " + err.Error())
+			continue
+		}
+		tidy.unmark()
+		if err := discard(t.s.path("pending", m)); err != nil {
+			t.s.warn(err.Error())
+		}
+	}
+}
+
+// settle brings the folder rel into order after a writer was killed in it.
+func (t *tx) settle(rel string) error {
+	if err := t.sweep(rel); err != nil {
+		return err
+	}
+	id := filepath.Base(rel)
+	if t.lock != lockKeys || filepath.Dir(rel) != "keys" || !validID(id) {
+		return nil
+	}
+	if _, err := t.repair(id); err != nil && !IsNotFound(err) {
+		return err
+	}
+	return t.refreshKnownHosts(id)
+}
+
+// sweep removes temporary files of t's lock from rel. In keys/ they may be
+// whole folders: VMs whose removal was interrupted.
+func (t *tx) sweep(rel string) error {
+	dir := t.s.path(rel)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return ioError("tidy", dir, err)
+	}
+	for _, e := range entries {
+		if !isTemp(e.Name(), t.lock) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return ioError("tidy", dir, err)
+		}
+	}
+	return nil
+}
