@@ -1,0 +1,49 @@
+//go:build unix
+
+package transfer
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// tryLock takes an advisory lock that ends with the process.
+func tryLock(f *os.File) error {
+	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+}
+
+// rename moves id of the partial folder to base in h. Both names are single
+// parts, so nothing can lead elsewhere.
+func (d *dest) rename(id string, h *dirHandle, base string) error {
+	err := unix.Renameat(int(d.partF.Fd()), id, int(h.f.Fd()), base)
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: id, New: base, Err: err}
+	}
+	return nil
+}
+
+// isFull tells whether err means that there is no room.
+func isFull(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+}
+
+// allocated is how much of the disk a file takes, bytes.
+func allocated(fi os.FileInfo) int64 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return int64(st.Blocks) * 512
+	}
+	return 0
+}
+
+// freeSpace is how many bytes may still be written here; ok is false if that
+// cannot be known.
+func (d *dest) freeSpace() (free int64, ok bool) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(d.path, &st); err != nil {
+		return 0, false
+	}
+	return int64(st.Bavail) * int64(st.Bsize), true
+}

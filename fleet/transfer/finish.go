@@ -1,0 +1,199 @@
+package transfer
+
+import (
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// finish does what must wait for the files: hard links, folders' modes and
+// times, deletions, the flush.
+func (p *pull) finish() error {
+	for _, h := range p.hard {
+		p.finishLink(h)
+	}
+	if p.o.Delete {
+		if p.complete && p.c.summary().Complete {
+			p.deleteOthers()
+		} else {
+			p.c.logf("nothing is deleted: the listing was not complete")
+		}
+	}
+	for _, d := range slices.Backward(p.dirs) {
+		if err := p.d.setMeta(d.rel, d.mode, timeOf(d.mtime)); err != nil {
+			p.localFailure(d.rel, err)
+		}
+	}
+	return p.flush()
+}
+
+// flush makes what arrived durable.
+func (p *pull) flush() error {
+	if p.o.DryRun || p.d.root == nil {
+		return nil
+	}
+	if sum := p.c.summary(); sum.Files+sum.Links+sum.Dirs+sum.Deleted == 0 {
+		return nil
+	}
+	if err := p.d.flush(); err != nil {
+		return &LocalError{p.d.path, err}
+	}
+	return nil
+}
+
+// finishLink makes a further name of a file that has arrived.
+func (p *pull) finishLink(h hardlink) {
+	rel := h.it.rel()
+	first, err := p.d.lstat(h.first)
+	if err == nil && (!first.Mode().IsRegular() || !h.it.sameTime(first.ModTime())) {
+		err = fs.ErrNotExist
+	}
+	if p.o.DryRun {
+		p.c.update(func(s *Summary) { s.Links++ })
+		return
+	}
+	if err != nil {
+		p.c.fail(rel, FailRemote, "a second name of "+h.first+", which did not arrive", nil)
+		return
+	}
+	made, err := p.d.hardlink(h.first, rel)
+	if err != nil {
+		p.localFailure(rel, err)
+		return
+	}
+	p.c.update(func(s *Summary) {
+		if made {
+			s.Links++
+		} else {
+			s.Unchanged++
+		}
+	})
+	h.it.target = h.first
+	p.c.entry(&h.it, TypeHardlink, made)
+}
+
+// deleteOthers removes what is here and was not listed.
+func (p *pull) deleteOthers() {
+	if p.d.root == nil {
+		return
+	}
+	for _, r := range p.roots {
+		start := r.land
+		if start == "" {
+			start = "."
+		}
+		if fi, err := p.d.root.Lstat(start); err != nil || !fi.IsDir() {
+			continue
+		}
+		_ = fs.WalkDir(p.d.root.FS(), filepath.ToSlash(start), func(name string, e fs.DirEntry, err error) error {
+			if err != nil {
+				p.c.fail(name, FailLocal, "cannot be looked at: "+cleanLine(err.Error()), err)
+				return nil
+			}
+			if name == "." || name == start {
+				return nil
+			}
+			if strings.HasPrefix(name, partialPrefix) {
+				return fs.SkipDir
+			}
+			return p.deleteOne(r, name, e)
+		})
+	}
+}
+
+// deleteOne removes name unless it was listed or a filter shields it.
+func (p *pull) deleteOne(r *root, name string, e fs.DirEntry) error {
+	if p.seen[p.key(name)] || p.shielded(r, name, e) {
+		return nil
+	}
+	if !p.o.DryRun {
+		p.d.dirs.forgetBelow(name)
+		if err := p.d.root.RemoveAll(name); err != nil {
+			p.localFailure(name, err)
+			return skipDir(e)
+		}
+	}
+	p.c.update(func(s *Summary) {
+		s.Deleted++
+		if len(s.Deletions) < MaxFailures {
+			s.Deletions = append(s.Deletions, name)
+		}
+	})
+	p.c.send(EventDeleted, name, "")
+	return skipDir(e)
+}
+
+func skipDir(e fs.DirEntry) error {
+	if e.IsDir() {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+// shielded tells whether a filter leaves a name out: then what is here is none
+// of this pull's business, as with rsync.
+func (p *pull) shielded(r *root, name string, e fs.DirEntry) bool {
+	it := item{root: r, sub: strings.TrimPrefix(strings.TrimPrefix(name, r.land), "/"), kind: 'f'}
+	if e.IsDir() {
+		it.kind = 'd'
+	} else if fi, err := e.Info(); err == nil {
+		it.size, it.mtime = fi.Size(), fi.ModTime().UnixNano()
+	}
+	if it.kind == 'd' && p.f.include != nil {
+		return true
+	}
+	return !p.f.wants(&it)
+}
+
+// takeOld hashes what is in place, for --checksum.
+func (p *pull) takeOld(t *task) {
+	h, base, err := p.d.parent(t.it.rel(), false)
+	if err != nil {
+		return
+	}
+	defer h.release()
+	f, err := h.r.Open(base)
+	if err != nil {
+		return
+	}
+	defer func() { _ = f.Close() }()
+	n, sum, err := hashAll(f)
+	if err == nil && n == t.it.size {
+		t.local, t.n, t.got, t.inPlace = sum, n, true, true
+	}
+}
+
+// held is how much of the file is in the partial folder already, bytes.
+func (p *pull) held(rel string) int64 {
+	if p.d.part == nil || p.d.new {
+		return 0
+	}
+	if fi, err := p.d.part.Lstat(partID(rel)); err == nil {
+		return allocated(fi)
+	}
+	return 0
+}
+
+// hasPart tells whether a large file was begun.
+func (p *pull) hasPart(rel string) bool {
+	_, err := p.d.part.Lstat(partID(rel) + ".x")
+	return err == nil
+}
+
+// forgetBelow drops a folder and those in it from the cache.
+func (c *dirCache) forgetBelow(rel string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, h := range c.open {
+		if name != rel && !strings.HasPrefix(name, path.Clean(rel)+"/") {
+			continue
+		}
+		delete(c.open, name)
+		h.gone = true
+		if h.refs == 0 {
+			h.shut()
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package transfer
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// errUnreadable: the VM cannot read the file.
+var errUnreadable = errors.New("the VM cannot read the file")
+
+// parseHash reads 64 hex digits at the beginning of a line.
+func parseHash(line string) (sum [32]byte, ok bool) {
+	if len(line) < 64 {
+		return sum, false
+	}
+	n, err := hex.Decode(sum[:], []byte(line[:64]))
+	return sum, err == nil && n == 32
+}
+
+// readLine reads a line of at most 8 KiB.
+func readLine(s *session) (string, error) {
+	var line []byte
+	for len(line) < 8<<10 {
+		b, err := s.out.ReadByte()
+		if err != nil {
+			return string(line), err
+		}
+		if b == '\n' {
+			return string(line), nil
+		}
+		line = append(line, b)
+	}
+	return "", errNoise
+}
+
+// prefixRequest asks for the SHA-256 of a file's first n bytes.
+type prefixRequest struct {
+	name string
+	n    int64
+}
+
+// prefixHashes asks for several at once; ok[i] is false if the VM cannot read
+// that file.
+func prefixHashes(ctx context.Context, c Conn, rs []prefixRequest) (sums [][32]byte, ok []bool, err error) {
+	s := startSession(ctx, c, prefixCmd)
+	defer s.stop()
+	s.calm.Store(true) // a large file is silent for long; the connection's keep-alives watch
+	go func() {
+		for i, r := range rs {
+			if _, err := fmt.Fprintf(s.in, "%d\x00%d\x00%s\x00", i, r.n, r.name); err != nil {
+				break
+			}
+		}
+		_ = s.in.Close()
+	}()
+	sums, ok = make([][32]byte, len(rs)), make([]bool, len(rs))
+	if err := s.ready(); err != nil {
+		return sums, ok, err
+	}
+	for range rs {
+		line, err := readLine(s)
+		if err != nil {
+			return sums, ok, s.failure(err)
+		}
+		num, rest, _ := strings.Cut(line, " ")
+		i, err := strconv.Atoi(num)
+		if err != nil || i < 0 || i >= len(rs) {
+			return sums, ok, errNoise
+		}
+		sums[i], ok[i] = parseHash(rest)
+	}
+	return sums, ok, nil
+}
+
+// blockHashes reads the SHA-256 of each block of a file's first n bytes and
+// hands them to fn in order.
+func blockHashes(ctx context.Context, c Conn, name string, n, block int64, fn func(i int64, sum [32]byte) error) error {
+	s := startSession(ctx, c, blockCmd)
+	defer s.stop()
+	count := (n + block - 1) / block
+	go func() {
+		_, _ = io.WriteString(s.in, fmt.Sprintf("%d\x00%d\x00%s\x00", block, count, name))
+		_ = s.in.Close()
+	}()
+	if err := s.ready(); err != nil {
+		return err
+	}
+	for i := range count {
+		line, err := readLine(s)
+		if err != nil {
+			if err = s.failure(err); isDrop(err) {
+				return err
+			}
+			return errUnreadable
+		}
+		sum, ok := parseHash(line)
+		if !ok {
+			return errUnreadable
+		}
+		if err := fn(i, sum); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deltaBlock is how finely two states of a file of n bytes are compared: finer
+// moves less, but each block costs the VM about 3 ms (and a buffer here).
+func deltaBlock(n int64) int64 {
+	return min(max(rangeBlock, roundUp(n/2000, rangeBlock)), 8<<20)
+}

@@ -1,0 +1,60 @@
+package transfer
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+)
+
+// A journal lies beside the unfinished file of a large file and tells which
+// spans of it have arrived. Its first line tells which state of the VM's file
+// that was. It is advice: the proof at the end is over the whole file, and finds
+// what a crash made of it.
+
+// maxJournal bounds what is read back, lines.
+const maxJournal = 1 << 20
+
+// journalHead identifies a state of the VM's file.
+func journalHead(it *item) string {
+	return fmt.Sprintf("v1 %d %d %d %d\n", it.size, it.mtime, it.dev, it.ino)
+}
+
+// readJournal returns the spans if the journal is about this state.
+func readJournal(f io.Reader, it *item) (spans, bool) {
+	r := bufio.NewReader(f)
+	head, err := r.ReadString('\n')
+	if err != nil || head != journalHead(it) {
+		return nil, false
+	}
+	var ss spans
+	for range maxJournal {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			break // a torn last line is not counted
+		}
+		var s span
+		if n, _ := fmt.Sscanf(line, "%d %d\n", &s.off, &s.end); n != 2 || s.off < 0 || s.end > it.size || s.off >= s.end {
+			break
+		}
+		ss = ss.add(s)
+	}
+	return ss, true
+}
+
+// startJournal begins a journal anew.
+func startJournal(part *os.Root, name string, it *item, ss spans) (*os.File, error) {
+	f, err := part.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	text := journalHead(it)
+	for _, s := range ss {
+		text += fmt.Sprintf("%d %d\n", s.off, s.end)
+	}
+	if _, err := f.WriteString(text); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}

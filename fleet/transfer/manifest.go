@@ -1,0 +1,270 @@
+package transfer
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+const (
+	maxToken   = 4 << 20  // bytes; a batch of stat's lines is the longest that is honest
+	maxGarbage = 16 << 20 // bytes that make no sense before a listing is given up
+	maxItems   = 5_000_000
+)
+
+// lister gets what a listing finds, in order. Its methods return an error to
+// end the listing.
+type lister interface {
+	found(tools) error
+	item(item) error
+	absent(*root)
+	refused(path, why string)
+	unreadable(r *root, said string)
+}
+
+// errGarbage ends a listing that makes no sense.
+var errGarbage = errors.New("the VM's listing makes no sense")
+
+// manifest reads one listing.
+type manifest struct {
+	in      *bufio.Reader
+	roots   []*root
+	to      lister
+	list    string // find or stat
+	cur     *root
+	items   int
+	garbage int
+	ended   int               // roots that came to their end
+	links   map[string]string // of the current root, for stat
+	linkMem int
+}
+
+// listShell lists the roots with one command and returns when all were listed.
+// complete is false if something could not be read.
+func listShell(ctx context.Context, c Conn, roots []*root, to lister) (complete bool, err error) {
+	s := startSession(ctx, c, runSh)
+	defer s.stop()
+	go func() {
+		args := []string{listScript, "sh", linkScript, statScript, statTopScript}
+		for _, r := range roots {
+			args = append(args, r.remote)
+		}
+		_, _ = io.WriteString(s.in, strings.Join(args, "\x00")+"\x00")
+		_ = s.in.Close()
+	}()
+	if err := s.ready(); err != nil {
+		return false, err
+	}
+	m := &manifest{in: s.out, roots: roots, to: to}
+	complete, err = m.read()
+	if err != nil {
+		return false, err
+	}
+	if err := s.finish(64 << 10); err != nil && !exitedBy(err) {
+		return false, err
+	}
+	if !complete && m.cur != nil {
+		to.unreadable(m.cur, s.stderr.text())
+	}
+	return complete, nil
+}
+
+// read handles records until the stream ends.
+func (m *manifest) read() (complete bool, err error) {
+	complete = true
+	if err := m.readTools(); err != nil {
+		return false, err
+	}
+	for {
+		tok, err := m.token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return false, err
+		}
+		ok, err := m.record(tok, &complete)
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			complete = false
+			if err := m.nonsense(len(tok)); err != nil {
+				return false, err
+			}
+		}
+	}
+	if m.ended < len(m.roots) {
+		return false, io.ErrUnexpectedEOF // the connection or the shell died on the way
+	}
+	return complete, nil
+}
+
+func (m *manifest) readTools() error {
+	var got [6]string
+	for i := range got {
+		tok, err := m.token()
+		if err != nil {
+			return fmt.Errorf("%w: %w", errGarbage, err)
+		}
+		got[i] = tok
+	}
+	if got[0] != "P" || (got[1] != "find" && got[1] != "stat") {
+		return errGarbage
+	}
+	m.list = got[1]
+	t := tools{list: got[1], tar: "none", hash: "none", zstd: got[4] == "zstd", dd: got[5] == "dd"}
+	if got[2] == "gnu" || got[2] == "plain" {
+		t.tar = got[2]
+	}
+	if strings.HasPrefix(got[3], "openssl") || got[3] == "sha256sum" {
+		t.hash = cleanLine(got[3])
+	}
+	return m.to.found(t)
+}
+
+// record handles one record that begins with tok; ok is false if it is none.
+func (m *manifest) record(tok string, complete *bool) (ok bool, err error) {
+	if tok == "" {
+		return false, nil
+	}
+	switch tok[0] {
+	case 'R', 'M':
+		n, err := strconv.Atoi(tok[1:])
+		if err != nil || n != m.ended || n >= len(m.roots) || m.cur == m.roots[n] {
+			return false, nil
+		}
+		m.cur, m.links, m.linkMem = m.roots[n], nil, 0
+		if tok[0] == 'M' {
+			m.to.absent(m.cur)
+			m.ended++
+		}
+		return true, nil
+	case 'E':
+		if m.cur == nil || m.ended >= len(m.roots) || m.cur != m.roots[m.ended] {
+			return false, nil
+		}
+		if tok != "E0" {
+			*complete = false
+		}
+		m.ended++
+		return true, nil
+	}
+	if m.cur == nil || m.ended >= len(m.roots) || m.cur != m.roots[m.ended] {
+		return false, nil
+	}
+	switch {
+	case tok[0] == 'F' && m.list == "find":
+		return m.findRecord(tok[1:])
+	case tok == "L" && m.list == "stat":
+		return m.linkRecord()
+	case tok == "B" && m.list == "stat":
+		return m.statBatch()
+	}
+	return false, nil
+}
+
+// findRecord reads "y s m T D i n b", target, name.
+func (m *manifest) findRecord(head string) (bool, error) {
+	target, err := m.token()
+	if err != nil {
+		return false, err
+	}
+	sub, err := m.token()
+	if err != nil {
+		return false, err
+	}
+	f := strings.Split(head, " ")
+	if len(f) != 8 || len(f[0]) != 1 {
+		return false, nil
+	}
+	it := item{root: m.cur, sub: sub, kind: f[0][0], target: target}
+	var bad bool
+	num := func(s string, base int) uint64 {
+		n, err := strconv.ParseUint(s, base, 63)
+		bad = bad || err != nil
+		return n
+	}
+	it.size, it.mode = int64(num(f[1], 10)), uint32(num(f[2], 8)&0o7777)
+	it.dev, it.ino, it.nlink, it.blocks = num(f[4], 10), num(f[5], 10), num(f[6], 10), int64(num(f[7], 10))
+	var okTime bool
+	it.mtime, okTime = parseTime(f[3])
+	if bad || !okTime {
+		return false, nil
+	}
+	return true, m.emit(it)
+}
+
+// emit hands an item on after the checks of its name.
+func (m *manifest) emit(it item) error {
+	if m.items++; m.items > maxItems {
+		return fmt.Errorf("%w: more than %d items", errGarbage, maxItems)
+	}
+	if it.sub != "" || it.rel() != "" {
+		if why := checkName(it.rel()); why != "" {
+			m.to.refused(it.rel(), why)
+			return nil
+		}
+	}
+	return m.to.item(it)
+}
+
+// nonsense counts bytes that are no record.
+func (m *manifest) nonsense(n int) error {
+	if m.garbage += n + 1; m.garbage > maxGarbage {
+		return errGarbage
+	}
+	if m.garbage < 64<<10 {
+		m.to.refused("", "a record of the VM's listing makes no sense")
+	}
+	return nil
+}
+
+// token reads up to a NUL. io.EOF only comes at a clean end.
+func (m *manifest) token() (string, error) {
+	var long []byte
+	for {
+		part, err := m.in.ReadSlice(0)
+		if err == nil && long == nil {
+			return string(part[:len(part)-1]), nil
+		}
+		if len(long)+len(part) > maxToken {
+			return "", errGarbage
+		}
+		long = append(long, part...)
+		switch {
+		case err == nil:
+			return string(long[:len(long)-1]), nil
+		case err == io.EOF && len(long) > 0:
+			return "", io.ErrUnexpectedEOF
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return "", err
+		}
+	}
+}
+
+// parseTime reads seconds with a fraction ("1700000000.1234567890") as ns.
+func parseTime(s string) (int64, bool) {
+	sec, frac, _ := strings.Cut(s, ".")
+	n, err := strconv.ParseInt(sec, 10, 64)
+	if err != nil || n > 1<<33 || n < -(1<<33) {
+		return 0, false
+	}
+	return n*1e9 + parseFraction(frac), true
+}
+
+// parseFraction reads the digits after a point as ns.
+func parseFraction(frac string) int64 {
+	var ns int64
+	for i := range 9 {
+		ns *= 10
+		if i < len(frac) && frac[i] >= '0' && frac[i] <= '9' {
+			ns += int64(frac[i] - '0')
+		}
+	}
+	return ns
+}

@@ -1,0 +1,135 @@
+package transfer
+
+import (
+	"strconv"
+	"strings"
+)
+
+// maxLinkMem bounds what is remembered of symlinks of one root, bytes.
+const maxLinkMem = 64 << 20
+
+// linkRecord reads name and target of a symlink; readlink ends its line.
+func (m *manifest) linkRecord() (bool, error) {
+	name, err := m.token()
+	if err != nil {
+		return false, err
+	}
+	target, err := m.token()
+	if err != nil {
+		return false, err
+	}
+	if m.links == nil {
+		m.links = map[string]string{}
+	}
+	if m.linkMem += len(name) + len(target) + 64; m.linkMem > maxLinkMem {
+		return false, errGarbage
+	}
+	m.links[name] = strings.TrimSuffix(target, "\n")
+	return true, nil
+}
+
+// statBatch reads names and stat's lines for those of them that still exist.
+func (m *manifest) statBatch() (bool, error) {
+	var names []string
+	size := 0
+	for {
+		name, err := m.token()
+		if err != nil {
+			return false, err
+		}
+		if name == "" {
+			break
+		}
+		if size += len(name) + 16; size > maxToken {
+			return false, errGarbage
+		}
+		names = append(names, name)
+	}
+	lines, err := m.token()
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		head, rest, ok := cutStat(lines, name)
+		if !ok {
+			continue // gone between find and stat
+		}
+		lines = rest
+		it, ok := m.parseStat(head, name)
+		if !ok {
+			return false, nil
+		}
+		if err := m.emit(it); err != nil {
+			return false, err
+		}
+	}
+	return lines == "", nil
+}
+
+// cutStat splits off stat's line for name: ten fields, the name, a newline.
+func cutStat(lines, name string) (head, rest string, ok bool) {
+	end := 0
+	for range 10 { // %y is three fields
+		i := strings.IndexByte(lines[end:], ' ')
+		if i < 0 || i > 64 {
+			return "", "", false
+		}
+		end += i + 1
+	}
+	if !strings.HasPrefix(lines[end:], name+"\n") {
+		return "", "", false
+	}
+	return lines[:end], lines[end+len(name)+1:], true
+}
+
+// parseStat reads "%f %s %Y %y %d %i %h %b ".
+func (m *manifest) parseStat(head, name string) (item, bool) {
+	f := strings.Fields(head)
+	if len(f) != 10 {
+		return item{}, false
+	}
+	bad := false
+	num := func(s string, base int) uint64 {
+		n, err := strconv.ParseUint(s, base, 63)
+		bad = bad || err != nil
+		return n
+	}
+	mode := num(f[0], 16)
+	it := item{root: m.cur, kind: kindOf(mode), mode: uint32(mode & 0o7777), size: int64(num(f[1], 10))}
+	it.dev, it.ino, it.nlink, it.blocks = num(f[6], 10), num(f[7], 10), num(f[8], 10), int64(num(f[9], 10))
+	sec, ok := parseTime(f[2])
+	_, frac, fine := strings.Cut(f[4], ".")
+	it.mtime, it.coarse = sec+parseFraction(frac), !fine
+	if bad || !ok {
+		return item{}, false
+	}
+	if it.kind == 'l' {
+		it.target = m.links[name]
+	}
+	top := strings.TrimSuffix(m.cur.remote, "/") + "/."
+	switch {
+	case name == m.cur.remote || name == top || name == m.cur.remote+"/.":
+	case strings.HasPrefix(name, top+"/"):
+		it.sub = name[len(top)+1:]
+	default:
+		return item{}, false
+	}
+	return it, true
+}
+
+// kindOf maps the type bits of st_mode (inode(7)) to find's letters.
+func kindOf(mode uint64) byte {
+	switch mode & 0o170000 {
+	case 0o100000:
+		return 'f'
+	case 0o040000:
+		return 'd'
+	case 0o120000:
+		return 'l'
+	case 0o010000:
+		return 'p'
+	case 0o140000:
+		return 's'
+	}
+	return 'D'
+}

@@ -1,0 +1,166 @@
+package transfer
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+)
+
+// openLarge prepares a large file: takes up what an earlier run left, or what
+// is in place of an older state, so that only what differs travels.
+func (p *pull) openLarge(ctx context.Context, c Conn, t *task) (*large, error) {
+	l := &large{t: t, id: partID(t.it.rel()), chunk: p.chunkSize(t.it.size)}
+	l.cond = sync.NewCond(&l.mu)
+	have, state, err := p.basis(l)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.f.Truncate(t.it.size); err != nil {
+		l.close()
+		return nil, err
+	}
+	if state == basisOther {
+		if have, err = p.sameBlocks(ctx, c, l); isDrop(err) || ctx.Err() != nil {
+			l.close()
+			return nil, err
+		} else if err != nil {
+			have = nil
+		}
+	}
+	l.fresh = state == basisNone
+	l.have, l.todo = have, have.missing(t.it.size, l.chunk)
+	if l.journal, err = startJournal(p.d.part, l.id+".x", &t.it, have); err != nil {
+		l.close()
+		return nil, err
+	}
+	if n := have.total(); n > 0 {
+		p.c.logf("%s: %d of %d bytes are here already", t.it.rel(), n, t.it.size)
+		p.c.have(n, 0)
+	}
+	return l, nil
+}
+
+type basisState int
+
+const (
+	basisNone  basisState = iota // nothing to build on
+	basisKnown                   // have tells what is (probably) right
+	basisOther                   // some other state of the file: compare blocks
+)
+
+// basis opens the unfinished file. A file that grew is probably a log: its old
+// content is taken for a true beginning; the proof over the whole file finds out
+// if it is not, and then blocks are compared.
+func (p *pull) basis(l *large) (have spans, st basisState, err error) {
+	it := &l.t.it
+	l.f, err = p.d.part.OpenFile(l.id, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrPermission) { // it was complete, with a mode that forbids writing
+		_ = p.d.part.Chmod(l.id, 0o600)
+		l.f, err = p.d.part.OpenFile(l.id, os.O_RDWR|os.O_CREATE, 0o600)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	fi, err := l.f.Stat()
+	if err != nil {
+		l.close()
+		return nil, 0, err
+	}
+	if j, err := p.d.part.Open(l.id + ".x"); err == nil {
+		ss, same := readJournal(j, it)
+		_ = j.Close()
+		if same && fi.Size() == it.size {
+			return ss, basisKnown, nil
+		}
+	}
+	if !p.tools.canHash() {
+		return nil, basisNone, l.f.Truncate(0)
+	}
+	if fi.Size() > 0 {
+		return nil, basisOther, nil
+	}
+	n, err := p.copyOld(l)
+	switch {
+	case err != nil:
+		l.close()
+		return nil, 0, err
+	case n > 0 && n < it.size:
+		return spans{{0, n}}, basisKnown, nil
+	case n > 0 || it.sparse():
+		return nil, basisOther, nil
+	}
+	return nil, basisNone, nil
+}
+
+// copyOld copies what is in place into the unfinished file.
+func (p *pull) copyOld(l *large) (int64, error) {
+	h, base, err := p.d.parent(l.t.it.rel(), false)
+	if err != nil {
+		return 0, nil // nothing there
+	}
+	defer h.release()
+	if fi, err := h.r.Lstat(base); err != nil || !fi.Mode().IsRegular() || fi.Size() < rangeBlock {
+		return 0, nil
+	}
+	old, err := h.r.Open(base)
+	if err != nil {
+		return 0, nil
+	}
+	defer func() { _ = old.Close() }()
+	return io.Copy(l.f, old)
+}
+
+// sameBlocks compares the unfinished file with the VM's block by block.
+func (p *pull) sameBlocks(ctx context.Context, c Conn, l *large) (spans, error) {
+	var same spans
+	size := l.t.it.size
+	block := deltaBlock(size)
+	buf := make([]byte, block)
+	err := blockHashes(ctx, c, l.t.it.remote(), size, block, func(i int64, sum [32]byte) error {
+		off := i * block
+		n, err := l.f.ReadAt(buf[:min(block, size-off)], off)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if sha256.Sum256(buf[:n]) == sum {
+			same = same.add(span{off, off + int64(n)})
+		}
+		return nil
+	})
+	return same, err
+}
+
+// chunkSize balances: small enough that connections end together, large enough
+// that a command per chunk does not matter.
+func (p *pull) chunkSize(size int64) int64 {
+	if p.far.rtt() > lowRTT {
+		return min(max(roundUp(size/128, rangeBlock), 1<<20), 4<<20)
+	}
+	return min(max(roundUp(size/16, rangeBlock), 4<<20), 32<<20)
+}
+
+// findSmall takes up a small file that an earlier run fetched whole but could
+// not have checked: its time is set last.
+func (p *pull) findSmall(t *task) {
+	if p.d.new {
+		return
+	}
+	id := partID(t.it.rel())
+	fi, err := p.d.part.Lstat(id)
+	if err != nil || !fi.Mode().IsRegular() || fi.Size() != t.it.size || !t.it.sameTime(fi.ModTime()) {
+		return
+	}
+	f, err := p.d.part.Open(id)
+	if err != nil {
+		return
+	}
+	defer func() { _ = f.Close() }()
+	if n, sum, err := hashAll(f); err == nil && n == t.it.size {
+		t.local, t.n, t.got = sum, n, true
+		p.c.have(n, 0)
+	}
+}

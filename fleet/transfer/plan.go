@@ -1,0 +1,285 @@
+package transfer
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io/fs"
+	"os"
+	"path"
+)
+
+// maxPlanMem bounds what is remembered of the listing until the end (folders'
+// times, hard links), bytes.
+const maxPlanMem = 256 << 20
+
+// dirMeta is what a folder gets when everything is in it.
+type dirMeta struct {
+	rel   string
+	mode  fs.FileMode
+	mtime int64
+}
+
+// hardlink is a further name of a file.
+type hardlink struct {
+	it    item
+	first string
+}
+
+type inode struct{ dev, ino uint64 }
+
+// setTools records what the VM has.
+func (p *pull) setTools(t tools) {
+	p.tools = t
+	p.c.update(func(s *Summary) { s.Verified, s.Method = t.verified(), t.method() })
+	p.c.send(EventMethod, t.method(), "")
+	p.c.logf("%s; proof: %s", t.method(), t.verified())
+	p.toolsKnown.Store(true)
+	p.pool.ring()
+}
+
+// found implements lister: the tools are known, work can begin.
+func (p *pull) found(t tools) error {
+	if p.started {
+		return nil // a second listing, after a drop
+	}
+	p.started = true
+	p.setTools(t)
+	p.pool.mu.Lock()
+	live := append([]*lane(nil), p.pool.live...)
+	p.pool.mu.Unlock()
+	if !p.o.DryRun {
+		for _, l := range live {
+			l.work()
+		}
+	}
+	return nil
+}
+
+func (p *pull) absent(r *root) {
+	if !p.relist {
+		p.missing++
+		err := &PathError{r.asked}
+		p.c.fail(r.asked, FailMissing, err.Error(), err)
+	}
+}
+
+func (p *pull) refused(name, why string) {
+	if !p.relist {
+		p.c.fail(name, FailRefused, why, nil)
+	}
+}
+
+func (p *pull) unreadable(r *root, said string) {
+	p.c.fail(r.asked, FailRemote, "not everything could be listed: "+said, nil)
+}
+
+// key is what tells two names apart on the destination's file system.
+func (p *pull) key(rel string) uint64 {
+	if p.d.fold {
+		rel = foldName(rel)
+	}
+	return maphash.String(p.seed, rel)
+}
+
+// item implements lister: it decides what to do about one item.
+func (p *pull) item(it item) error {
+	rel := it.rel()
+	if rel == "" && it.kind == 'd' {
+		return p.ctx.Err() // Dest itself
+	}
+	key := p.key(rel)
+	if _, twice := p.seen[key]; twice {
+		if p.relist {
+			return p.ctx.Err()
+		}
+		if it.kind == 'd' {
+			if fi, err := p.d.lstat(rel); err == nil && fi.IsDir() && !p.d.fold {
+				return nil // two paths asked for may share a folder
+			}
+		}
+		p.refused(rel, "a second item of this name (or of one that is the same name here)")
+		return nil
+	}
+	p.seen[key] = true
+	if !p.f.wants(&it) {
+		if it.kind != 'd' {
+			p.skip(false)
+		}
+		return nil
+	}
+	switch it.kind {
+	case 'd':
+		return p.planDir(&it)
+	case 'f':
+		return p.planFile(&it)
+	case 'l':
+		p.planLink(&it)
+		return nil
+	}
+	p.skip(true)
+	return p.ctx.Err()
+}
+
+func (p *pull) skip(special bool) {
+	p.c.update(func(s *Summary) {
+		s.Skipped++
+		if special {
+			s.Special++
+		}
+	})
+}
+
+// remember accounts for what stays in memory to the end.
+func (p *pull) remember(n int) error {
+	if p.mem += int64(n) + 64; p.mem > maxPlanMem {
+		return fmt.Errorf("%w: too many folders and links", errGarbage)
+	}
+	return nil
+}
+
+func (p *pull) planDir(it *item) error {
+	rel := it.rel()
+	if p.o.DryRun {
+		if _, err := p.d.lstat(rel); errors.Is(err, fs.ErrNotExist) {
+			p.c.update(func(s *Summary) { s.Dirs++ })
+		}
+		return p.ctx.Err()
+	}
+	made, err := p.d.mkdir(rel)
+	if err != nil {
+		p.localFailure(rel, err)
+		return p.ctx.Err()
+	}
+	if made {
+		p.c.update(func(s *Summary) { s.Dirs++ })
+		p.fresh = rel
+	}
+	p.c.entry(it, TypeDir, made)
+	p.dirs = append(p.dirs, dirMeta{rel, it.perm(), it.mtime})
+	return p.remember(len(rel))
+}
+
+func (p *pull) planLink(it *item) {
+	rel := it.rel()
+	if why := badTarget(it.target); why != "" {
+		p.c.fail(rel, FailRefused, why, nil)
+		return
+	}
+	if why := leadsOut(rel, it.target); why != "" && !p.o.AllLinks {
+		p.c.leftOut(rel, why)
+		return
+	}
+	h, base, err := p.parentOf(rel)
+	if err == nil && h != nil {
+		defer h.release()
+		if old, err := h.r.Readlink(base); err == nil && old == it.target {
+			p.c.update(func(s *Summary) { s.Unchanged++ })
+			p.c.entry(it, TypeSymlink, false)
+			return
+		}
+	}
+	if !p.o.DryRun && err == nil {
+		err = p.d.symlink(rel, it.target)
+	}
+	if err != nil {
+		p.localFailure(rel, err)
+		return
+	}
+	p.c.update(func(s *Summary) { s.Links++ })
+	p.c.entry(it, TypeSymlink, true)
+}
+
+// parentOf opens the folder of rel, making it unless this is a dry run; nil if
+// it is not there.
+func (p *pull) parentOf(rel string) (*dirHandle, string, error) {
+	if p.d.root == nil {
+		return nil, "", nil
+	}
+	h, base, err := p.d.parent(rel, !p.o.DryRun)
+	if p.o.DryRun && errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	}
+	return h, base, err
+}
+
+// planFile compares a file with what is here.
+func (p *pull) planFile(it *item) error {
+	rel := it.rel()
+	if it.nlink > 1 && it.ino != 0 {
+		key := inode{it.dev, it.ino}
+		if first, ok := p.inodes[key]; ok && first.size == it.size && first.mtime == it.mtime {
+			p.hard = append(p.hard, hardlink{*it, first.rel()})
+			return p.remember(len(rel) + 160)
+		}
+		p.inodes[key] = *it
+		if err := p.remember(200); err != nil {
+			return err
+		}
+	}
+	fi, err := p.lookAt(rel)
+	if err != nil {
+		p.localFailure(rel, err)
+		return p.ctx.Err()
+	}
+	if fi != nil && fi.IsDir() {
+		p.localFailure(rel, errInTheWay)
+		return p.ctx.Err()
+	}
+	if fi != nil && fi.Mode().IsRegular() && fi.Size() == it.size && it.sameTime(fi.ModTime()) && !p.o.Checksum {
+		p.unchanged(it, fi)
+		return p.ctx.Err()
+	}
+	return p.want(it, fi)
+}
+
+// lookAt is lstat, nil if there is nothing.
+func (p *pull) lookAt(rel string) (fs.FileInfo, error) {
+	if p.fresh != "" && path.Dir(rel) == p.fresh {
+		return nil, nil // the folder was made a moment ago, and no name comes twice
+	}
+	fi, err := p.d.lstat(rel)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return fi, err
+}
+
+func (p *pull) unchanged(it *item, fi fs.FileInfo) {
+	if fi.Mode().Perm() != it.perm() && !p.o.DryRun {
+		_ = p.d.setMeta(it.rel(), it.perm(), it.modTime())
+	}
+	p.c.update(func(s *Summary) { s.Unchanged++ })
+	p.c.entry(it, TypeFile, false)
+}
+
+// want queues a file if the limits allow it.
+func (p *pull) want(it *item, old os.FileInfo) error {
+	rel := it.rel()
+	why := p.admit(it.room(), p.held(rel))
+	if it.size > maxFile {
+		why = "the file is larger than any can be"
+	}
+	if why != "" {
+		p.c.fail(rel, FailLimit, why, nil)
+		return p.ctx.Err()
+	}
+	p.c.want(it.size)
+	if p.o.DryRun {
+		p.c.file(it, "")
+		return p.ctx.Err()
+	}
+	t := &task{it: *it}
+	if p.tools.list != "sftp" && (!plainName(it.remote()) || (p.tools.tar == "none" && !p.tools.dd)) {
+		return p.q.putOdd(p.ctx, t)
+	}
+	if it.size >= largeFile && !(it.sparse() && p.tools.tar == "gnu" && !p.hasPart(rel)) && (p.tools.dd || p.tools.list == "sftp") {
+		p.wg.Go(func() { p.far.need(p.ctx, p.r.Conn) })
+		return p.q.put(p.ctx, t, true)
+	}
+	p.findSmall(t)
+	if p.o.Checksum && old != nil && !t.got && old.Mode().IsRegular() && old.Size() == it.size {
+		p.takeOld(t)
+	}
+	return p.q.put(p.ctx, t, false)
+}

@@ -1,0 +1,312 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime"
+	"sync"
+	"time"
+)
+
+const (
+	// lowRTT is the round trip below which the processors, not the distance,
+	// limit a transfer.
+	lowRTT = 8 * time.Millisecond
+	// maxConns stays below sshd's MaxStartups (10:30:100) and leaves room for
+	// other logins (sshd_config(5)).
+	maxConns = 8
+	// maxRedials bounds redials in a row without a file or 1 MiB arriving.
+	maxRedials = 8
+)
+
+// lane is one connection and its three workers.
+type lane struct {
+	p      *pull
+	conn   Conn
+	own    bool // this package dialled it
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+	once   sync.Once
+
+	earlyTar, earlyHash *session // opened beside the listing; used once
+}
+
+// pool is the connections in use. Safe for concurrent use.
+type pool struct {
+	mu    sync.Mutex
+	cond  *sync.Cond
+	live  []*lane
+	most  int // connections worth having; falls when a dial fails
+	lost  error
+	alarm chan struct{} // something changed
+}
+
+// addLane starts work on a connection.
+func (p *pull) addLane(c Conn, own bool) *lane {
+	l := &lane{p: p, conn: c, own: own}
+	l.ctx, l.cancel = context.WithCancelCause(p.ctx)
+	p.pool.mu.Lock()
+	p.pool.live = append(p.pool.live, l)
+	n := len(p.pool.live)
+	p.pool.cond.Broadcast()
+	p.pool.mu.Unlock()
+	p.c.conns(n)
+	return l
+}
+
+// work starts the workers of a lane, once.
+func (l *lane) work() { l.once.Do(l.start) }
+
+func (l *lane) start() {
+	stop := l.p.q.wakeOn(l.ctx)
+	run := func(work func(context.Context) error) {
+		l.wg.Go(func() {
+			if err := work(l.ctx); err != nil {
+				l.dropped(err)
+			}
+		})
+	}
+	if l.p.tools.list == "sftp" {
+		run(l.sftpWorker)
+	} else {
+		run(l.smallWorker)
+		run(l.rangeWorker)
+		run(l.settleWorker)
+	}
+	l.p.wg.Go(func() {
+		l.wg.Wait()
+		stop()
+		l.close()
+	})
+}
+
+func (l *lane) smallWorker(ctx context.Context) error {
+	for l.p.q.waitSmall(ctx) {
+		if err := l.stream(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lane) rangeWorker(ctx context.Context) error {
+	for !l.p.q.finished(ctx) {
+		if err := l.ranges(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lane) settleWorker(ctx context.Context) error {
+	for {
+		ts := l.p.q.takeSettle(ctx, settleBatch)
+		if len(ts) == 0 {
+			return nil
+		}
+		if err := l.settle(ctx, ts); err != nil {
+			return err
+		}
+	}
+}
+
+// dropped takes a lane out of use after its connection failed.
+func (l *lane) dropped(err error) {
+	p := l.p
+	if p.ctx.Err() != nil {
+		return
+	}
+	l.cancel(err)
+	p.pool.mu.Lock()
+	defer p.pool.mu.Unlock()
+	for i, other := range p.pool.live {
+		if other == l {
+			p.pool.live = append(p.pool.live[:i:i], p.pool.live[i+1:]...)
+			p.pool.lost = err
+			p.pool.most = max(1, min(p.pool.most, len(p.pool.live)+1))
+			p.c.logf("a connection dropped: %v", err)
+			break
+		}
+	}
+	p.pool.ring()
+}
+
+// ring wakes the controller.
+func (po *pool) ring() {
+	select {
+	case po.alarm <- struct{}{}:
+	default:
+	}
+}
+
+func (l *lane) close() {
+	for _, s := range []*session{l.earlyTar, l.earlyHash} {
+		if s != nil {
+			s.stop()
+		}
+	}
+	if c, ok := l.conn.(io.Closer); ok && l.own {
+		_ = c.Close()
+	}
+}
+
+// withConn runs op on a live connection, again on another one after a drop.
+func withConn[T any](ctx context.Context, p *pull, op func(Conn) (T, error)) (T, error) {
+	for {
+		l, err := p.anyLane(ctx)
+		if err != nil {
+			var zero T
+			return zero, err
+		}
+		v, err := op(l.conn)
+		if !isDrop(err) || isLocal(err) || ctx.Err() != nil {
+			return v, err
+		}
+		l.dropped(err)
+	}
+}
+
+// anyLane waits for a live connection.
+func (p *pull) anyLane(ctx context.Context) (*lane, error) {
+	stop := context.AfterFunc(ctx, func() {
+		p.pool.mu.Lock()
+		defer p.pool.mu.Unlock()
+		p.pool.cond.Broadcast()
+	})
+	defer stop()
+	p.pool.mu.Lock()
+	defer p.pool.mu.Unlock()
+	for len(p.pool.live) == 0 && ctx.Err() == nil {
+		p.pool.cond.Wait()
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return p.pool.live[0], nil
+}
+
+// control adds connections while that pays, and redials when none is left.
+func (p *pull) control() {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	redials := 0
+	var mark int64
+	for {
+		select {
+		case <-p.ctx.Done():
+			return
+		case <-tick.C:
+		case <-p.pool.alarm:
+		}
+		if sum := p.c.summary(); sum.Moved-mark > 1<<20 || sum.Files > p.filesMark {
+			mark, p.filesMark, redials = sum.Moved, sum.Files, 0
+		}
+		p.pool.mu.Lock()
+		live, most, lost := len(p.pool.live), p.pool.most, p.pool.lost
+		p.pool.mu.Unlock()
+		switch {
+		case live == 0:
+			if err := p.redial(redials, lost); err != nil {
+				p.q.stop(err)
+				p.cancel(err)
+				return
+			}
+			redials++
+		case live < most && p.toolsKnown.Load() && p.far.known():
+			if n := p.worth(live) - live; n > 0 {
+				p.dialMore(min(n, most-live))
+			}
+		}
+	}
+}
+
+// redial gets a connection back, after a pause that grows.
+func (p *pull) redial(tried int, lost error) error {
+	dial := p.r.Redial
+	if dial == nil {
+		dial = p.r.Dial
+	}
+	if dial == nil || tried >= maxRedials {
+		return &LostError{lost}
+	}
+	if tried > 0 {
+		pause := min(250*time.Millisecond<<tried, 30*time.Second)
+		p.c.send(EventRetry, "", "the connection dropped; trying again in "+pause.String())
+		select {
+		case <-time.After(pause):
+		case <-p.ctx.Done():
+			return context.Cause(p.ctx)
+		}
+	} else {
+		p.c.send(EventRetry, "", "the connection dropped; connecting again")
+	}
+	c, err := dial(p.ctx)
+	if err != nil {
+		p.pool.mu.Lock()
+		p.pool.lost = err
+		p.pool.mu.Unlock()
+		p.pool.ring()
+		return nil
+	}
+	l := p.addLane(c, true)
+	if p.toolsKnown.Load() {
+		l.work()
+	}
+	return nil
+}
+
+// worth is how many connections pay for what is left: a new one costs about
+// ten round trips and 0.1 s of the VM's time before it brings anything.
+func (p *pull) worth(live int) int {
+	left, _ := p.q.left()
+	rtt := p.far.rtt()
+	cost := 10*rtt + 150*time.Millisecond
+	perConn := float64(300 << 20) // bytes/s that one connection carries: the processors' limit
+	if rtt > lowRTT {
+		perConn = float64(2<<20) / rtt.Seconds()
+		if p.useZstd() && !p.q.hasLarge() {
+			perConn *= 2 // a guess at what compression gains
+		} // one SSH window per round trip
+	}
+	most := maxConns
+	if rtt <= lowRTT {
+		most = min(4, max(1, runtime.NumCPU()))
+	}
+	eta := time.Duration(float64(left) / perConn / float64(live) * float64(time.Second))
+	if eta < cost*3/2 {
+		return live
+	}
+	n := live
+	for n < most && float64(left)/perConn/float64(n) > cost.Seconds()/2 {
+		n++
+	}
+	return n
+}
+
+// dialMore opens n more connections at once; a failure means that fewer must do.
+func (p *pull) dialMore(n int) {
+	if p.r.Dial == nil {
+		return
+	}
+	p.c.logf("opening %d more connections (round trip %v)", n, p.far.rtt().Round(100*time.Microsecond))
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			c, err := p.r.Dial(p.ctx)
+			if err != nil {
+				p.pool.mu.Lock()
+				p.pool.most = max(1, len(p.pool.live))
+				p.pool.mu.Unlock()
+				p.c.logf("no further connection: %v", err)
+				return
+			}
+			p.addLane(c, true).work()
+		})
+	}
+	wg.Wait()
+}
+
+// errOver ends the workers when all is done.
+var errOver = errors.New("the transfer is over")

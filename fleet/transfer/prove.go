@@ -1,0 +1,144 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+)
+
+// activate opens a large file and starts its proof. A drop returns the file to
+// the queue and is returned; other trouble is the file's own.
+func (p *pull) activate(ctx context.Context, c Conn, t *task) error {
+	l, err := p.openLarge(ctx, c, t)
+	if err != nil {
+		p.q.activated(nil)
+		if isDrop(err) && !isLocal(err) || ctx.Err() != nil {
+			p.q.againLarge(t)
+			return err
+		}
+		p.localFailure(t.it.rel(), err)
+		p.q.done()
+		return nil
+	}
+	p.q.activated(l)
+	p.wg.Go(func() {
+		stop := l.wakeOn(p.ctx)
+		defer stop()
+		p.prove(p.ctx, l)
+	})
+	return nil
+}
+
+// isLocal tells whether err is of a file here.
+func isLocal(err error) bool {
+	var pe *fs.PathError
+	return errors.As(err, &pe)
+}
+
+// maxTries bounds how often a file that changes is read.
+const maxTries = 3
+
+// prove sees a large file through: hash here and on the VM, compare; where they
+// differ find the blocks that do, fetch those, and compare again.
+func (p *pull) prove(ctx context.Context, l *large) {
+	defer p.q.retired(l)
+	defer l.close()
+	t := l.t
+	for range maxTries {
+		ok, err := p.proveOnce(ctx, l)
+		switch {
+		case ctx.Err() != nil:
+			return // what is here is kept for the next run
+		case (errors.Is(err, errShort) || errors.Is(err, errUnreadable)) && p.tools.list == "sftp":
+			p.q.again([]*task{t})
+			return
+		case errors.Is(err, errShort) || errors.Is(err, errUnreadable):
+			p.q.putSettle(t)
+			return
+		case errors.Is(err, errTooReal):
+			p.giveUp(t, FailRefused, err.Error(), err)
+			return
+		case err != nil:
+			p.localFailure(t.it.rel(), err)
+			p.q.done()
+			return
+		case ok:
+			p.finishLarge(l)
+			return
+		}
+		p.c.logf("%s: changed while it was read, comparing blocks", t.it.rel())
+		good, err := withConn(ctx, p, func(c Conn) (spans, error) { return p.sameBlocks(ctx, c, l) })
+		if err != nil && ctx.Err() == nil {
+			good = nil
+		}
+		p.c.have(good.total()-t.it.size, 0)
+		l.wantAgain(good)
+		p.q.poke()
+	}
+	if ctx.Err() == nil {
+		p.giveUp(t, FailChanging, "the file changes faster than it can be read", nil)
+	}
+}
+
+// proveOnce hashes at both ends while the chunks arrive.
+func (p *pull) proveOnce(ctx context.Context, l *large) (bool, error) {
+	t := l.t
+	type answer struct {
+		sum [32]byte
+		err error
+	}
+	far := make(chan answer, 1)
+	if p.tools.canHash() {
+		go func() {
+			sum, err := withConn(ctx, p, func(c Conn) ([32]byte, error) {
+				sums, ok, err := prefixHashes(ctx, c, []prefixRequest{{t.it.remote(), t.it.size}})
+				if err == nil && !ok[0] {
+					err = errUnreadable
+				}
+				return sums[0], err
+			})
+			far <- answer{sum, err}
+		}()
+	}
+	local, err := l.hashLocal(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := l.settled(ctx); err != nil {
+		return false, err
+	}
+	t.local, t.n = local, t.it.size
+	if !p.tools.canHash() {
+		return true, nil
+	}
+	select {
+	case a := <-far:
+		t.sum, t.proof = a.sum, a.err == nil
+		return a.err == nil && a.sum == local, a.err
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// finishLarge puts a proven large file in its place.
+func (p *pull) finishLarge(l *large) {
+	t := l.t
+	err := p.finishPart(l.f, t, 0o1000) // whatever it has
+	if err == nil {
+		err = p.d.part.Chtimes(l.id, t.it.modTime(), t.it.modTime())
+	}
+	if err != nil {
+		p.localFailure(t.it.rel(), err)
+		p.q.done()
+		return
+	}
+	_ = p.d.part.Remove(l.id + ".x")
+	p.commit(t)
+}
+
+// againLarge puts a large file back after a drop.
+func (q *queue) againLarge(t *task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.addLocked(t, true)
+}

@@ -1,0 +1,239 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+// largeFile is the size from which a file is fetched in chunks, bytes.
+const largeFile = 8 << 20
+
+// pull is one pull at work.
+type pull struct {
+	o       PullOptions
+	r       Remote
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	c       *collector
+	d       *dest
+	q       *queue
+	f       *filter
+	pool    pool
+	wg      sync.WaitGroup // everything that must have ended before the destination is closed
+	trailer string
+
+	tools      tools
+	far        distance
+	toolsKnown atomic.Bool
+	started    bool
+	filesMark  int64
+
+	// The plan; only the listing's goroutine touches it until it has ended.
+	roots    []*root
+	seed     maphash.Seed
+	seen     map[uint64]bool // true: met in the current listing
+	relist   bool
+	dirs     []dirMeta
+	hard     []hardlink
+	inodes   map[inode]item
+	mem      int64
+	total    atomic.Int64 // bytes admitted
+	free     int64
+	freeOK   bool
+	missing  int
+	complete bool
+	fresh    string // the last folder, if it is new: nothing is in it
+}
+
+// Pull fetches o.Paths into o.Dest. The Summary is filled as far as things
+// went. Trouble with single files is in Summary.Failures and no error. Errors:
+// *PathError if none of the paths exists, *LocalError, *LostError, *ToolError,
+// the context's error.
+func Pull(ctx context.Context, r Remote, o PullOptions) (Summary, error) {
+	d, err := openDest(o.Dest, o)
+	if err != nil {
+		return Summary{}, err
+	}
+	p := &pull{o: o, r: r, d: d, q: newQueue(), trailer: trailer(), seed: maphash.MakeSeed(),
+		seen: map[uint64]bool{}, inodes: map[inode]item{},
+		c: newCollector(o.Events, o.Logf, o.KeepManifest),
+		f: newFilter(o.Include, o.Exclude, o.MaxSize, o.Newer)}
+	p.far.done = make(chan struct{})
+	p.pool.cond, p.pool.alarm = sync.NewCond(&p.pool.mu), make(chan struct{}, 1)
+	p.pool.most = maxConns
+	if o.MaxConns > 0 {
+		p.pool.most = min(o.MaxConns, maxConns)
+	}
+	p.free, p.freeOK = d.freeSpace()
+	for _, asked := range o.Paths {
+		p.roots = append(p.roots, newRoot(asked))
+	}
+	p.ctx, p.cancel = context.WithCancelCause(ctx)
+	defer p.cancel(errOver)
+	err = p.run(ctx)
+	p.c.send(EventDone, "", "")
+	sum := p.c.summary()
+	d.close(keepPartial(err, sum))
+	return sum, err
+}
+
+// keepPartial tells whether a later run may go on from what is left.
+func keepPartial(err error, sum Summary) bool {
+	if err != nil {
+		var pe *PathError
+		return !errors.As(err, &pe)
+	}
+	for _, f := range sum.Failures {
+		if f.Kind == FailLost || f.Kind == FailChanging || f.Kind == FailLocal {
+			return true
+		}
+	}
+	return false
+}
+
+// run lists, plans, fetches and finishes.
+func (p *pull) run(ctx context.Context) error {
+	stop := p.q.wakeOn(p.ctx)
+	defer stop()
+	p.addLane(p.r.Conn, false)
+	p.openEarly()
+	p.wg.Go(p.control)
+	listed := make(chan error, 1)
+	p.wg.Go(func() {
+		err := p.list()
+		if err != nil {
+			p.q.stop(err)
+		}
+		p.q.closePut()
+		listed <- err
+	})
+	p.q.wait(p.ctx)
+	p.cancel(errOver)
+	p.wg.Wait()
+	listErr := <-listed
+	if err := p.outcome(ctx, listErr); err != nil {
+		p.flush()
+		return err
+	}
+	return p.finish()
+}
+
+// openEarly opens the sessions for contents and hashes beside that for the
+// listing if nothing of what is asked for is here yet, so that they are needed
+// for sure: on a slow VM or far away that saves the time of opening them.
+func (p *pull) openEarly() {
+	if p.o.DryRun {
+		return
+	}
+	for _, r := range p.roots {
+		if r.land == "" {
+			if !p.d.empty() {
+				return
+			}
+		} else if _, err := p.d.root.Lstat(r.land); err == nil {
+			return
+		}
+	}
+	l := p.pool.live[0]
+	l.earlyTar = startSession(l.ctx, l.conn, tarCmd)
+	l.earlyHash = startSession(l.ctx, l.conn, hashCmd)
+	l.earlyTar.calm.Store(true)
+	l.earlyHash.calm.Store(true)
+	if tar := l.earlyTar; !p.far.begun.Swap(true) {
+		p.wg.Go(func() { p.far.ping(tar) }) // stream waits for it
+	}
+}
+
+// take is a session that was opened early, or a new one.
+func (l *lane) take(ctx context.Context, early **session, cmd string) *session {
+	s := *early
+	*early = nil
+	if s == nil || cmd == rangeCmd {
+		if s != nil {
+			s.stop()
+		}
+		return startSession(ctx, l.conn, cmd)
+	}
+	return s
+}
+
+// outcome is the error that ended the pull early, if one did.
+func (p *pull) outcome(ctx context.Context, listErr error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := p.q.stopped(context.Background()); err != nil {
+		p.lostFiles(err)
+		return err
+	}
+	if listErr != nil {
+		return listErr
+	}
+	if p.missing == len(p.roots) && p.missing > 0 {
+		return &PathError{p.roots[0].asked}
+	}
+	return nil
+}
+
+// lostFiles notes how much did not come.
+func (p *pull) lostFiles(err error) {
+	var lost *LostError
+	if errors.As(err, &lost) {
+		p.c.update(func(s *Summary) { s.Failed += int64(p.q.openTasks()) })
+	}
+}
+
+// wait returns when all is done or stopped.
+func (q *queue) wait(ctx context.Context) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for !q.finishedLocked(ctx) {
+		q.cond.Wait()
+	}
+}
+
+func (q *queue) openTasks() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.open
+}
+
+// list runs the listing until one came through, on whatever connection lives.
+func (p *pull) list() error {
+	complete, err := withConn(p.ctx, p, func(c Conn) (bool, error) {
+		if p.o.GitIgnore && p.f.nested == nil {
+			nested, err := readIgnores(p.ctx, c, p.roots)
+			if isDrop(err) {
+				return false, err
+			}
+			p.f.nested = nested
+		}
+		ok, err := listShell(p.ctx, c, p.roots, p)
+		p.relist = p.toolsKnown.Load()
+		return ok, err
+	})
+	switch {
+	case err == nil:
+		p.complete = complete
+		p.c.update(func(s *Summary) { s.Complete = complete && p.missing == 0 })
+		p.c.send(EventPlanned, "", "")
+		return nil
+	case p.ctx.Err() != nil:
+		return context.Cause(p.ctx)
+	case p.toolsKnown.Load():
+		// The shell answered and then made no sense: what was listed is
+		// fetched, the rest is reported.
+		p.c.fail(p.roots[0].asked, FailRemote, "the listing broke off: "+cleanLine(err.Error()), err)
+		p.c.send(EventPlanned, "", "")
+		return nil
+	}
+	return p.listBySFTP(err)
+}
+
+// useZstd tells whether a compressed stream pays: at a distance it does.
+func (p *pull) useZstd() bool {
+	return p.tools.zstd && p.tools.tar == "gnu" && p.far.rtt() > lowRTT
+}

@@ -1,0 +1,240 @@
+package transfer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"path"
+	"strings"
+	"time"
+)
+
+// PushOptions says what to send and where to put it on the VM.
+type PushOptions struct {
+	// Sources are files or folders here. One with a trailing slash sends its
+	// contents; otherwise it lands in Dest under its base name.
+	Sources []string
+	// Dest is a folder on the VM (absolute, relative to the login folder, or
+	// ~/...), made if missing; without a trailing slash and with one file as
+	// source it may also name the file itself, if no folder of that name is there.
+	Dest   string
+	Source string // names this end; data of a killed push is taken up again for the same Source
+
+	Include  []string // gitignore patterns, as in PullOptions
+	Exclude  []string
+	MaxSize  int64 // bytes
+	DryRun   bool
+	Checksum bool // compare content where the sizes agree
+
+	Events func(Event)
+	Logf   func(format string, args ...any)
+}
+
+// push is one push at work.
+type push struct {
+	o     PushOptions
+	r     Remote
+	ctx   context.Context
+	conn  Conn
+	own   bool // conn was dialled here
+	c     *collector
+	f     *filter
+	dest  string // on the VM, without a trailing slash
+	part  string // the partial folder on the VM
+	tools tools
+	items []*pushItem
+	want  []*pushItem // files and links to send
+}
+
+// Push sends files to the VM: into a folder of its own inside Dest, checked
+// there by SHA-256, then renamed. Content is sent over one connection. Errors as
+// with Pull.
+func Push(ctx context.Context, r Remote, o PushOptions) (Summary, error) {
+	p := &push{o: o, r: r, ctx: ctx, conn: r.Conn, c: newCollector(o.Events, o.Logf, false),
+		f: newFilter(o.Include, o.Exclude, o.MaxSize, time.Time{})}
+	err := p.gather()
+	if err == nil {
+		err = p.persist()
+	}
+	p.hangUp()
+	p.c.send(EventDone, "", "")
+	sum := p.c.summary()
+	sum.Complete = err == nil
+	return sum, err
+}
+
+// hangUp closes a connection that was dialled here.
+func (p *push) hangUp() {
+	if c, ok := p.conn.(io.Closer); ok && p.own {
+		_ = c.Close()
+	}
+}
+
+// persist runs rounds until one came through without a dropped connection.
+func (p *push) persist() error {
+	planned := false
+	for drops := 0; ; drops++ {
+		err := p.round(&planned)
+		if err == nil {
+			return nil
+		}
+		if p.ctx.Err() != nil {
+			return context.Cause(p.ctx)
+		}
+		dial := p.r.Redial
+		if dial == nil {
+			dial = p.r.Dial
+		}
+		if !isDrop(err) || isLocal(err) {
+			return err
+		}
+		if dial == nil || drops >= maxRedials {
+			return &LostError{err}
+		}
+		p.c.send(EventRetry, "", "the connection dropped; connecting again")
+		c, dialErr := dial(p.ctx)
+		if dialErr != nil {
+			select {
+			case <-time.After(min(250*time.Millisecond<<drops, 30*time.Second)):
+			case <-p.ctx.Done():
+			}
+			continue
+		}
+		p.hangUp()
+		p.conn, p.own = c, true
+	}
+}
+
+// round does all that is still to do over one connection.
+func (p *push) round(planned *bool) error {
+	if !*planned {
+		if err := p.place(); err != nil {
+			return p.bySFTP(err)
+		}
+		if err := p.plan(); err != nil {
+			return err
+		}
+		*planned = true
+	}
+	if p.o.DryRun || len(p.want) == 0 {
+		return nil
+	}
+	if err := p.send(); err != nil {
+		return err
+	}
+	for _, it := range p.want {
+		if !it.sent {
+			p.c.fail(it.rel, FailRemote, "the VM did not take it", nil)
+		}
+	}
+	if p.c.summary().Failed == 0 {
+		_, err := p.letters(removeScript, 0, p.part)
+		return err
+	}
+	return nil
+}
+
+// place finds out where things land.
+func (p *push) place() error {
+	r := newRoot(p.o.Dest)
+	p.dest = r.remote
+	letters, err := p.letters(whereScript, 1, p.dest)
+	if err != nil {
+		return err
+	}
+	if len(p.o.Sources) == 1 && len(p.items) == 1 && p.items[0].kind == 'f' && r.land != "" && letters[0] != 'D' {
+		it := p.items[0]
+		it.rel, p.dest = path.Base(p.dest), path.Dir(p.dest)
+		if !strings.HasPrefix(p.dest, "/") {
+			p.dest = "./" + p.dest
+		}
+	} else if letters[0] == 'F' {
+		return &PathError{p.o.Dest}
+	}
+	sum := sha256.Sum256([]byte("push\x00" + p.o.Source + "\x00" + p.dest))
+	p.part = p.under(partialPrefix + hex.EncodeToString(sum[:6]))
+	return nil
+}
+
+// plan compares with what the VM has, and makes the folders.
+func (p *push) plan() error {
+	l := &pushLister{p: p, items: map[string]item{}}
+	if _, err := listShell(p.ctx, p.conn, p.tops(), l); err != nil {
+		return err
+	}
+	p.tools = l.tool
+	p.c.update(func(s *Summary) { s.Verified, s.Method = p.tools.verified(), p.tools.method() })
+	p.c.logf("push: %s", p.tools.method())
+	var dirs []*pushItem
+	for _, it := range p.items {
+		there, ok := l.items[it.rel]
+		switch {
+		case it.kind == 'd' && ok && there.kind == 'd':
+		case it.kind == 'd':
+			dirs = append(dirs, it)
+		case it.kind == 'l' && ok && there.kind == 'l' && there.target == it.target:
+			p.c.update(func(s *Summary) { s.Unchanged++ })
+		case it.kind == 'f' && ok && !p.o.Checksum && it.sameOnVM(there):
+			p.c.update(func(s *Summary) { s.Unchanged++ })
+		case ok && there.kind == 'd':
+			p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
+		default:
+			p.want = append(p.want, it)
+			if it.kind == 'f' {
+				p.c.want(it.size)
+			}
+		}
+	}
+	if p.o.Checksum {
+		if err := p.dropSame(l.items); err != nil {
+			return err
+		}
+	}
+	p.c.send(EventPlanned, "", "")
+	if p.o.DryRun {
+		p.c.update(func(s *Summary) { s.Dirs = int64(len(dirs)) })
+		for _, it := range p.want {
+			p.c.file(&it.item, "")
+		}
+		return nil
+	}
+	return p.makeDirs(dirs)
+}
+
+// dropSame takes out what has the same content on the VM.
+func (p *push) dropSame(found map[string]item) error {
+	if !p.tools.canHash() {
+		return nil
+	}
+	var ask []prefixRequest
+	var whom []*pushItem
+	for _, it := range p.want {
+		if there, ok := found[it.rel]; ok && it.kind == 'f' && there.kind == 'f' && there.size == it.size {
+			ask = append(ask, prefixRequest{p.under(it.rel), it.size})
+			whom = append(whom, it)
+		}
+	}
+	if len(ask) == 0 {
+		return nil
+	}
+	sums, ok, err := prefixHashes(p.ctx, p.conn, ask)
+	if err != nil {
+		return err
+	}
+	same := map[*pushItem]bool{}
+	for i, it := range whom {
+		if local, err := hashFile(it.local); err == nil && ok[i] && local == sums[i] {
+			same[it] = true
+			p.c.same(&it.item, "")
+		}
+	}
+	kept := p.want[:0]
+	for _, it := range p.want {
+		if !same[it] {
+			kept = append(kept, it)
+		}
+	}
+	p.want = kept
+	return nil
+}

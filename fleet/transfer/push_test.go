@@ -1,0 +1,157 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func pushTest(t *testing.T, r Remote, o PushOptions) (Summary, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	sum, err := Push(ctx, r, o)
+	for _, f := range sum.Failures {
+		t.Logf("failure: %q (%s): %s", f.Path, f.Kind, f.Reason)
+	}
+	return sum, err
+}
+
+// TestPushEverything pushes what one VM has to another.
+func TestPushEverything(t *testing.T) {
+	for _, kind := range []string{"gnu", "busybox", "nohash", "notar", "sftp"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			here := newVM(t, "gnu")
+			fillVM(t, here)
+			vm := newVM(t, kind)
+			o := PushOptions{Sources: []string{here.file("work")}, Dest: "in/side"}
+			sum, err := pushTest(t, vm.remote(), o)
+			check(t, err)
+			if sum.Failed != 0 || sum.Special != 1 {
+				t.Errorf("summary: %+v", sum)
+			}
+			sameFiles(t, here.file("work"), vm.file("in/side/work"))
+			if left, _ := filepath.Glob(vm.file("in/side/.vers*")); len(left) > 0 {
+				t.Errorf("left behind: %q", left)
+			}
+			again, err := pushTest(t, vm.remote(), o)
+			check(t, err)
+			if again.Files != 0 || again.Moved != 0 {
+				t.Errorf("second push: files %d, moved %d", again.Files, again.Moved)
+			}
+		})
+	}
+}
+
+// sameFiles compares contents and permissions of regular files and links.
+func sameFiles(t *testing.T, want, got string) {
+	t.Helper()
+	check(t, filepath.Walk(want, func(name string, fi os.FileInfo, err error) error {
+		check(t, err)
+		rel, _ := filepath.Rel(want, name)
+		mine, err := os.Lstat(filepath.Join(got, rel))
+		switch {
+		case fi.Mode()&os.ModeNamedPipe != 0:
+			return nil
+		case err != nil:
+			t.Errorf("%q is missing", rel)
+			return nil
+		case mine.Mode().Type() != fi.Mode().Type():
+			t.Errorf("%q has another type", rel)
+		case fi.Mode().IsRegular():
+			a, _ := os.ReadFile(name)
+			b, _ := os.ReadFile(filepath.Join(got, rel))
+			if string(a) != string(b) {
+				t.Errorf("%q differs", rel)
+			}
+			if mine.Mode().Perm() != fi.Mode().Perm() || mine.ModTime().Unix() != fi.ModTime().Unix() {
+				t.Errorf("%q has mode %v time %v", rel, mine.Mode(), mine.ModTime())
+			}
+		}
+		return nil
+	}))
+}
+
+func TestPushOneFile(t *testing.T) {
+	for dest, lands := range map[string]string{
+		"new.txt":  "new.txt",       // names the file
+		"new/":     "new/a b.txt",   // names a folder
+		"there":    "there/a b.txt", // a folder that is there
+		"~/home.x": "home.x",        // below the login folder
+		"x\ny":     "x\ny",          // odd names are names
+		"$(id)":    "$(id)",         // and never run
+		"there/q":  "there/q",       //
+		"-rf":      "-rf",           //
+		"there/.":  "there/a b.txt", //
+		"'; id; '": "'; id; '",      //
+	} {
+		vm := newVM(t, "gnu")
+		check(t, os.Mkdir(vm.file("there"), 0o755))
+		src := filepath.Join(t.TempDir(), "a b.txt")
+		check(t, os.WriteFile(src, []byte("content"), 0o640))
+		_, err := pushTest(t, vm.remote(), PushOptions{Sources: []string{src}, Dest: dest})
+		check(t, err)
+		if got, err := os.ReadFile(vm.file(lands)); err != nil || string(got) != "content" {
+			t.Errorf("push to %q: %q, %v", dest, got, err)
+		}
+	}
+}
+
+// TestPushResumes cuts a push in a large file; the next one sends the rest.
+func TestPushResumes(t *testing.T) {
+	vm := newVM(t, "gnu")
+	src := filepath.Join(t.TempDir(), "large")
+	check(t, os.WriteFile(src, randomBytes(1, 30<<20), 0o644))
+	o := PushOptions{Sources: []string{src}, Dest: "in/"}
+	vm.takes = 12 << 20
+	if _, err := pushTest(t, vm.remote(), o); err == nil {
+		t.Fatal("a cut went unnoticed")
+	}
+	if _, err := os.Stat(vm.file("in/large")); err == nil {
+		t.Fatal("an unfinished file has its final name")
+	}
+	vm.takes = 0
+	sum, err := pushTest(t, vm.remote(), o)
+	check(t, err)
+	if sum.Moved > 22<<20 {
+		t.Errorf("moved %d again", sum.Moved)
+	}
+	sameFiles(t, filepath.Dir(src), vm.file("in"))
+}
+
+// TestPushReadOnly pushes to a VM whose folder cannot be written.
+func TestPushReadOnly(t *testing.T) {
+	vm := newVM(t, "gnu")
+	vm.write(t, "file", "not a folder")
+	src := filepath.Join(t.TempDir(), "x")
+	check(t, os.WriteFile(src, []byte("x"), 0o644))
+	_, err := pushTest(t, vm.remote(), PushOptions{Sources: []string{src}, Dest: "file/below/"})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	t.Log(err)
+}
+
+func TestShellLine(t *testing.T) {
+	if got, want := shellLine("a\n"), `\0141\0012`+"\n"; got != want {
+		t.Errorf("shellLine: %q", got)
+	}
+	args := make([]string, 3000)
+	for i := range args {
+		args[i] = fmt.Sprintf("%0100d", i)
+	}
+	n := 0
+	for _, b := range batches(args, 3) {
+		if len(b)%3 != 0 || len(b) == 0 {
+			t.Fatalf("a batch of %d", len(b))
+		}
+		n += len(b)
+	}
+	if n != len(args) {
+		t.Errorf("%d of %d", n, len(args))
+	}
+}

@@ -1,0 +1,131 @@
+package transfer
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// checkAndPlace compares what the VM has with what is here, sets modes and
+// times, and renames what is right.
+func (p *push) checkAndPlace() error {
+	ready, err := p.proven()
+	if err != nil {
+		return err
+	}
+	var meta, pairs []string
+	for _, it := range ready {
+		name := p.part + "/" + it.id
+		if it.kind == 'f' {
+			meta = append(meta, fmt.Sprintf("%o", it.mode&0o777), fmt.Sprintf("@%d.%09d", it.mtime/1e9, it.mtime%1e9), name)
+		}
+		pairs = append(pairs, name, p.under(it.rel))
+	}
+	if err := p.each(metaScript, nil, meta, 3, func(int, byte) {}); err != nil {
+		return err
+	}
+	return p.each(placeScript, nil, pairs, 2, func(i int, letter byte) { p.placed(ready[i], letter) })
+}
+
+func (p *push) placed(it *pushItem, letter byte) {
+	it.sent = true
+	switch {
+	case letter == 'D':
+		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
+	case letter != 'K':
+		p.c.fail(it.rel, FailRemote, "the VM could not rename it", nil)
+	case it.kind == 'l':
+		p.c.update(func(s *Summary) { s.Links++ })
+	default:
+		p.c.file(&it.item, hexString(it.sum))
+	}
+}
+
+// proven is what may be put in place now.
+func (p *push) proven() ([]*pushItem, error) {
+	var ready, files []*pushItem
+	for _, it := range p.want {
+		switch {
+		case it.sent:
+		case it.kind == 'l':
+			ready = append(ready, it)
+		default:
+			files = append(files, it)
+		}
+	}
+	if !p.tools.canHash() {
+		return append(ready, files...), nil
+	}
+	sums, err := p.hashes(files)
+	if err != nil {
+		return nil, err
+	}
+	for _, it := range files {
+		it.tries++
+		it.sum, err = hashFile(it.local)
+		if err != nil {
+			p.localGone(it, err)
+			continue
+		}
+		if sums[it.id] == it.sum {
+			ready = append(ready, it)
+		} else if it.tries >= maxTries {
+			it.sent = true
+			p.c.fail(it.rel, FailChanging, "the file changes faster than it can be sent, or the VM cannot keep it", nil)
+		}
+	}
+	return ready, nil
+}
+
+// hashes asks the VM for the hashes of what is in the partial folder.
+func (p *push) hashes(files []*pushItem) (map[string][32]byte, error) {
+	s := startSession(p.ctx, p.conn, hashCmd)
+	defer s.stop()
+	s.calm.Store(true)
+	sums := map[string][32]byte{}
+	if !plainName(p.part) {
+		return p.oddHashes(files)
+	}
+	go func() {
+		if _, err := io.WriteString(s.in, "256\n"); err != nil {
+			return
+		}
+		for _, it := range files {
+			if _, err := io.WriteString(s.in, p.part+"/"+it.id+"\x00"); err != nil {
+				break
+			}
+		}
+		_ = s.in.Close()
+	}()
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
+	for {
+		line, err := readLine(s)
+		if err != nil {
+			if err = s.failure(err); isDrop(err) {
+				return nil, err
+			}
+			return sums, nil
+		}
+		if sum, ok := parseHash(line); ok {
+			sums[line[strings.LastIndexByte(line, '/')+1:]] = sum
+		}
+	}
+}
+
+// oddHashes is hashes for a folder whose name tools cannot print.
+func (p *push) oddHashes(files []*pushItem) (map[string][32]byte, error) {
+	var ask []prefixRequest
+	for _, it := range files {
+		ask = append(ask, prefixRequest{p.part + "/" + it.id, it.size})
+	}
+	got, ok, err := prefixHashes(p.ctx, p.conn, ask)
+	sums := map[string][32]byte{}
+	for i, it := range files {
+		if ok[i] {
+			sums[it.id] = got[i]
+		}
+	}
+	return sums, err
+}

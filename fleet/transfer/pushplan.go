@@ -1,0 +1,157 @@
+package transfer
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// pushItem is one thing to send.
+type pushItem struct {
+	item
+	local string // its name here
+	rel   string // below the destination folder, with slashes
+	id    string // its name in the partial folder
+	sum   [32]byte
+	sent  bool
+	tries int
+}
+
+// gather walks the sources.
+func (p *push) gather() error {
+	for _, src := range p.o.Sources {
+		clean := filepath.Clean(src)
+		fi, err := os.Stat(clean)
+		if err != nil {
+			return &LocalError{src, err}
+		}
+		base := filepath.Base(clean)
+		if strings.HasSuffix(src, "/") || strings.HasSuffix(src, string(filepath.Separator)) || base == "." || base == ".." {
+			base = ""
+		}
+		if !fi.IsDir() {
+			p.gatherOne(clean, filepath.Base(clean), "", fi)
+			continue
+		}
+		if base != "" {
+			p.gatherOne(clean, base, "", fi)
+		}
+		if err := p.gatherDir(clean, base); err != nil {
+			return &LocalError{src, err}
+		}
+	}
+	slices.SortStableFunc(p.items, func(a, b *pushItem) int { return strings.Compare(a.rel, b.rel) })
+	return nil
+}
+
+func (p *push) gatherDir(top, base string) error {
+	return filepath.WalkDir(top, func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			if name == top {
+				return err
+			}
+			p.c.fail(name, FailLocal, "cannot be read: "+cleanLine(err.Error()), err)
+			return nil
+		}
+		if name == top {
+			return nil
+		}
+		sub, err := filepath.Rel(top, name)
+		if err != nil {
+			return err
+		}
+		sub = filepath.ToSlash(sub)
+		if strings.HasPrefix(sub, partialPrefix) {
+			return skipDir(e)
+		}
+		fi, err := e.Info()
+		if err != nil {
+			return nil // gone meanwhile
+		}
+		p.gatherOne(name, path.Join(base, sub), sub, fi)
+		return nil
+	})
+}
+
+// gatherOne adds one item if the filters want it.
+func (p *push) gatherOne(local, rel, sub string, fi fs.FileInfo) {
+	it := &pushItem{local: local, rel: rel}
+	it.item = item{root: &root{remote: rel, land: rel}, size: fi.Size(), mtime: fi.ModTime().UnixNano(), mode: uint32(fi.Mode().Perm()), blocks: -1}
+	if sub != "" {
+		it.root, it.sub = &root{land: strings.TrimSuffix(strings.TrimSuffix(rel, sub), "/")}, sub
+	}
+	switch {
+	case fi.IsDir():
+		it.kind = 'd'
+	case fi.Mode().IsRegular():
+		it.kind = 'f'
+	case fi.Mode()&fs.ModeSymlink != 0:
+		it.kind = 'l'
+		it.target, _ = os.Readlink(local)
+	default:
+		p.c.update(func(s *Summary) { s.Skipped++; s.Special++ })
+		return
+	}
+	if !p.f.wants(&it.item) {
+		if it.kind != 'd' {
+			p.c.update(func(s *Summary) { s.Skipped++ })
+		}
+		return
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%d", rel, it.size, it.mtime))
+	it.id = "f-" + hex.EncodeToString(sum[:16])
+	p.items = append(p.items, it)
+}
+
+// pushLister collects what is on the VM already.
+type pushLister struct {
+	p     *push
+	items map[string]item
+	tool  tools
+}
+
+func (l *pushLister) item(it item) error {
+	l.items[it.rel()] = it
+	return l.p.ctx.Err()
+}
+func (l *pushLister) found(t tools) error {
+	l.tool = t
+	return nil
+}
+func (l *pushLister) absent(*root)             {}
+func (l *pushLister) refused(string, string)   {}
+func (l *pushLister) unreadable(*root, string) {}
+
+// sameOnVM tells whether the VM has a file of the same size and time.
+func (it *pushItem) sameOnVM(there item) bool {
+	if there.kind != 'f' || there.size != it.size {
+		return false
+	}
+	return there.mtime == it.mtime || (there.mtime%1e9 == 0 && there.mtime/1e9 == it.mtime/1e9)
+}
+
+// tops are the landing places that have to be looked at.
+func (p *push) tops() []*root {
+	var tops []*root
+	for _, it := range p.items {
+		top, _, _ := strings.Cut(it.rel, "/")
+		if len(tops) == 0 || tops[len(tops)-1].land != top {
+			tops = append(tops, &root{asked: top, remote: p.under(top), land: top})
+		}
+	}
+	return tops
+}
+
+// under is the name on the VM of rel below the destination.
+func (p *push) under(rel string) string {
+	if strings.HasSuffix(p.dest, "/") {
+		return p.dest + rel
+	}
+	return p.dest + "/" + rel
+}

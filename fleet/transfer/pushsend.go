@@ -1,0 +1,288 @@
+package transfer
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// largePush is the size from which a file is sent by itself, so that a dropped
+// connection costs only the rest of it.
+const largePush = 8 << 20
+
+// letters runs a script and reads want letters.
+func (p *push) letters(script string, want int, args ...string) (string, error) {
+	return lettersFor(p.ctx, p.conn, script, want, args)
+}
+
+func lettersFor(ctx context.Context, c Conn, script string, want int, args []string) (string, error) {
+	s := startSession(ctx, c, runSh)
+	defer s.stop()
+	s.calm.Store(true)
+	go func() {
+		_, _ = io.WriteString(s.in, script+"\x00sh\x00"+strings.Join(args, "\x00")+"\x00")
+		_ = s.in.Close()
+	}()
+	if err := s.ready(); err != nil {
+		return "", err
+	}
+	got := make([]byte, max(want, 1))
+	n, err := io.ReadFull(s.out, got)
+	if n < want || n == 0 {
+		return "", s.failure(err)
+	}
+	return string(got[:n]), nil
+}
+
+// batchArgs is how many arguments one run of a script gets: xargs must not
+// split them (busybox allows 32 KiB, and a name may have 4 KiB).
+const batchArgs = 24 << 10
+
+// batches cuts groups of arguments (per at a time) into runs.
+func batches(args []string, per int) [][]string {
+	var all [][]string
+	start, size := 0, 0
+	for i := 0; i < len(args); i += per {
+		n := 0
+		for _, a := range args[i : i+per] {
+			n += len(a) + 1
+		}
+		if size+n > batchArgs && i > start {
+			all = append(all, args[start:i])
+			start, size = i, 0
+		}
+		size += n
+	}
+	if start < len(args) {
+		all = append(all, args[start:])
+	}
+	return all
+}
+
+// each runs a script over groups of arguments; fn gets a letter per group.
+func (p *push) each(script string, first []string, args []string, per int, fn func(i int, letter byte)) error {
+	done := 0
+	for _, run := range batches(args, per) {
+		letters, err := p.letters(script, len(run)/per, append(append([]string{}, first...), run...)...)
+		if err != nil {
+			return err
+		}
+		for i := range letters {
+			fn(done+i, letters[i])
+		}
+		done += len(run) / per
+	}
+	return nil
+}
+
+// makeDirs makes the destination, the partial folder and the folders to send.
+func (p *push) makeDirs(dirs []*pushItem) error {
+	if len(dirs) == 0 && len(p.want) == 0 {
+		return nil
+	}
+	letters, err := p.letters(foldersScript, 2, "-", p.dest, p.part)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(letters, "F") {
+		return &ToolError{What: "the VM cannot make folders in " + cleanLine(p.o.Dest) + " (read-only, full, or not allowed)"}
+	}
+	for _, it := range dirs {
+		err := p.each(foldersScript, []string{fmt.Sprintf("%o", it.mode&0o777)}, []string{p.under(it.rel)}, 1, func(_ int, letter byte) {
+			if letter == 'F' {
+				p.c.fail(it.rel, FailRemote, "the VM cannot make this folder", nil)
+			} else {
+				p.c.update(func(s *Summary) { s.Dirs++ })
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send brings files into the partial folder, has them hashed there, and puts
+// those that are right in place; twice if need be.
+func (p *push) send() error {
+	for range maxTries {
+		have, err := p.inPart()
+		if err != nil {
+			return err
+		}
+		if err := p.sendMissing(have); err != nil {
+			return err
+		}
+		if err := p.checkAndPlace(); err != nil {
+			return err
+		}
+		if p.unsent() == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (p *push) unsent() (n int) {
+	for _, it := range p.want {
+		if !it.sent {
+			n++
+		}
+	}
+	return n
+}
+
+// inPart lists what an earlier run left.
+func (p *push) inPart() (map[string]item, error) {
+	l := &pushLister{p: p, items: map[string]item{}}
+	_, err := listShell(p.ctx, p.conn, []*root{{asked: p.part, remote: p.part}}, l)
+	return l.items, err
+}
+
+// sendMissing sends what is not in the partial folder.
+func (p *push) sendMissing(have map[string]item) error {
+	var small []*pushItem
+	var links []string
+	for _, it := range p.want {
+		there := have[it.id]
+		switch {
+		case it.sent:
+		case it.kind == 'l':
+			links = append(links, it.target, p.part+"/"+it.id)
+		case there.kind == 'f' && there.size == it.size && it.tries == 0:
+			p.c.have(it.size, 0)
+		case it.size >= largePush || p.tools.tar == "none":
+			off := there.size
+			if it.tries > 0 || there.size > it.size {
+				off = 0
+				if _, err := p.letters(removeScript, 0, p.part+"/"+it.id); err != nil {
+					return err
+				}
+			}
+			if err := p.sendOne(it, off); err != nil {
+				return err
+			}
+		default:
+			small = append(small, it)
+		}
+	}
+	if err := p.each(linksScript, nil, links, 2, func(int, byte) {}); err != nil {
+		return err
+	}
+	if len(small) == 0 {
+		return nil
+	}
+	return p.sendTar(small)
+}
+
+// sendOne adds the bytes behind off to a file in the partial folder.
+func (p *push) sendOne(it *pushItem, off int64) error {
+	f, err := os.Open(it.local)
+	if err != nil {
+		p.localGone(it, err)
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	if _, err := f.Seek(off, io.SeekStart); err != nil {
+		p.localGone(it, err)
+		return nil
+	}
+	p.c.have(off, 0)
+	s := startSession(p.ctx, p.conn, appendCmd)
+	defer s.stop()
+	go func() {
+		_, err := io.WriteString(s.in, shellLine(p.part+"/"+it.id))
+		if err == nil {
+			_, err = io.Copy(&countWriter{s, p.c}, io.LimitReader(f, it.size-off))
+		}
+		_ = s.in.CloseWithError(err)
+	}()
+	if err := s.ready(); err != nil {
+		return err
+	}
+	return p.ended(s, s.drain(1<<20))
+}
+
+// ended turns a command that failed into an error with its own words.
+func (p *push) ended(s *session, err error) error {
+	if exitedBy(err) {
+		return &ToolError{"the VM could not write: " + s.stderr.text(), err}
+	}
+	return err
+}
+
+func (p *push) localGone(it *pushItem, err error) {
+	it.sent = true
+	p.c.fail(it.rel, FailLocal, "cannot be read here: "+cleanLine(err.Error()), err)
+}
+
+// countWriter counts what is sent; sending is a sign of life too.
+type countWriter struct {
+	s *session
+	c *collector
+}
+
+func (w *countWriter) Write(b []byte) (int, error) {
+	n, err := w.s.in.Write(b)
+	w.c.have(int64(n), int64(n))
+	w.s.alive()
+	return n, err
+}
+
+// sendTar sends small files as one stream.
+func (p *push) sendTar(items []*pushItem) error {
+	s := startSession(p.ctx, p.conn, untarCmd)
+	defer s.stop()
+	go func() { _ = s.in.CloseWithError(p.writeTar(s, items)) }()
+	if err := s.ready(); err != nil {
+		return err
+	}
+	return p.ended(s, s.drain(1<<20))
+}
+
+func (p *push) writeTar(s *session, items []*pushItem) error {
+	if _, err := io.WriteString(s.in, shellLine(p.part)); err != nil {
+		return err
+	}
+	tw := tar.NewWriter(&countWriter{s, p.c})
+	for _, it := range items {
+		f, err := os.Open(it.local)
+		if err != nil {
+			p.localGone(it, err)
+			continue
+		}
+		err = tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: it.id, Size: it.size,
+			Mode: int64(it.mode & 0o777), ModTime: it.modTime(), Format: tar.FormatPAX})
+		if err == nil {
+			_, err = io.CopyN(tw, io.MultiReader(f, zeros{}), it.size)
+		}
+		_ = f.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return tw.Close()
+}
+
+// zeros pads a file that shrank while it was read; its hash then differs.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
+}
+
+func hashFile(name string) (sum [32]byte, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return sum, err
+	}
+	defer func() { _ = f.Close() }()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return [32]byte(h.Sum(nil)), err
+}

@@ -1,0 +1,124 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/pkg/sftp"
+)
+
+// bySFTP sends over SFTP after the shell did not answer (why). It cannot hash:
+// the size is checked before the rename.
+func (p *push) bySFTP(why error) error {
+	var pe *PathError
+	if isDrop(why) || errors.As(why, &pe) {
+		return why
+	}
+	p.c.logf("push by SFTP: the shell way fails: %v", why)
+	client, _, err := openSFTP(p.ctx, p.conn, unlimited)
+	if err != nil {
+		return &ToolError{"the VM takes files neither by a shell nor by SFTP", errors.Join(why, err)}
+	}
+	defer func() { _ = client.Close() }()
+	stop := context.AfterFunc(p.ctx, func() { _ = client.Close() })
+	defer stop()
+	p.tools = tools{list: "sftp", hash: "none"}
+	p.c.update(func(s *Summary) { s.Verified, s.Method = p.tools.verified(), p.tools.method() })
+	r := newRoot(p.o.Dest)
+	p.dest = r.remote
+	fi, err := client.Stat(p.dest)
+	isDir := err == nil && fi.IsDir()
+	if len(p.items) == 1 && p.items[0].kind == 'f' && r.land != "" && !isDir {
+		p.items[0].rel, p.dest = path.Base(p.dest), path.Dir(p.dest)
+	}
+	if err := client.MkdirAll(p.dest); err != nil && !p.o.DryRun {
+		return &ToolError{"the VM cannot make the folder " + cleanLine(p.o.Dest), err}
+	}
+	for _, it := range p.items {
+		if err := p.sftpSend(client, it); err != nil {
+			if !isStatus(err) {
+				return err
+			}
+			p.c.fail(it.rel, FailRemote, "the VM cannot write it: "+cleanLine(err.Error()), err)
+		}
+	}
+	return nil
+}
+
+func (p *push) sftpSend(client *sftp.Client, it *pushItem) error {
+	name := p.under(it.rel)
+	there, err := client.Lstat(name)
+	if err != nil && !isStatus(err) {
+		return err
+	}
+	exists := err == nil
+	switch {
+	case it.kind == 'd':
+		if exists || p.o.DryRun {
+			return nil
+		}
+		p.c.update(func(s *Summary) { s.Dirs++ })
+		return client.MkdirAll(name)
+	case exists && there.IsDir():
+		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
+		return nil
+	case exists && it.kind == 'f' && there.Mode().IsRegular() && there.Size() == it.size && there.ModTime().Unix() == it.mtime/1e9:
+		p.c.update(func(s *Summary) { s.Unchanged++ })
+		return nil
+	case p.o.DryRun:
+		p.c.file(&it.item, "")
+		return nil
+	}
+	temp := path.Join(path.Dir(name), partialPrefix+it.id)
+	if it.kind == 'l' {
+		_ = client.Remove(temp)
+		if err := client.Symlink(it.target, temp); err != nil {
+			return err
+		}
+		p.c.update(func(s *Summary) { s.Links++ })
+		return client.PosixRename(temp, name)
+	}
+	return p.sftpFileSend(client, it, temp, name)
+}
+
+func (p *push) sftpFileSend(client *sftp.Client, it *pushItem, temp, name string) error {
+	f, err := os.Open(it.local)
+	if err != nil {
+		p.localGone(it, err)
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	if !strings.HasPrefix(temp, "/") {
+		temp = "./" + temp
+	}
+	p.c.want(it.size)
+	out, err := client.Create(temp)
+	if err != nil {
+		return err
+	}
+	n, err := out.ReadFromWithConcurrency(io.LimitReader(f, it.size), 64)
+	if e := out.Close(); err == nil {
+		err = e
+	}
+	if err == nil && n != it.size {
+		p.c.fail(it.rel, FailChanging, "the file changed while it was sent", nil)
+		return client.Remove(temp)
+	}
+	if err == nil {
+		err = errors.Join(client.Chmod(temp, it.perm()), client.Chtimes(temp, it.modTime(), it.modTime()))
+	}
+	if err == nil {
+		err = client.PosixRename(temp, name)
+	}
+	if err != nil {
+		_ = client.Remove(temp)
+		return err
+	}
+	p.c.have(n, n)
+	p.c.file(&it.item, "")
+	return nil
+}

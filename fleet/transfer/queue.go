@@ -1,0 +1,261 @@
+package transfer
+
+import (
+	"context"
+	"sync"
+)
+
+// task is one file that is wanted.
+type task struct {
+	it      item
+	tries   int      // times that reading it gave something else than the VM's hash
+	drops   int      // times that the connection dropped while it was on its way
+	n       int64    // bytes here
+	local   [32]byte // SHA-256 of them
+	inPlace bool     // the content is the file in place (--checksum), not in the partial folder
+	got     bool     // n and local are valid: the content is in the partial folder
+	sum     [32]byte // SHA-256 computed on the VM
+	proof   bool     // sum is valid
+	// set while it is settled:
+	failed  error  // reading or writing it failed
+	said    string // the VM's words on that
+	endless bool   // more came than can be
+}
+
+// maxQueued bounds the tasks that wait; the listing waits when it is reached.
+const maxQueued = 20_000
+
+// queue holds what is still to do, in four kinds: small files (streams of tar),
+// chunks of large files, files to settle one by one, and large files not begun.
+// Safe for concurrent use.
+type queue struct {
+	mu      sync.Mutex
+	cond    *sync.Cond
+	small   fifo[*task]
+	settle  fifo[*task]
+	large   fifo[*task]
+	active  []*large
+	queued  int   // waiting in small and large
+	bytes   int64 // waiting in small and large
+	opening int   // large files that are being opened
+	open    int   // tasks without an outcome
+	closed  bool  // no more will be put
+	err     error // everything stops
+}
+
+// fifo is a queue that lets go of what was taken.
+type fifo[T any] struct {
+	items []T
+	head  int
+}
+
+func (f *fifo[T]) push(v T) { f.items = append(f.items, v) }
+func (f *fifo[T]) len() int { return len(f.items) - f.head }
+func (f *fifo[T]) pop() T {
+	var zero T
+	v := f.items[f.head]
+	f.items[f.head] = zero
+	if f.head++; f.head > 1024 && f.head*2 > len(f.items) {
+		f.items = append(f.items[:0], f.items[f.head:]...)
+		f.head = 0
+	}
+	return v
+}
+
+func newQueue() *queue {
+	q := &queue{}
+	q.cond = sync.NewCond(&q.mu)
+	return q
+}
+
+// wake wakes everybody when ctx ends; call it in a goroutine.
+func (q *queue) wakeOn(ctx context.Context) func() bool {
+	return context.AfterFunc(ctx, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.cond.Broadcast()
+	})
+}
+
+// put adds a task; it waits while too many do.
+func (q *queue) put(ctx context.Context, t *task, isLarge bool) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.queued >= maxQueued && ctx.Err() == nil && q.err == nil {
+		q.cond.Wait()
+	}
+	if err := q.stopped(ctx); err != nil {
+		return err
+	}
+	q.open++
+	q.addLocked(t, isLarge)
+	return nil
+}
+
+func (q *queue) addLocked(t *task, isLarge bool) {
+	q.queued++
+	q.bytes += t.it.size
+	if isLarge {
+		q.large.push(t)
+	} else {
+		q.small.push(t)
+	}
+	q.cond.Broadcast()
+}
+
+// putOdd adds a task that is read by itself from the start.
+func (q *queue) putOdd(ctx context.Context, t *task) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.settle.len() >= maxQueued && q.stopped(ctx) == nil {
+		q.cond.Wait()
+	}
+	if err := q.stopped(ctx); err != nil {
+		return err
+	}
+	q.open++
+	q.settle.push(t)
+	q.cond.Broadcast()
+	return nil
+}
+
+// again puts tasks back after a drop.
+func (q *queue) again(tasks []*task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, t := range tasks {
+		q.addLocked(t, false)
+	}
+}
+
+// putSettle hands a task over to be read by itself.
+func (q *queue) putSettle(t *task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.settle.push(t)
+	q.cond.Broadcast()
+}
+
+// takeSmall waits for a small file. ok is false when none will come for now:
+// the listing is complete and nothing waits, or everything stops.
+func (q *queue) takeSmall(ctx context.Context) (t *task, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		if q.stopped(ctx) != nil {
+			return nil, false
+		}
+		if q.small.len() > 0 {
+			t := q.small.pop()
+			q.tookLocked(t)
+			return t, true
+		}
+		if q.closed {
+			return nil, false
+		}
+		q.cond.Wait()
+	}
+}
+
+func (q *queue) tookLocked(t *task) {
+	q.queued--
+	q.bytes -= t.it.size
+	q.cond.Broadcast()
+}
+
+// waitSmall waits until there is a small file (true) or all is done (false).
+func (q *queue) waitSmall(ctx context.Context) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.small.len() == 0 && !q.finishedLocked(ctx) {
+		q.cond.Wait()
+	}
+	return !q.finishedLocked(ctx)
+}
+
+// takeSettle waits for tasks to settle; none means that all is done.
+func (q *queue) takeSettle(ctx context.Context, most int) []*task {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.settle.len() == 0 && !q.finishedLocked(ctx) {
+		q.cond.Wait()
+	}
+	var ts []*task
+	for q.settle.len() > 0 && len(ts) < most && q.stopped(ctx) == nil {
+		ts = append(ts, q.settle.pop())
+	}
+	q.cond.Broadcast()
+	return ts
+}
+
+// done notes a task's outcome.
+func (q *queue) done() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.open--
+	q.cond.Broadcast()
+}
+
+// closePut says that the listing is complete.
+func (q *queue) closePut() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.cond.Broadcast()
+}
+
+// stop ends everything.
+func (q *queue) stop(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err == nil {
+		q.err = err
+	}
+	q.cond.Broadcast()
+}
+
+func (q *queue) stopped(ctx context.Context) error {
+	if q.err != nil {
+		return q.err
+	}
+	return ctx.Err()
+}
+
+func (q *queue) finishedLocked(ctx context.Context) bool {
+	return q.stopped(ctx) != nil || (q.closed && q.open == 0)
+}
+
+// finished tells whether nothing is left to do.
+func (q *queue) finished(ctx context.Context) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.finishedLocked(ctx)
+}
+
+// hasLarge tells whether large files are to be fetched.
+func (q *queue) hasLarge() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.large.len()+q.opening+len(q.active) > 0
+}
+
+// hashBatch is how many files the VM is to hash per run of its tool: about
+// 32 MiB, so that proofs do not lag far behind contents, and not so few that
+// starting the tool matters.
+func (q *queue) hashBatch() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	average := q.bytes / int64(max(q.queued, 1))
+	return min(max(32<<20/max(average, 1), 32), 1024)
+}
+
+// left is how many bytes wait to be fetched, chunks of large files included.
+func (q *queue) left() (bytes int64, tasks int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	bytes, tasks = q.bytes, q.open
+	for _, l := range q.active {
+		bytes += l.waiting()
+	}
+	return bytes, tasks
+}

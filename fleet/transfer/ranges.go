@@ -1,0 +1,194 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// rangesAhead is how many chunks one connection has asked for beyond the one
+// that is arriving and one more: enough to fill SSH's window of 2 MiB, few enough
+// that all connections end together.
+const rangesAhead = 1
+
+// chunkJob is a chunk that was asked for.
+type chunkJob struct {
+	l *large
+	s span
+}
+
+// ranges fetches chunks of large files over one session until none are left.
+func (l *lane) ranges(ctx context.Context) error {
+	first, ok, err := l.nextChunk(ctx)
+	if !ok {
+		return err
+	}
+	s := startSession(ctx, l.conn, rangeCmd)
+	defer s.stop()
+	jobs := make(chan chunkJob, rangesAhead)
+	feed, stopFeed := context.WithCancel(ctx)
+	wake := l.p.q.wakeOn(feed)
+	defer wake()
+	fed := make(chan error, 1)
+	go func() { fed <- l.feedRanges(feed, s, first, jobs) }()
+	defer l.p.q.poke() // chunks given back are for others now
+	if err = s.ready(); err != nil {
+		stopFeed()
+	}
+	buf := make([]byte, 256<<10)
+	for job := range jobs {
+		s.calm.Store(false)
+		if err != nil {
+			job.l.finished(job.s, !isDrop(err))
+			continue
+		}
+		if err = l.chunk(s, job, buf); err != nil {
+			stopFeed()
+			s.stop()
+		}
+		s.calm.Store(len(jobs) == 0)
+	}
+	stopFeed()
+	if e := <-fed; err == nil {
+		err = e
+	}
+	if isDrop(err) || ctx.Err() != nil {
+		return errors.Join(err, ctx.Err())
+	}
+	return nil
+}
+
+// nextChunk takes a chunk, and opens large files on the way to it.
+func (l *lane) nextChunk(ctx context.Context) (chunkJob, bool, error) {
+	for {
+		job, t, ok := l.p.q.takeChunk(ctx)
+		if !ok {
+			return chunkJob{}, false, nil
+		}
+		if t == nil {
+			return job, true, nil
+		}
+		if err := l.p.activate(ctx, l.conn, t); err != nil {
+			return chunkJob{}, false, err
+		}
+	}
+}
+
+// feedRanges asks for chunks as the queue has them.
+func (l *lane) feedRanges(ctx context.Context, s *session, job chunkJob, jobs chan<- chunkJob) error {
+	defer close(jobs)
+	defer func() { _ = s.in.Close() }()
+	for {
+		s.calm.Store(false)
+		_, err := io.WriteString(s.in, rangeRequest(job.l.t.it.remote(), job.s, l.p.trailer))
+		if err != nil {
+			job.l.finished(job.s, false)
+			return nil // the reader knows why
+		}
+		jobs <- job
+		var ok bool
+		if job, ok, err = l.nextChunk(ctx); !ok {
+			return err
+		}
+	}
+}
+
+// chunk reads one chunk; an error ends the session.
+func (l *lane) chunk(s *session, job chunkJob, buf []byte) error {
+	at := job.s
+	noted := at.off
+	for at.len() > 0 {
+		n, err := fill(io.LimitReader(s.out, at.len()), buf)
+		if n > 0 {
+			if err := job.l.write(buf[:n], at.off); err != nil {
+				job.l.fail(err)
+				job.l.finished(span{}, false)
+				return errStopped
+			}
+			at.off += int64(n)
+			l.p.c.have(int64(n), int64(n))
+			if at.off-noted >= 1<<20 {
+				job.l.note(span{noted, at.off})
+				noted = at.off
+			}
+		}
+		if err != nil && at.len() > 0 {
+			job.l.note(span{noted, at.off})
+			err = s.failureOrEnd(err)
+			job.l.finished(at, !isDrop(err))
+			if err == nil {
+				err = badStream{errShort}
+			}
+			return err
+		}
+	}
+	if err := checkTrailer(s.out, l.p.trailer); err != nil {
+		bad := s.failureOrEnd(err)
+		job.l.finished(job.s, !isDrop(bad))
+		if bad == nil {
+			bad = badStream{errShort}
+		}
+		return bad
+	}
+	job.l.note(span{noted, at.end})
+	job.l.finished(span{}, false)
+	return nil
+}
+
+// takeChunk waits for a chunk, or for a large file to open (t). ok is false
+// when all is done.
+func (q *queue) takeChunk(ctx context.Context) (job chunkJob, t *task, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		if q.finishedLocked(ctx) {
+			return chunkJob{}, nil, false
+		}
+		for _, l := range q.active {
+			if s, ok := l.next(); ok {
+				return chunkJob{l, s}, nil, true
+			}
+		}
+		if q.large.len() > 0 && len(q.active)+q.opening < maxActive {
+			t := q.large.pop()
+			q.tookLocked(t)
+			q.opening++
+			return chunkJob{}, t, true
+		}
+		q.cond.Wait()
+	}
+}
+
+// maxActive bounds the large files that are open at once.
+const maxActive = 8
+
+// activated adds an opened large file; nil if it could not be opened.
+func (q *queue) activated(l *large) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.opening--
+	if l != nil {
+		q.active = append(q.active, l)
+	}
+	q.cond.Broadcast()
+}
+
+// retired takes a large file out.
+func (q *queue) retired(l *large) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, a := range q.active {
+		if a == l {
+			q.active = append(q.active[:i:i], q.active[i+1:]...)
+			break
+		}
+	}
+	q.cond.Broadcast()
+}
+
+// poke wakes everybody who waits for chunks.
+func (q *queue) poke() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.cond.Broadcast()
+}

@@ -1,0 +1,216 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+)
+
+const (
+	settleBatch = 256
+	settleAtOne = 3        // files read at a time
+	maxLying    = 16 << 20 // bytes of a file that said it is smaller (as in /proc)
+)
+
+// settle sees files through that the streams could not: they changed, lie about
+// their size, have names that tools cannot print, cannot be read, or are gone.
+func (l *lane) settle(ctx context.Context, ts []*task) error {
+	p := l.p
+	left := slices.Clone(ts)
+	err := l.settleAll(ctx, &left)
+	if err == nil {
+		return nil
+	}
+	for _, t := range left {
+		t.drops++
+		if ctx.Err() == nil && !isDrop(err) {
+			p.giveUp(t, FailRemote, "the VM does not deliver it: "+cleanLine(err.Error()), err)
+		} else if t.drops > maxDrops {
+			p.giveUp(t, FailLost, "the connection dropped each time it was on its way", err)
+		} else {
+			p.q.putSettle(t)
+		}
+	}
+	if isDrop(err) || ctx.Err() != nil {
+		return err
+	}
+	return nil
+}
+
+// settleAll removes from left what has found its outcome.
+func (l *lane) settleAll(ctx context.Context, left *[]*task) error {
+	if err := l.sortOut(ctx, left); err != nil {
+		return err
+	}
+	for len(*left) > 0 {
+		if err := l.readAgain(ctx, *left); err != nil {
+			return err
+		}
+		if err := l.compareAgain(ctx, left); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sortOut asks which files are gone or cannot be read.
+func (l *lane) sortOut(ctx context.Context, left *[]*task) error {
+	s := startSession(ctx, l.conn, whyCmd)
+	defer s.stop()
+	go func() {
+		for _, t := range *left {
+			if _, err := io.WriteString(s.in, t.it.remote()+"\x00"); err != nil {
+				break
+			}
+		}
+		_ = s.in.Close()
+	}()
+	if err := s.ready(); err != nil {
+		return err
+	}
+	letters := make([]byte, len(*left))
+	if _, err := io.ReadFull(s.out, letters); err != nil {
+		return s.failure(err)
+	}
+	i := -1
+	*left = slices.DeleteFunc(slices.Clone(*left), func(t *task) bool {
+		i++
+		switch letters[i] {
+		case 'C':
+			return false
+		case 'G':
+			l.p.c.update(func(s *Summary) { s.Vanished++ })
+			l.p.c.logf("%s: gone since it was listed", t.it.rel())
+			l.p.q.done()
+		default:
+			l.p.giveUp(t, FailRemote, "the VM cannot read it (permission denied, or no longer a file)", nil)
+		}
+		return true
+	})
+	return nil
+}
+
+// readAgain reads those files whose content is not here.
+func (l *lane) readAgain(ctx context.Context, ts []*task) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var mu sync.Mutex
+	var first error
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, settleAtOne)
+	for _, t := range ts {
+		if t.got {
+			continue
+		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := l.cat(ctx, t); err != nil {
+				mu.Lock()
+				if first == nil {
+					first = err
+				}
+				mu.Unlock()
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}
+
+// cat reads one file to its end, or to where it should have ended long ago.
+func (l *lane) cat(ctx context.Context, t *task) error {
+	s := startSession(ctx, l.conn, catCmd)
+	defer s.stop()
+	go func() {
+		_, _ = io.WriteString(s.in, t.it.remote()+"\x00")
+		_ = s.in.Close()
+	}()
+	if err := s.ready(); err != nil {
+		return err
+	}
+	limit := max(t.it.size, maxLying)
+	err := l.p.storeFile(t, s.out, limit, make([]byte, 64<<10))
+	var re readError
+	switch {
+	case errors.As(err, &re):
+		return s.failureOrEnd(re.error)
+	case errors.Is(err, errTooReal):
+		t.endless = true
+		return nil
+	case err != nil:
+		t.failed = err
+		return nil
+	}
+	t.got, t.proof = true, false
+	if t.n == limit && t.it.size < limit { // it may be endless
+		t.endless = true
+		return nil
+	}
+	if t.n < limit {
+		if <-s.done; s.err != nil {
+			t.got = false
+			if isDrop(s.err) {
+				return s.err
+			}
+			t.failed = errUnreadable
+			t.said = s.stderr.text()
+		}
+	}
+	return nil
+}
+
+// compareAgain asks for the hashes of what is here and decides.
+func (l *lane) compareAgain(ctx context.Context, left *[]*task) error {
+	p := l.p
+	var ask []prefixRequest
+	for _, t := range *left {
+		if p.tools.canHash() {
+			ask = append(ask, prefixRequest{t.it.remote(), t.n})
+		}
+	}
+	sums, ok := make([][32]byte, len(*left)), make([]bool, len(*left))
+	if len(ask) > 0 {
+		var err error
+		if sums, ok, err = prefixHashes(ctx, l.conn, ask); err != nil {
+			return err
+		}
+	}
+	i := -1
+	*left = slices.DeleteFunc(slices.Clone(*left), func(t *task) bool {
+		i++
+		t.sum, t.proof = sums[i], ok[i]
+		return p.settled(t)
+	})
+	return nil
+}
+
+// settled decides on one file; false means that it is to be read again.
+func (p *pull) settled(t *task) bool {
+	switch {
+	case errors.Is(t.failed, errUnreadable):
+		p.giveUp(t, FailRemote, "the VM cannot read it: "+t.said, t.failed)
+	case t.failed != nil:
+		p.localFailure(t.it.rel(), t.failed)
+		p.q.done()
+	case t.n > t.it.size && p.admit(t.n-t.it.size, 0) != "":
+		_ = p.d.part.Remove(partID(t.it.rel()))
+		p.giveUp(t, FailLimit, "larger than listed, and over the limits", nil)
+	case t.endless:
+		_ = p.d.part.Remove(partID(t.it.rel()))
+		p.giveUp(t, FailRefused, "the file does not end where it should", nil)
+	case !p.tools.canHash() || (t.proof && t.sum == t.local):
+		p.commit(t)
+	default:
+		t.got = false
+		if t.tries++; t.tries <= maxTries {
+			return false
+		}
+		_ = p.d.part.Remove(partID(t.it.rel()))
+		p.giveUp(t, FailChanging, "the file changes faster than it can be read", nil)
+	}
+	return true
+}

@@ -1,0 +1,191 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pkg/sftp"
+)
+
+// SFTP is the last resort: for a VM that runs no commands or has neither find
+// nor xargs. It cannot hash, knows whole seconds only, and needs round trips
+// per file; many files at once make up for that.
+
+const (
+	sftpFiles  = 32 // files at once per connection
+	sftpChunks = 4  // chunks of large files at once per connection
+	sftpDirs   = 16 // folders listed at once
+	// maxSFTPListing bounds what the VM may send while folders are listed.
+	maxSFTPListing = 256 << 20
+)
+
+// meter counts what comes, and ends an answer that is too long.
+type meter struct {
+	io.ReadWriteCloser
+	left atomic.Int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.ReadWriteCloser.Read(p)
+	if m.left.Add(int64(-n)) < 0 {
+		return 0, badStream{errGarbage}
+	}
+	return n, err
+}
+
+// unlimited is for when contents are read; the files' sizes bound them.
+const unlimited = int64(1) << 62
+
+func openSFTP(ctx context.Context, c Conn, limit int64) (*sftp.Client, *meter, error) {
+	rw, err := c.OpenSubsystem(ctx, "sftp")
+	if err != nil {
+		return nil, nil, err
+	}
+	m := &meter{ReadWriteCloser: rw}
+	m.left.Store(limit)
+	client, err := sftp.NewClientPipe(m, m)
+	if err != nil {
+		_ = rw.Close()
+		return nil, nil, err
+	}
+	return client, m, nil
+}
+
+// listBySFTP walks the roots after the shell did not answer (why).
+func (p *pull) listBySFTP(why error) error {
+	p.c.logf("listing by SFTP: the shell way fails: %v", why)
+	l, err := p.anyLane(p.ctx)
+	if err != nil {
+		return err
+	}
+	client, m, err := openSFTP(p.ctx, l.conn, maxSFTPListing)
+	if err != nil {
+		return &ToolError{"the VM can neither list files by find, xargs and sh nor by SFTP", errors.Join(why, err)}
+	}
+	defer func() { _ = client.Close() }()
+	stop := context.AfterFunc(p.ctx, func() { _ = client.Close() })
+	defer stop()
+	if err := p.found(tools{list: "sftp", tar: "none", hash: "none"}); err != nil {
+		return err
+	}
+	p.complete = true
+	for _, r := range p.roots {
+		if err := p.walkRoot(client, m, r); err != nil {
+			p.complete = false
+			if p.ctx.Err() != nil {
+				return context.Cause(p.ctx)
+			}
+			p.c.fail(r.asked, FailRemote, "the listing broke off: "+cleanLine(err.Error()), err)
+		}
+	}
+	p.c.update(func(s *Summary) { s.Complete = p.complete && p.missing == 0 })
+	p.c.send(EventPlanned, "", "")
+	return nil
+}
+
+func (p *pull) walkRoot(client *sftp.Client, m *meter, r *root) error {
+	fi, err := client.Stat(r.remote)
+	if errors.Is(err, fs.ErrNotExist) {
+		fi, err = client.Lstat(r.remote)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		p.absent(r)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.sftpItem(client, r, "", fi); err != nil || !fi.IsDir() {
+		return err
+	}
+	dirs := []string{""}
+	for len(dirs) > 0 {
+		n := min(len(dirs), sftpDirs)
+		batch := slices.Clone(dirs[len(dirs)-n:])
+		dirs = dirs[:len(dirs)-n]
+		m.left.Store(maxSFTPListing)
+		for i, list := range readDirs(p.ctx, client, r, batch) {
+			if list.err != nil && !isStatus(list.err) {
+				return list.err
+			}
+			if list.err != nil {
+				p.complete = false
+				p.c.fail(r.asked, FailRemote, "a folder could not be listed: "+cleanLine(list.err.Error()), list.err)
+			}
+			for _, fi := range list.infos {
+				sub := path.Join(batch[i], fi.Name())
+				if batch[i] == "" {
+					sub = fi.Name()
+				}
+				if err := p.sftpItem(client, r, sub, fi); err != nil {
+					return err
+				}
+				if fi.IsDir() && checkName(sub) == "" {
+					dirs = append(dirs, sub)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+type dirList struct {
+	infos []os.FileInfo
+	err   error
+}
+
+// readDirs lists several folders at once.
+func readDirs(ctx context.Context, client *sftp.Client, r *root, subs []string) []dirList {
+	lists := make([]dirList, len(subs))
+	var wg sync.WaitGroup
+	for i, sub := range subs {
+		wg.Go(func() {
+			it := item{root: r, sub: sub}
+			lists[i].infos, lists[i].err = client.ReadDirContext(ctx, it.remote())
+		})
+	}
+	wg.Wait()
+	return lists
+}
+
+// sftpItem hands one item to the plan.
+func (p *pull) sftpItem(client *sftp.Client, r *root, sub string, fi os.FileInfo) error {
+	it := item{root: r, sub: sub, size: fi.Size(), mtime: fi.ModTime().Unix() * 1e9, coarse: true, blocks: -1}
+	st, ok := fi.Sys().(*sftp.FileStat)
+	if !ok || it.size < 0 {
+		p.refused(it.rel(), "its attributes make no sense")
+		return nil
+	}
+	it.mode, it.kind = st.Mode&0o7777, kindOf(uint64(st.Mode))
+	if sub != "" {
+		if why := checkName(it.rel()); why != "" {
+			p.refused(it.rel(), why)
+			return nil
+		}
+	}
+	if it.kind == 'l' {
+		target, err := client.ReadLink(it.remote())
+		if err != nil && !isStatus(err) {
+			return err
+		}
+		it.target = target
+	}
+	if len(p.seen) >= maxItems {
+		return errGarbage
+	}
+	return p.item(it)
+}
+
+// isStatus tells whether err is an answer of the server about one file, so that
+// the connection is fine.
+func isStatus(err error) bool {
+	var status *sftp.StatusError
+	return errors.As(err, &status) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
+}

@@ -1,0 +1,167 @@
+package transfer
+
+import (
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// errNoRoom ends a pull when the disk here is full.
+var errNoRoom = errors.New("no room left on the disk")
+
+// storeFile writes a small file's content from r (at most limit bytes) into
+// the partial folder, with its mode, and last its time: that marks it complete.
+// buf is scratch space. An error in reading is returned as readError.
+func (p *pull) storeFile(t *task, r io.Reader, limit int64, buf []byte) error {
+	id := partID(t.it.rel())
+	f, err := p.createPart(id, t.it.perm())
+	if err != nil {
+		return err
+	}
+	n, sum, err := copyHash(f, io.LimitReader(r, limit), buf, t.it.sparse(), t.it.room()+slack)
+	if err == nil {
+		err = p.finishPart(f, t, t.it.perm()&^p.d.umask)
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = p.d.part.Chtimes(id, t.it.modTime(), t.it.modTime())
+	}
+	if err != nil {
+		_ = p.d.part.Remove(id)
+		return err
+	}
+	t.local, t.n = sum, n
+	p.c.have(n, n)
+	return nil
+}
+
+// createPart makes a new file in the partial folder, for writing.
+func (p *pull) createPart(id string, perm fs.FileMode) (*os.File, error) {
+	const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY
+	f, err := p.d.part.OpenFile(id, flags, perm)
+	if errors.Is(err, fs.ErrExist) {
+		_ = p.d.part.Remove(id + ".x")
+		if err := p.d.part.Remove(id); err != nil {
+			return nil, err
+		}
+		f, err = p.d.part.OpenFile(id, flags, perm)
+	}
+	return f, err
+}
+
+// finishPart sets the mode if it is another than has, and flushes if that is
+// asked for.
+func (p *pull) finishPart(f *os.File, t *task, has fs.FileMode) error {
+	if has != t.it.perm() {
+		if err := f.Chmod(t.it.perm()); err != nil {
+			return err
+		}
+	}
+	if p.o.Fsync || !haveSyncfs {
+		return f.Sync()
+	}
+	return nil
+}
+
+// readError marks an error as the other end's.
+type readError struct{ error }
+
+func (e readError) Unwrap() error { return e.error }
+
+// copyHash writes r to f and hashes it. With holes, blocks of zeros become
+// holes, and what is not may be at most room bytes.
+func copyHash(f *os.File, r io.Reader, buf []byte, holes bool, room int64) (n int64, sum [32]byte, err error) {
+	h := sha256.New()
+	for {
+		m, err := fill(r, buf)
+		if m > 0 {
+			h.Write(buf[:m])
+			if !holes || !allZero(buf[:m]) {
+				if room -= int64(m); holes && room < 0 {
+					return n, sum, errTooReal
+				}
+				if _, err := f.WriteAt(buf[:m], n); err != nil {
+					return n, sum, err
+				}
+			}
+			n += int64(m)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return n, sum, readError{err}
+		}
+	}
+	if holes {
+		if err := f.Truncate(n); err != nil {
+			return n, sum, err
+		}
+	}
+	return n, [32]byte(h.Sum(nil)), nil
+}
+
+// hashAll hashes a file here.
+func hashAll(r io.Reader) (n int64, sum [32]byte, err error) {
+	h := sha256.New()
+	n, err = io.Copy(h, r)
+	return n, [32]byte(h.Sum(nil)), err
+}
+
+// fill reads until buf is full or r fails; unlike io.ReadFull it leaves the
+// error as it is, so that an end can be told from a broken stream.
+func fill(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	return n, err
+}
+
+// commit puts a checked file in its place.
+func (p *pull) commit(t *task) {
+	rel := t.it.rel()
+	if t.inPlace {
+		if err := p.d.setMeta(rel, t.it.perm(), t.it.modTime()); err != nil {
+			p.localFailure(rel, err)
+		} else {
+			p.c.same(&t.it, hexString(t.sum))
+		}
+	} else if err := p.d.commit(partID(rel), rel); err != nil {
+		p.localFailure(rel, err)
+		_ = p.d.part.Remove(partID(rel))
+	} else {
+		sha := ""
+		if t.proof {
+			sha = hexString(t.sum)
+		}
+		t.it.size = t.n
+		p.c.file(&t.it, sha)
+	}
+	p.q.done()
+}
+
+// giveUp is the other outcome of a task.
+func (p *pull) giveUp(t *task, kind FailKind, reason string, err error) {
+	p.c.fail(t.it.rel(), kind, reason, err)
+	p.q.done()
+}
+
+// localFailure reports trouble on this machine; a full disk ends the pull,
+// everything else only this file.
+func (p *pull) localFailure(rel string, err error) {
+	switch {
+	case isFull(err):
+		p.c.fail(rel, FailLocal, "no room left on the disk", err)
+		p.q.stop(&LocalError{p.d.path, errors.Join(errNoRoom, err)})
+	case errors.Is(err, errInTheWay):
+		p.c.fail(rel, FailRefused, err.Error(), err)
+	default:
+		p.c.fail(rel, FailLocal, "cannot be written here: "+cleanLine(err.Error()), err)
+	}
+}

@@ -1,0 +1,272 @@
+package transfer
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"sync"
+)
+
+const (
+	maxAhead      = 8 << 20 // bytes asked for and not yet here, per stream
+	maxAheadTasks = 2048
+)
+
+// stream fetches small files over one connection: names go into two commands,
+// one sends contents, the other hashes, in the same order, so that the VM's disk
+// is read once. Files are committed as soon as both have answered.
+type stream struct {
+	p    *pull
+	zstd bool     // the VM compresses
+	data *session // tar, or the framed dd loop
+	hash *session // nil if the VM cannot hash
+
+	mu     sync.Mutex
+	cond   *sync.Cond
+	all    map[*task]bool // without a verdict
+	order  fifo[*task]    // asked for, contents not here yet
+	hashes fifo[*task]    // asked for, hash not here yet
+	named  map[string]*task
+	ahead  int64
+	dead   bool
+	fed    bool // nothing more will be asked for
+	odd    int  // things that were not asked for
+	wg     sync.WaitGroup
+}
+
+// stream fetches small files until none are left for now.
+func (l *lane) stream(ctx context.Context) error {
+	st := &stream{p: l.p, all: map[*task]bool{}, named: map[string]*task{}}
+	st.cond = sync.NewCond(&st.mu)
+	cmd, read := tarCmd, st.readTar
+	if l.p.tools.tar == "none" {
+		cmd, read = rangeCmd, st.readFramed
+	}
+	st.data = l.take(ctx, &l.earlyTar, cmd)
+	var hashErr error
+	if l.p.tools.canHash() {
+		st.hash = l.take(ctx, &l.earlyHash, hashCmd)
+	}
+	if cmd != tarCmd {
+		l.p.wg.Go(func() { l.p.far.need(ctx, l.conn) })
+	} else if !l.p.far.begun.Swap(true) {
+		l.p.far.ping(st.data)
+	} else {
+		l.p.far.wait(ctx) // perhaps the ping is on this very session
+	}
+	st.zstd = l.p.useZstd()
+	if st.hash != nil {
+		st.wg.Go(func() { hashErr = st.readHash() })
+	}
+	feed, stopFeed := context.WithCancel(ctx)
+	stop := l.p.q.wakeOn(feed)
+	defer stop()
+	st.wg.Go(func() { st.feed(feed) })
+	dataErr := read()
+	st.kill()
+	stopFeed()
+	st.data.stop()
+	if st.hash != nil && dataErr != nil {
+		st.hash.stop()
+	} else if st.hash != nil {
+		st.hash.calm.Store(false)
+	}
+	st.wg.Wait()
+	if st.hash != nil {
+		st.hash.stop()
+	}
+	err := errors.Join(dataErr, hashErr)
+	if isDrop(dataErr) || isDrop(hashErr) || ctx.Err() != nil {
+		st.giveBack()
+		if err == nil {
+			err = ctx.Err()
+		}
+		return err
+	}
+	st.leftovers(dataErr)
+	return nil
+}
+
+// kill ends the feeder's waiting.
+func (st *stream) kill() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.dead = true
+	st.cond.Broadcast()
+}
+
+func (st *stream) add(t *task) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.all[t] = true
+	if !t.got {
+		st.order.push(t)
+		st.named[tarKey(t.it.remote())] = t
+		st.ahead += t.it.wire()
+	}
+	if st.hash != nil && !t.proof {
+		st.hashes.push(t)
+	}
+	st.calmLocked()
+}
+
+// calmLocked tells the watchdogs whether anything is expected.
+func (st *stream) calmLocked() {
+	st.data.calm.Store(st.order.len() == 0)
+	if st.hash != nil {
+		st.hash.calm.Store(true) // it answers by the hundred; the data session is watched
+	}
+}
+
+// tarKey is a name as tar may give it back: without leading slashes or "./".
+func tarKey(name string) string {
+	for {
+		switch {
+		case strings.HasPrefix(name, "/"):
+			name = name[1:]
+		case strings.HasPrefix(name, "./"):
+			name = name[2:]
+		default:
+			return name
+		}
+	}
+}
+
+// arrived finds the task that an entry of the stream is for, and forgets those
+// before it: the VM skipped them.
+func (st *stream) arrived(name string) *task {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	t := st.named[tarKey(name)]
+	if t == nil {
+		return nil
+	}
+	for st.order.len() > 0 {
+		first := st.order.pop()
+		delete(st.named, tarKey(first.it.remote()))
+		st.ahead -= first.it.wire()
+		if first == t {
+			break
+		}
+	}
+	st.calmLocked()
+	st.cond.Broadcast()
+	return t
+}
+
+// stored notes that a task's content is here.
+func (st *stream) stored(t *task) {
+	st.mu.Lock()
+	t.got = true
+	st.mu.Unlock()
+	st.judge(t)
+}
+
+// judge decides on a task once both answers are there.
+func (st *stream) judge(t *task) {
+	st.mu.Lock()
+	ready := st.all[t] && t.got && (t.proof || st.hash == nil)
+	if ready {
+		delete(st.all, t)
+	}
+	st.mu.Unlock()
+	if !ready {
+		return
+	}
+	if (st.hash != nil && t.sum != t.local) || (st.hash == nil && t.n != t.it.size) {
+		if t.inPlace {
+			t.inPlace, t.got, t.proof = false, false, false
+			st.p.q.again([]*task{t})
+			return
+		}
+		t.tries++
+		t.got = t.n >= t.it.size // what is too short is read again
+		st.p.q.putSettle(t)
+		return
+	}
+	st.p.commit(t)
+}
+
+// readHash reads the hashes.
+func (st *stream) readHash() error {
+	if err := st.hash.ready(); err != nil {
+		return err
+	}
+	for odd := 0; odd < maxOddLines; {
+		line, err := readLine(st.hash)
+		if err != nil {
+			if err = st.hash.failure(err); !isDrop(err) {
+				err = nil
+			}
+			return err
+		}
+		sum, ok := parseHash(line)
+		if !ok || len(line) < 66 {
+			odd++ // the tool's own words
+			continue
+		}
+		if t := st.hashed(line[66:]); t == nil {
+			odd++
+		} else {
+			t.sum = sum
+			st.mu.Lock()
+			t.proof = true
+			st.mu.Unlock()
+			st.judge(t)
+		}
+	}
+	st.hash.stop()
+	return badStream{errUnasked}
+}
+
+// maxOddLines bounds the lines of an answer that are about nothing asked for.
+const maxOddLines = 10_000
+
+// hashed finds the task that a hash is for.
+func (st *stream) hashed(name string) *task {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for i := st.hashes.head; i < len(st.hashes.items); i++ {
+		if t := st.hashes.items[i]; t.it.remote() == name {
+			for st.hashes.pop() != t {
+				continue
+			}
+			return t
+		}
+	}
+	return nil
+}
+
+// giveBack returns everything without a verdict to the queue, after a drop.
+func (st *stream) giveBack() {
+	var back []*task
+	for t := range st.all {
+		if t.drops++; t.drops > maxDrops {
+			st.p.giveUp(t, FailLost, "the connection dropped each time it was on its way", nil)
+			continue
+		}
+		back = append(back, t)
+	}
+	st.p.q.again(back)
+}
+
+// maxDrops bounds how often one file may be on its way when a connection drops.
+const maxDrops = 10
+
+// leftovers hands what a command that ended did not deliver over to be read by
+// itself; after a stream that made no sense most of it is simply asked for again.
+func (st *stream) leftovers(err error) {
+	var back []*task
+	for t := range st.all {
+		if err != nil && t.drops < 1 {
+			t.drops++
+			back = append(back, t)
+			continue
+		}
+		st.p.q.putSettle(t)
+	}
+	st.p.q.again(back)
+}
+
+func hexString(sum [32]byte) string { return hex.EncodeToString(sum[:]) }
