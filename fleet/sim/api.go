@@ -1,0 +1,148 @@
+package sim
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// maxBody bounds the request bodies the API reads.
+const maxBody = 8 << 20
+
+// request is one API call on its way through the simulator.
+type request struct {
+	*http.Request
+	endpoint string
+	vm       *VM    // nil if unknown or not about a VM
+	id       string // the UUID in the path
+	handle   func(*Sim, http.ResponseWriter, *request)
+}
+
+// route is one path shape: segments of the path where "{id}" stands for a
+// UUID and "*" for anything.
+type route struct {
+	method, path, endpoint string
+	handle                 func(*Sim, http.ResponseWriter, *request)
+}
+
+// routes are the calls of the published API that are simulated.
+func routes() []route {
+	return []route{
+		{"GET", "vms", "vms", (*Sim).getVMs},
+		{"GET", "vm", "vms", (*Sim).getVMs},
+		{"GET", "vm/{id}/status", "status", (*Sim).getStatus},
+		{"GET", "vm/{id}/metadata", "metadata", (*Sim).getMetadata},
+		{"GET", "vm/{id}/ssh_key", "ssh_key", (*Sim).getSSHKey},
+		{"POST", "vm/{id}/commit", "commit", (*Sim).postCommit},
+		{"GET", "vm/commits/{id}/parents", "parents", (*Sim).getParents},
+		{"GET", "commits", "commits", (*Sim).getCommits},
+		{"POST", "vm/branch/by_vm/{id}", "branch", (*Sim).postBranchVM},
+		{"POST", "vm/branch/by_commit/{id}", "branch", (*Sim).postBranchCommit},
+		{"POST", "vm/from_commit", "from_commit", (*Sim).postFromCommit},
+		{"POST", "vm/new_root", "new_root", (*Sim).postNewRoot},
+		{"POST", "vm/{id}/branch", "branch", (*Sim).postBranch},
+		{"PATCH", "vm/{id}/state", "state", (*Sim).patchState},
+		{"PATCH", "vm/{id}/label", "label", (*Sim).patchLabel},
+		{"POST", "vm/{id}/exec", "exec", (*Sim).postExec},
+		{"GET", "vm/{id}/logs", "logs", (*Sim).getLogs},
+		{"DELETE", "vm/{id}", "delete", (*Sim).deleteVM},
+	}
+}
+
+// apiHandler serves the REST API below "/" and "/api/v1".
+func (s *Sim) apiHandler() http.Handler {
+	table := routes()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		req, found := s.route(table, r)
+		call := Call{Time: start, Method: r.Method, Path: r.URL.RequestURI(), Endpoint: req.endpoint,
+			ValidKey: s.validKey(r), AnyKey: r.Header.Get("Authorization") != ""}
+		if req.vm != nil {
+			call.VM = req.vm.id
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		rec := &statusWriter{ResponseWriter: w}
+		defer func() {
+			call.Status, call.Took = rec.status, time.Since(start)
+			s.calls.add(call)
+			s.cfg.Logf("sim: api %s %s: %d %s", call.Method, call.Path, call.Status, call.Fault)
+		}()
+		answer := func(w http.ResponseWriter) { s.answer(w, req, found, call.ValidKey) }
+		s.withFaults(rec, req, &call, answer)
+	})
+}
+
+// route finds the call that a path means.
+func (s *Sim) route(table []route, r *http.Request) (*request, bool) {
+	req := &request{Request: r}
+	path := strings.TrimPrefix(r.URL.Path, "/api/v1")
+	if r.URL.Path == "/health" {
+		req.endpoint, req.handle = "health", (*Sim).getHealth
+		return req, r.Method == http.MethodGet
+	}
+	segments := strings.Split(strings.Trim(path, "/"), "/")
+	for _, rt := range table {
+		id, ok := matchPath(rt.path, segments)
+		if !ok {
+			continue
+		}
+		req.endpoint, req.id, req.handle = rt.endpoint, id, rt.handle
+		if rt.method == r.Method {
+			req.vm = s.vmByID(strings.ToLower(id))
+			return req, true
+		}
+	}
+	return req, false
+}
+
+// matchPath compares path segments with a pattern and returns the id in it.
+func matchPath(pattern string, segments []string) (id string, ok bool) {
+	want := strings.Split(pattern, "/")
+	if len(want) != len(segments) {
+		return "", false
+	}
+	for i, w := range want {
+		if w == "{id}" {
+			id = segments[i]
+		} else if w != segments[i] {
+			return "", false
+		}
+	}
+	return id, true
+}
+
+// answer is what the platform does without a fault.
+func (s *Sim) answer(w http.ResponseWriter, req *request, found, validKey bool) {
+	switch {
+	case req.handle == nil:
+		bare(w, http.StatusNotFound, "")
+	case !found:
+		bare(w, http.StatusMethodNotAllowed, "")
+	case req.endpoint == "health":
+		req.handle(s, w, req)
+	case !validKey:
+		bare(w, http.StatusForbidden, "403 Forbidden")
+	case req.id != "" && !validUUID(req.id):
+		bare(w, http.StatusBadRequest, "Invalid URL: Cannot parse `"+req.id+"` to a `Uuid`")
+	default:
+		req.id = strings.ToLower(req.id)
+		req.handle(s, w, req)
+	}
+}
+
+// validUUID accepts only the canonical form of 36 characters.
+func validUUID(id string) bool {
+	return len(id) == 36 && uuid.Validate(id) == nil
+}
+
+func (s *Sim) validKey(r *http.Request) bool {
+	key, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return found && subtle.ConstantTimeCompare([]byte(key), []byte(s.cfg.APIKey)) == 1
+}
+
+func (s *Sim) getHealth(w http.ResponseWriter, _ *request) {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}

@@ -1,0 +1,286 @@
+package box
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mvdan.cc/sh/v3/interp"
+)
+
+func cmdDf(c *cmd) int {
+	f, names, ok := c.parse("hkPTBi", "human-readable=h", "portability=P", "output:=output", "block-size:=bs")
+	if !ok {
+		return 1
+	}
+	if f.on("output") || f.on("B") || f.on("bs") || f.on("i") {
+		return c.failf("options -B, -i and --output: not available in the simulator")
+	}
+	for _, name := range names {
+		if _, err := c.fs.Stat(c.path(name)); err != nil {
+			return c.fail(name, err)
+		}
+	}
+	total, free := c.fs.Space()
+	size := func(n int64) string {
+		if f.on("h") {
+			return human(n)
+		}
+		return strconv.FormatInt(n/1024, 10)
+	}
+	fmt.Fprintf(c.out, "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 %s %s %s %d%% /\n",
+		size(total), size(total-free), size(free), (total-free)*100/total)
+	return 0
+}
+
+func cmdPs(c *cmd) int {
+	fmt.Fprintln(c.out, "  PID TTY          TIME CMD")
+	for _, p := range c.processes() {
+		fmt.Fprintf(c.out, "%5d ?        00:00:00 %s\n", p.PID, p.Command)
+	}
+	return 0
+}
+
+func (c *cmd) processes() []Process {
+	list := []Process{{PID: 1, Command: "/sbin/init"}, {PID: 200, Command: "sshd: /usr/sbin/sshd -D"}}
+	if c.m.Processes != nil {
+		list = append(list, c.m.Processes()...)
+	}
+	return append(list, Process{PID: 4242, Command: "sh"})
+}
+
+func cmdPgrep(c *cmd) int {
+	f, rest, ok := c.parse("flxa", "full=f")
+	if !ok || len(rest) != 1 {
+		return 2
+	}
+	status := 1
+	for _, p := range c.processes() {
+		name, _, _ := strings.Cut(p.Command, " ")
+		text := name
+		if f.on("f") {
+			text = p.Command
+		}
+		if text == rest[0] || !f.on("x") && strings.Contains(text, rest[0]) {
+			status = 0
+			line := strconv.Itoa(p.PID)
+			if f.on("l") || f.on("a") {
+				line += " " + p.Command
+			}
+			fmt.Fprintln(c.out, line)
+		}
+	}
+	return status
+}
+
+// cmdKill only answers whether a process is there: nothing can be killed.
+func cmdKill(c *cmd) int {
+	if len(c.args) == 2 && c.args[0] == "-0" {
+		pid, err := strconv.Atoi(c.args[1])
+		if err == nil && slices.ContainsFunc(c.processes(), func(p Process) bool { return p.PID == pid }) {
+			return 0
+		}
+		return c.failf("(%s) - No such process", c.args[1])
+	}
+	return c.failf("not available in the simulator")
+}
+
+func cmdTmux(c *cmd) int {
+	if len(c.args) == 0 {
+		return c.failf("open terminal failed: not available in the simulator")
+	}
+	switch verb := c.args[0]; verb {
+	case "-V":
+		fmt.Fprintln(c.out, "tmux 3.5a")
+		return 0
+	case "has-session", "has", "list-sessions", "ls":
+		session := ""
+		for i, arg := range c.args[1:] {
+			if arg == "-t" && i+2 < len(c.args) {
+				session = strings.TrimPrefix(c.args[i+2], "=")
+			} else if rest, found := strings.CutPrefix(arg, "-t"); found && rest != "" {
+				session = strings.TrimPrefix(rest, "=")
+			}
+		}
+		if verb == "list-sessions" || verb == "ls" {
+			session = "pi-rpc"
+		}
+		if c.m.HasTmux == nil || !c.m.HasTmux(session) {
+			fmt.Fprintf(c.err, "can't find session: %s\n", session)
+			return 1
+		}
+		if verb == "list-sessions" || verb == "ls" {
+			fmt.Fprintln(c.out, "pi-rpc: 1 windows (created by the simulator)")
+		}
+		return 0
+	}
+	return c.failf("%s: not available in the simulator", c.args[0])
+}
+
+func cmdWhich(c *cmd) int {
+	_, names, ok := c.parse("as")
+	if !ok {
+		return 2
+	}
+	return c.locate(names, func(string) bool { return false })
+}
+
+// locate prints where commands are; those that keep accepts by name alone.
+func (c *cmd) locate(names []string, keep func(string) bool) int {
+	status := 0
+	for _, name := range names {
+		base := name[strings.LastIndexByte(name, '/')+1:]
+		switch {
+		case keep(name):
+			fmt.Fprintln(c.out, name)
+		case c.sh.table[base] != nil && !c.m.isDisabled(base) && isBinary(name, base):
+			if base == name {
+				name = "/usr/bin/" + name
+			}
+			fmt.Fprintln(c.out, name)
+		default:
+			status = 1
+		}
+	}
+	return status
+}
+
+// cmdCommandV is `command -v` and its relatives, which in the interpreter
+// would look for programs on the host.
+func cmdCommandV(c *cmd) int {
+	f, names, ok := c.parse("vVp")
+	if !ok {
+		return 2
+	}
+	if !f.on("v") && !f.on("V") {
+		return c.subshell(Quote(names), "sh", nil)
+	}
+	return c.locate(names, func(name string) bool { return interp.IsBuiltin(name) && !c.m.isDisabled(name) })
+}
+
+func cmdType(c *cmd) int {
+	f, names, ok := c.parse("tpPa")
+	if !ok {
+		return 2
+	}
+	status := 0
+	for _, name := range names {
+		kind, text := "", ""
+		switch {
+		case interp.IsBuiltin(name):
+			kind, text = "builtin", name+" is a shell builtin"
+		case c.sh.table[name] != nil && !c.m.isDisabled(name):
+			kind, text = "file", name+" is /usr/bin/"+name
+		default:
+			if !f.on("t") && !f.on("p") && !f.on("P") {
+				c.failf("%s: not found", name)
+			}
+			status = 1
+			continue
+		}
+		switch {
+		case f.on("t"):
+			text = kind
+		case f.on("p") || f.on("P"):
+			text = "/usr/bin/" + name
+		}
+		fmt.Fprintln(c.out, text)
+	}
+	return status
+}
+
+func cmdStty(c *cmd) int {
+	tty := c.sh.s.TTY
+	if tty == nil {
+		return c.failf("'standard input': Inappropriate ioctl for device")
+	}
+	raw, echo := tty.Mode()
+	cols, rows := tty.Size()
+	for _, arg := range c.args {
+		switch arg {
+		case "size":
+			fmt.Fprintf(c.out, "%d %d\n", rows, cols)
+		case "-a", "-g":
+			fmt.Fprintf(c.out, "speed 38400 baud; rows %d; columns %d;\n", rows, cols)
+		case "raw", "-icanon":
+			raw = true
+		case "cooked", "-raw", "icanon":
+			raw = false
+		case "sane":
+			raw, echo = false, true
+		case "echo":
+			echo = true
+		case "-echo":
+			echo = false
+		default:
+			return c.failf("%s: not available in the simulator", arg)
+		}
+	}
+	tty.SetMode(raw, echo)
+	return 0
+}
+
+func cmdTty(c *cmd) int {
+	if c.sh.s.TTY == nil {
+		fmt.Fprintln(c.out, "not a tty")
+		return 1
+	}
+	fmt.Fprintln(c.out, "/dev/pts/0")
+	return 0
+}
+
+func cmdTput(c *cmd) int {
+	if len(c.args) != 1 || c.sh.s.TTY == nil {
+		return c.failf("no terminal, or unknown capability")
+	}
+	cols, rows := c.sh.s.TTY.Size()
+	text, found := map[string]string{"cols": fmt.Sprintf("%d\n", cols), "lines": fmt.Sprintf("%d\n", rows), "colors": "256\n",
+		"clear": "\x1b[H\x1b[2J", "bold": "\x1b[1m", "sgr0": "\x1b[0m"}[c.args[0]]
+	if !found {
+		return c.failf("%s: not available in the simulator", c.args[0])
+	}
+	_, _ = io.WriteString(c.out, text)
+	return 0
+}
+
+// cmdSay makes a command that prints one text.
+func cmdSay(text string) command {
+	return func(c *cmd) int {
+		_, _ = io.WriteString(c.out, text)
+		return 0
+	}
+}
+
+func cmdUptime(c *cmd) int {
+	up := time.Since(c.m.Started).Truncate(time.Minute)
+	fmt.Fprintf(c.out, " %s up %s, 1 user, load average: 0.08, 0.03, 0.01\n", time.Now().UTC().Format("15:04:05"), up)
+	return 0
+}
+
+func cmdFree(c *cmd) int {
+	f, _, ok := c.parse("hmkbg")
+	if !ok {
+		return 1
+	}
+	size := func(kib int64) string {
+		switch {
+		case f.on("h"):
+			return human(kib << 10)
+		case f.on("m"):
+			return strconv.FormatInt(kib>>10, 10)
+		}
+		return strconv.FormatInt(kib, 10)
+	}
+	fmt.Fprintf(c.out, "%15s%12s%12s\nMem: %10s%12s%12s\n", "total", "used", "free", size(memoryKiB), size(memoryKiB/8), size(memoryKiB/8*7))
+	return 0
+}
+
+func cmdUmask(c *cmd) int {
+	if len(c.args) == 0 {
+		fmt.Fprintln(c.out, "0022")
+	}
+	return 0
+}

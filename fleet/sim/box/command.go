@@ -1,0 +1,234 @@
+package box
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/interp"
+)
+
+// command is one program of the VM; it returns its exit status.
+type command func(c *cmd) int
+
+// cmd is a running command.
+type cmd struct {
+	ctx  context.Context
+	sh   *shell
+	m    *Machine
+	fs   *FS
+	name string
+	args []string // without the name
+	dir  string
+	env  expand.Environ
+	in   io.Reader
+	out  io.Writer
+	err  io.Writer
+}
+
+// exec runs every command that is not built into the interpreter.
+func (sh *shell) exec(ctx context.Context, args []string) error {
+	hc := interp.HandlerCtx(ctx)
+	c := &cmd{ctx: ctx, sh: sh, m: sh.m, fs: sh.m.FS, dir: hc.Dir, env: hc.Env,
+		in: &ctxReader{ctx: ctx, r: hc.Stdin}, out: &ctxWriter{ctx: ctx, w: sh.bounded(hc.Stdout)}, err: hc.Stderr}
+	if hc.Stdin == nil || isNilFile(hc.Stdin) {
+		c.in = noInput{}
+	} else if tty := sh.s.TTY; tty != nil && hc.Stdin == sh.s.Stdin {
+		c.in = &ctxReader{ctx: ctx, r: hc.Stdin, eof: &tty.sawEOF}
+	}
+	stop := context.AfterFunc(ctx, func() { interrupt(hc.Stdin, hc.Stdout) })
+	status := c.start(args)
+	stop()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if status == 0 {
+		return nil
+	}
+	return interp.ExitStatus(uint8(status))
+}
+
+// interrupt ends the blocked reads and writes of a cancelled command.
+func interrupt(in io.Reader, out io.Writer) {
+	past := time.Unix(1, 0)
+	if f, ok := in.(*os.File); ok && f != nil {
+		_ = f.SetReadDeadline(past) // plain files have no deadline and do not block
+	}
+	if f, ok := out.(*os.File); ok && f != nil {
+		_ = f.SetWriteDeadline(past)
+	}
+}
+
+// start finds a command by its name and runs it.
+func (c *cmd) start(args []string) int {
+	name := args[0]
+	c.name, c.args = path.Base(strings.TrimPrefix(name, "\x00")), args[1:]
+	run, found := c.sh.table[c.name]
+	if found && isBinary(name, c.name) {
+		if c.m.isDisabled(c.name) {
+			fmt.Fprintf(c.err, "sh: %s: not found\n", name)
+			return 127
+		}
+		return run(c)
+	}
+	if strings.Contains(name, "/") {
+		return c.runFile(name)
+	}
+	fmt.Fprintf(c.err, "sh: %s: not available in the simulator\n", name)
+	return 127
+}
+
+// isBinary reports whether a name means a command by its bare name or in one
+// of the folders where programs are.
+func isBinary(name, base string) bool {
+	switch strings.TrimPrefix(name, "\x00") {
+	case base, "/bin/" + base, "/usr/bin/" + base, "/sbin/" + base, "/usr/sbin/" + base, "/usr/local/bin/" + base:
+		return true
+	}
+	return false
+}
+
+// runFile runs a script of the VM; a binary is refused.
+func (c *cmd) runFile(name string) int {
+	full := c.path(name)
+	fi, err := c.fs.Stat(full)
+	if err != nil {
+		fmt.Fprintf(c.err, "sh: %s: %s\n", name, reason(err))
+		return 127
+	}
+	if fi.IsDir() || fi.Mode().Perm()&0o111 == 0 {
+		fmt.Fprintf(c.err, "sh: %s: Permission denied\n", name)
+		return 126
+	}
+	data, err := c.fs.ReadFile(full, maxCapture)
+	if err != nil {
+		fmt.Fprintf(c.err, "sh: %s: %s\n", name, reason(err))
+		return 126
+	}
+	line, _, _ := strings.Cut(string(data[:min(len(data), 200)]), "\n")
+	if strings.IndexByte(line, 0) >= 0 {
+		fmt.Fprintf(c.err, "sh: %s: not available in the simulator\n", name)
+		return 126
+	}
+	if strings.HasPrefix(line, "#!") && !strings.HasSuffix(line, "sh") && !strings.Contains(line, "sh ") {
+		fmt.Fprintf(c.err, "sh: %s: interpreter %s: not available in the simulator\n", name, strings.TrimPrefix(line, "#!"))
+		return 127
+	}
+	return c.subshell(string(data), name, c.args)
+}
+
+// subshell runs a text in a new shell with the command's streams and
+// exported variables, as a child process would.
+func (c *cmd) subshell(text, name string, params []string) int {
+	s := Session{Dir: c.dir, Stdin: c.in, Stdout: c.out, Stderr: c.err, TTY: c.sh.s.TTY, Env: c.environ(), bare: true}
+	if r, ok := c.in.(*ctxReader); ok {
+		s.Stdin = r.r // the file itself, which a shell needs not copy
+	}
+	sub, err := c.m.newShell(s)
+	if err != nil {
+		return c.failf("%v", err)
+	}
+	sub.runner.Params = slices.Clone(params)
+	return sub.script(c.ctx, text, name)
+}
+
+// environ lists the exported variables.
+func (c *cmd) environ() []string {
+	var env []string
+	for name, v := range c.env.Each {
+		if v.Exported && v.Kind == expand.String && v.IsSet() {
+			env = append(env, name+"="+v.Str)
+		}
+	}
+	slices.Sort(env)
+	return env
+}
+
+// path makes a name absolute.
+func (c *cmd) path(name string) string { return abs(c.dir, name) }
+
+// failf reports a failure and is the status 1.
+func (c *cmd) failf(format string, args ...any) int {
+	fmt.Fprintf(c.err, c.name+": "+format+"\n", args...)
+	return 1
+}
+
+// fail reports what is wrong with a file, in the words of the C library.
+func (c *cmd) fail(name string, err error) int { return c.failf("%s: %s", name, reason(err)) }
+
+// input opens a file to read, "-" being standard input.
+func (c *cmd) input(name string) (io.ReadCloser, error) {
+	if name == "-" || name == "/dev/stdin" || name == "/dev/fd/0" {
+		return io.NopCloser(c.in), nil
+	}
+	full := c.path(name)
+	if fi, err := c.fs.Stat(full); err == nil && fi.IsDir() {
+		return nil, pathError("read", name, syscall.EISDIR)
+	}
+	file, err := c.fs.Open(c.ctx, full)
+	if err != nil {
+		return nil, err
+	}
+	return &ctxFile{ctxReader: ctxReader{ctx: c.ctx, r: file}, File: file}, nil
+}
+
+// reason words an error as the C library does.
+func reason(err error) string {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err
+	}
+	text := err.Error()
+	if errors.Is(err, syscall.ENOTEMPTY) {
+		text = "directory not empty"
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// ctxReader ends with its context, between two reads.
+type ctxReader struct {
+	ctx context.Context
+	r   io.Reader
+	eof *atomic.Bool // set at the end, if not nil
+}
+
+func (c *ctxReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := c.r.Read(p)
+	if err != nil && c.eof != nil {
+		c.eof.Store(true)
+	}
+	return n, err
+}
+
+// ctxWriter ends with its context, between two writes.
+type ctxWriter struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (c *ctxWriter) Write(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.w.Write(p)
+}
+
+// ctxFile is a file whose reading ends with its context.
+type ctxFile struct {
+	ctxReader
+	File
+}
+
+func (c *ctxFile) Read(p []byte) (int, error) { return c.ctxReader.Read(p) }

@@ -1,0 +1,183 @@
+package box
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	maxLinks    = 40       // symbolic links followed in one path, as Linux
+	defaultFree = 16 << 30 // bytes a VM may write
+)
+
+// FS is a VM's file system: a folder of the host that is only ever reached
+// through os.Root. All paths are absolute paths of the VM; symbolic links,
+// also absolute ones and those that climb, stay inside. It is safe for
+// concurrent use.
+type FS struct {
+	root     *os.Root
+	free     atomic.Int64
+	readOnly atomic.Bool
+
+	mu      sync.Mutex
+	special map[string]Special
+}
+
+// Special is a file that is no plain file: a device or the FIFO of a
+// lieutenant. A placeholder of the same name must exist in the folder.
+type Special struct {
+	Mode fs.FileMode // type and permission bits
+	// Open is called instead of opening the placeholder.
+	Open func(ctx context.Context, flag int) (File, error)
+}
+
+// NewFS opens dir, which must exist, as the root of a VM.
+func NewFS(dir string) (*FS, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	f := &FS{root: root, special: make(map[string]Special)}
+	f.SetFree(-1)
+	return f, nil
+}
+
+// Close releases the folder.
+func (f *FS) Close() error { return f.root.Close() }
+
+// SetFree lets n more bytes be written; a negative n means a generous default.
+func (f *FS) SetFree(n int64) {
+	if n < 0 {
+		n = defaultFree
+	}
+	f.free.Store(n)
+}
+
+// SetReadOnly makes every change fail with EROFS, or not.
+func (f *FS) SetReadOnly(on bool) { f.readOnly.Store(on) }
+
+// SetSpecial declares the file at name special.
+func (f *FS) SetSpecial(name string, s Special) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.special[name] = s
+}
+
+func (f *FS) specialAt(name string) (Special, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s, found := f.special[name]
+	return s, found
+}
+
+// Info is what the VM says about a file: as on the host, except that special
+// files have their own type.
+type info struct {
+	fs.FileInfo
+	name string
+	mode fs.FileMode
+}
+
+func (i info) Name() string      { return i.name }
+func (i info) Mode() fs.FileMode { return i.mode }
+func (i info) Uid() uint32       { return 0 } // everything belongs to root,
+func (i info) Gid() uint32       { return 0 } // whoever runs the simulator
+
+// Entry returns the details of a folder's entry; name is its full path.
+func (f *FS) Entry(name string, e fs.DirEntry) (fs.FileInfo, error) {
+	fi, err := e.Info()
+	if err != nil {
+		return nil, pathError("stat", name, err)
+	}
+	return f.dress(relative(name), e.Name(), fi), nil
+}
+
+// Space returns the size of the VM's disk and how much of it is free.
+func (f *FS) Space() (total, free int64) {
+	free = f.free.Load()
+	return max(defaultFree, free), free
+}
+
+// Stat follows symbolic links.
+func (f *FS) Stat(name string) (fs.FileInfo, error) { return f.stat(name, true) }
+
+// Lstat does not follow a symbolic link at the end of name.
+func (f *FS) Lstat(name string) (fs.FileInfo, error) { return f.stat(name, false) }
+
+func (f *FS) stat(name string, follow bool) (fs.FileInfo, error) {
+	op := f.root.Lstat
+	if follow {
+		op = f.root.Stat
+	}
+	var fi fs.FileInfo
+	rel, err := f.do("stat", name, follow, func(rel string) (err error) {
+		fi, err = op(rel)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f.dress(rel, path.Base(path.Clean(name)), fi), nil
+}
+
+// dress gives a file its special type.
+func (f *FS) dress(rel, base string, fi fs.FileInfo) fs.FileInfo {
+	mode := fi.Mode()
+	if s, found := f.specialAt("/" + rel); found && mode.IsRegular() {
+		mode = s.Mode
+	}
+	return info{FileInfo: fi, name: base, mode: mode}
+}
+
+// Readlink returns the target of a symbolic link.
+func (f *FS) Readlink(name string) (target string, err error) {
+	_, err = f.do("readlink", name, false, func(rel string) (err error) {
+		target, err = f.root.Readlink(rel)
+		return err
+	})
+	return target, err
+}
+
+// ReadDir lists a folder, sorted by name.
+func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
+	var entries []fs.DirEntry
+	_, err := f.do("open", name, true, func(rel string) error {
+		dir, err := f.root.Open(rel)
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		entries, err = dir.ReadDir(-1)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+		return f.dressAll(rel, entries)
+	})
+	return entries, err
+}
+
+// dressAll replaces the entries of special files and reads the others' details
+// lazily. A file that vanished meanwhile is left to the caller's Info.
+func (f *FS) dressAll(rel string, entries []fs.DirEntry) error {
+	for i, e := range entries {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		if _, found := f.specialAt(path.Join("/", rel, e.Name())); !found {
+			continue
+		}
+		fi, err := e.Info()
+		if err != nil {
+			return err
+		}
+		entries[i] = fs.FileInfoToDirEntry(f.dress(path.Join(rel, e.Name()), e.Name(), fi))
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package box
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"syscall"
+	"time"
+)
+
+// change runs op unless the file system is read-only.
+func (f *FS) change(verb, name string, follow bool, op func(rel string) error) error {
+	if f.readOnly.Load() {
+		return pathError(verb, name, syscall.EROFS)
+	}
+	_, err := f.do(verb, name, follow, op)
+	return err
+}
+
+// Mkdir makes one folder.
+func (f *FS) Mkdir(name string, perm fs.FileMode) error {
+	return f.change("mkdir", path.Clean(name), false, func(rel string) error { return f.root.Mkdir(rel, perm.Perm()) })
+}
+
+// MkdirAll makes a folder and its parents.
+func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
+	name = path.Clean(name)
+	fi, err := f.Stat(name)
+	if err == nil {
+		if !fi.IsDir() {
+			return pathError("mkdir", name, syscall.ENOTDIR)
+		}
+		return nil
+	}
+	if name == "/" || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := f.MkdirAll(path.Dir(name), perm); err != nil {
+		return err
+	}
+	err = f.Mkdir(name, perm)
+	if errors.Is(err, fs.ErrExist) {
+		if fi, statErr := f.Stat(name); statErr == nil && fi.IsDir() {
+			return nil
+		}
+	}
+	return err
+}
+
+// Remove removes a file, a link or an empty folder. Special files stay.
+func (f *FS) Remove(name string) error {
+	if _, found := f.specialAt(path.Clean(name)); found {
+		return pathError("remove", name, syscall.EPERM)
+	}
+	return f.change("remove", path.Clean(name), false, func(rel string) error {
+		if rel == "." {
+			return syscall.EBUSY
+		}
+		return f.root.Remove(rel)
+	})
+}
+
+// Rename moves a file or folder over what is there.
+func (f *FS) Rename(from, to string) error {
+	from, to = path.Clean(from), path.Clean(to)
+	return f.change("rename", from, false, func(relFrom string) error {
+		_, err := f.do("rename", to, false, func(relTo string) error { return f.root.Rename(relFrom, relTo) })
+		return err
+	})
+}
+
+// Link makes a hard link; like link(2) it does not follow a link at the end.
+func (f *FS) Link(from, to string) error {
+	return f.change("link", from, false, func(relFrom string) error {
+		_, err := f.do("link", to, false, func(relTo string) error { return f.root.Link(relFrom, relTo) })
+		return err
+	})
+}
+
+// Symlink makes a symbolic link; its target may be anything.
+func (f *FS) Symlink(target, name string) error {
+	return f.change("symlink", name, false, func(rel string) error { return f.root.Symlink(target, rel) })
+}
+
+// Chmod changes permission, setuid, setgid and sticky bits.
+func (f *FS) Chmod(name string, mode fs.FileMode) error {
+	return f.change("chmod", name, true, func(rel string) error { return f.root.Chmod(rel, mode) })
+}
+
+// Chtimes sets access and modification time; links are followed.
+func (f *FS) Chtimes(name string, atime, mtime time.Time) error {
+	return f.change("chtimes", name, true, func(rel string) error { return f.root.Chtimes(rel, atime, mtime) })
+}
+
+// Truncate sets a file's length; growing leaves a hole.
+func (f *FS) Truncate(name string, size int64) error {
+	return f.change("truncate", name, true, func(rel string) error {
+		file, err := f.root.OpenFile(rel, syscall.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(file.Truncate(size), file.Close())
+	})
+}
+
+// WriteFile writes a whole file, for content that a simulator makes.
+func (f *FS) WriteFile(name string, data []byte, perm fs.FileMode) error {
+	return f.change("open", name, true, func(rel string) error { return f.root.WriteFile(rel, data, perm) })
+}
+
+// Append adds data to a file.
+func (f *FS) Append(name string, data []byte) error {
+	return f.change("open", name, true, func(rel string) error {
+		file, err := f.root.OpenFile(rel, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_APPEND, 0o644)
+		if err != nil {
+			return err
+		}
+		_, err = file.Write(data)
+		return errors.Join(err, file.Close())
+	})
+}
+
+// ReadFile reads a whole file, at most limit bytes of it.
+func (f *FS) ReadFile(name string, limit int64) (data []byte, err error) {
+	_, err = f.do("open", name, true, func(rel string) error {
+		file, err := f.root.Open(rel)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		data, err = io.ReadAll(io.LimitReader(file, limit))
+		return err
+	})
+	return data, err
+}

@@ -1,0 +1,52 @@
+package sim
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxCalls bounds the log of a simulator that runs for days.
+const maxCalls = 200_000
+
+// Call is one request the API saw.
+type Call struct {
+	Time     time.Time     `json:"time"`
+	Method   string        `json:"method"`
+	Path     string        `json:"path"` // with query, as asked
+	Endpoint string        `json:"endpoint,omitempty"`
+	VM       string        `json:"vm,omitempty"`
+	Status   int           `json:"status"` // 0 when the connection was cut or hung
+	Fault    Kind          `json:"fault,omitempty"`
+	ValidKey bool          `json:"valid_key"`
+	Trap     bool          `json:"trap,omitempty"` // seen by the foreign host of a redirect fault
+	AnyKey   bool          `json:"any_key"`        // an Authorization header was there at all
+	Took     time.Duration `json:"took_ns"`
+}
+
+// callLog remembers the last maxCalls calls.
+type callLog struct {
+	mu    sync.Mutex
+	calls []Call
+}
+
+func (l *callLog) add(c Call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.calls) >= maxCalls {
+		l.calls = slices.Delete(l.calls, 0, maxCalls/10)
+	}
+	l.calls = append(l.calls, c)
+}
+
+func (l *callLog) list() []Call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.calls)
+}
+
+func (l *callLog) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = nil
+}

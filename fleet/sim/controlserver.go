@@ -1,0 +1,101 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// controlHandler serves the steering calls below the secret path, and plays
+// the foreign host of the redirect faults everywhere else.
+func (s *Sim) controlHandler() http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, fn func(*http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			out, err := fn(r)
+			if err != nil {
+				writeJSON(w, http.StatusBadRequest, controlError{Error: err.Error()})
+				return
+			}
+			writeJSON(w, http.StatusOK, out)
+		})
+	}
+	done := struct{}{}
+	handle("GET /state", func(*http.Request) (any, error) { return s.Status(), nil })
+	handle("GET /calls", func(*http.Request) (any, error) { return s.Calls(), nil })
+	handle("POST /faults", func(r *http.Request) (any, error) {
+		var f Fault
+		if err := decode(r, &f); err != nil {
+			return nil, err
+		}
+		return done, s.SetFault(f)
+	})
+	handle("DELETE /faults", func(*http.Request) (any, error) { s.ClearFaults(); return done, nil })
+	handle("POST /finish", s.onVM(func(vm *VM, _ vmRequest) error { return s.Finish(vm.id) }))
+	handle("POST /vm-state", s.onVM(func(vm *VM, r vmRequest) error { return vm.SetState(r.State) }))
+	handle("POST /rotate-key", s.onVM(func(vm *VM, _ vmRequest) error { vm.RotateKey(); return nil }))
+	handle("POST /rotate-host-key", s.onVM(func(vm *VM, _ vmRequest) error { vm.RotateHostKey(); return nil }))
+	handle("POST /cut", func(*http.Request) (any, error) { s.CutConnections(); return done, nil })
+	handle("POST /stop", func(*http.Request) (any, error) {
+		time.AfterFunc(50*time.Millisecond, func() { _ = s.Close() }) // after this answer is out
+		return done, nil
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rest, found := strings.CutPrefix(r.URL.Path, "/"+s.token+"/")
+		if !found {
+			s.trap(w, r)
+			return
+		}
+		r.URL.Path = "/" + rest
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// onVM wraps a steering call about one VM.
+func (s *Sim) onVM(fn func(*VM, vmRequest) error) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		var body vmRequest
+		if err := decode(r, &body); err != nil {
+			return nil, err
+		}
+		vm := s.VM(body.VM)
+		if vm == nil {
+			return nil, fmt.Errorf("no VM %q in the simulator", body.VM)
+		}
+		return struct{}{}, fn(vm, body)
+	}
+}
+
+func decode(r *http.Request, into any) error {
+	d := json.NewDecoder(io.LimitReader(r.Body, 1<<20))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
+}
+
+// Status tells what is simulated at this moment.
+func (s *Sim) Status() Status {
+	st := Status{BaseURL: s.BaseURL(), Gateway: s.Gateway(), CAFile: s.CAFile(), Dir: s.dir,
+		Faults: s.Faults(), Commits: s.Commits(), Calls: len(s.Calls()), VMs: []VMStatus{}}
+	for _, vm := range s.VMs() {
+		st.VMs = append(st.VMs, VMStatus{ID: vm.id, Name: vm.Name(), Role: vm.Role(), State: vm.State(),
+			Labels: vm.Labels(), Busy: vm.Busy()})
+	}
+	return st
+}
+
+// trapURL is where the redirect faults lead: another host name, another port.
+func (s *Sim) trapURL(path string) string {
+	_, port, _ := net.SplitHostPort(s.control.addr()) // an address of our own
+	return "http://localhost:" + port + "/trap" + path
+}
+
+// trap records a call that followed a redirect to a foreign host.
+func (s *Sim) trap(w http.ResponseWriter, r *http.Request) {
+	s.calls.add(Call{Time: time.Now(), Method: r.Method, Path: r.URL.RequestURI(), Status: http.StatusOK,
+		Trap: true, ValidKey: s.validKey(r), AnyKey: r.Header.Get("Authorization") != ""})
+	writeJSON(w, http.StatusOK, []vmBody{})
+}

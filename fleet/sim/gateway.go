@@ -1,0 +1,234 @@
+package sim
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	tlsTimeout   = 30 * time.Second
+	loginTimeout = 60 * time.Second
+	resetDefault = 64 << 10 // bytes after which gateway-reset strikes
+)
+
+// errTurnedAway ends a TLS handshake that a fault or an unknown name stops.
+var errTurnedAway = errors.New("connection turned away")
+
+// gateway terminates TLS for all VMs and hands the stream to the VM that the
+// client's SNI names.
+type gateway struct {
+	sim      *Sim
+	listener net.Listener
+	handlers sync.WaitGroup
+
+	mu     sync.Mutex
+	conns  map[net.Conn]*VM // nil VM: not known yet
+	plain  []net.Listener   // VMs' ports without TLS
+	closed bool
+}
+
+func listenGateway(s *Sim, addr string) (*gateway, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{sim: s, listener: l, conns: make(map[net.Conn]*VM)}
+	g.handlers.Go(func() { g.accept(l, nil) })
+	return g, nil
+}
+
+func (g *gateway) addr() string { return g.listener.Addr().String() }
+
+// accept serves a listener: the TLS one, or for a VM's plain port that VM.
+func (g *gateway) accept(l net.Listener, vm *VM) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			time.Sleep(10 * time.Millisecond) // out of file descriptors: others will close theirs
+			continue
+		}
+		if !g.track(conn, vm) {
+			_ = conn.Close()
+			return
+		}
+		g.handlers.Go(func() {
+			defer g.forget(conn)
+			if vm == nil {
+				g.serve(conn)
+			} else if vm.running() {
+				vm.serveSSH(conn)
+			} else {
+				g.deadVM(conn)
+			}
+		})
+	}
+}
+
+// acceptPlain serves a VM's port without TLS until one of both ends.
+func (g *gateway) acceptPlain(l net.Listener, vm *VM) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.plain = append(g.plain, l)
+	g.handlers.Go(func() { g.accept(l, vm) })
+	return true
+}
+
+func (g *gateway) track(conn net.Conn, vm *VM) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.conns[conn] = vm
+	return true
+}
+
+func (g *gateway) forget(conn net.Conn) {
+	_ = conn.Close()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.conns, conn)
+}
+
+// cut resets the connections of one VM, or all with nil.
+func (g *gateway) cut(vm *VM) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for conn, owner := range g.conns {
+		if vm == nil || owner == vm {
+			abort(conn)
+		}
+	}
+}
+
+func (g *gateway) close() error {
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	g.closed = true
+	for _, l := range g.plain {
+		_ = l.Close() // the VM may have closed it
+	}
+	g.mu.Unlock()
+	err := g.listener.Close()
+	g.cut(nil)
+	g.handlers.Wait()
+	return err
+}
+
+// serve takes one connection through TLS to the VM that it names.
+func (g *gateway) serve(conn net.Conn) {
+	meter := &meteredConn{Conn: conn}
+	var vm *VM
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		vm = g.named(hello.ServerName)
+		cert, err := g.welcome(hello.Context(), meter, vm)
+		if err != nil {
+			return nil, err
+		}
+		return &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12}, nil
+	}
+	stream := tls.Server(meter, config)
+	ctx, cancel := context.WithCancel(g.sim.ctx)
+	defer cancel()
+	_ = conn.SetDeadline(time.Now().Add(tlsTimeout))
+	if err := stream.HandshakeContext(ctx); err != nil {
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+	if vm == nil {
+		return
+	}
+	g.track(conn, vm)
+	if !vm.running() {
+		g.deadVM(conn)
+		return
+	}
+	vm.serveSSH(stream)
+	_ = stream.Close()
+}
+
+// named finds the VM of a TLS server name, nil if there is none.
+func (g *gateway) named(server string) *VM {
+	id, found := strings.CutSuffix(strings.ToLower(server), "."+g.sim.cfg.VMDomain)
+	if !found {
+		return nil
+	}
+	vm := g.sim.vmByID(id)
+	if vm == nil || !vm.deletedAt().IsZero() {
+		return nil
+	}
+	return vm
+}
+
+// welcome lets the gateway's faults befall a connection and chooses the
+// certificate. The handshake's deadline is lifted for faults that wait.
+func (g *gateway) welcome(ctx context.Context, conn *meteredConn, vm *VM) (*tls.Certificate, error) {
+	e := event{gateway: true}
+	if vm != nil {
+		e.vmID, e.vmName = vm.id, vm.Name()
+	}
+	delay, f, found := g.sim.faults.pick(e)
+	_ = conn.SetDeadline(time.Time{})
+	if delay > 0 && !g.sim.pause(ctx, delay) {
+		return nil, errTurnedAway
+	}
+	if found {
+		switch f.Kind {
+		case KindGatewayDown:
+			abort(conn.Conn)
+			return nil, errTurnedAway
+		case KindGatewayHang:
+			g.silence(conn.Conn)
+			return nil, errTurnedAway
+		case KindGatewayReset:
+			limit := f.Bytes
+			if limit == 0 {
+				limit = resetDefault
+			}
+			conn.limit.Store(limit)
+		case KindGatewayCert:
+			return g.sim.ca.wrongName, nil
+		case KindGatewayExpired:
+			return g.sim.ca.expired, nil
+		case KindGatewayUntrusted:
+			return g.sim.ca.untrusted, nil
+		}
+	}
+	_ = conn.SetDeadline(time.Now().Add(tlsTimeout))
+	return g.sim.ca.good, nil
+}
+
+// silence says nothing until the other side hangs up.
+func (g *gateway) silence(conn net.Conn) {
+	buf := make([]byte, 4096)
+	for {
+		if _, err := conn.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+// deadVM is what a client finds behind the gateway when its VM does not run.
+func (g *gateway) deadVM(conn net.Conn) {
+	if g.sim.cfg.HangDead {
+		g.silence(conn)
+	}
+	_ = conn.Close()
+}

@@ -1,0 +1,100 @@
+package sim
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func stream(t *testing.T, vm *VM) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(vm.Root(), piOut))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestFinish(t *testing.T) {
+	s := start(t, Config{Still: true})
+	vm := s.VM("marketing")
+	client := mustLogin(t, s, vm)
+	if out := stream(t, vm); strings.Count(out, `"agent_start"`) != 3 || strings.Count(out, `"agent_end"`) != 2 || !vm.Busy() {
+		t.Errorf("marketing is not at work:\n%s", out)
+	}
+	if err := s.Finish("marketing"); err != nil {
+		t.Fatal(err)
+	}
+	if out := stream(t, vm); !strings.HasSuffix(out, "{\"type\":\"agent_end\"}\n") || vm.Busy() {
+		t.Errorf("marketing did not finish:\n%s", out)
+	}
+	if out, _, err := run(t, client, "ls /root/workspace/images | tail -n 2", ""); err != nil || out != "final-01.png\nfinal-02.png\n" {
+		t.Errorf("images: %q %v", out, err)
+	}
+	before := stream(t, vm)
+	if err := s.Finish(MarketingID); err != nil || stream(t, vm) != before {
+		t.Errorf("finished twice: %v", err)
+	}
+	if err := s.Finish("metrics"); err == nil {
+		t.Error("a support VM finished work")
+	}
+}
+
+func TestPrompt(t *testing.T) {
+	s := start(t, Config{Still: true})
+	vm := s.VM("investigator")
+	client := mustLogin(t, s, vm)
+	before := len(stream(t, vm))
+	out, errOut, err := run(t, client, `tmux has-session -t pi-rpc && [ -p /tmp/pi-rpc/in ] && cat > /tmp/pi-rpc/in`, `{"type":"prompt","message":"why?"}`+"\n")
+	if err != nil || out != "" || errOut != "" {
+		t.Fatalf("%q %q %v", out, errOut, err)
+	}
+	said := stream(t, vm)[before:]
+	if !strings.HasPrefix(said, `{"type":"response","command":"prompt","success":true}`) || !strings.Contains(said, "why?") ||
+		!strings.HasSuffix(said, "{\"type\":\"agent_end\"}\n") {
+		t.Errorf("answer:\n%s", said)
+	}
+	for line, want := range map[string]string{`{"type":"get_state"}`: `"data":{"isStreaming":false}`, `junk`: `not JSON`, `{"type":"x"}`: `Unknown command`} {
+		before := len(stream(t, vm))
+		if _, _, err := run(t, client, "printf '%s\\n' '"+line+"' > /tmp/pi-rpc/in", ""); err != nil {
+			t.Error(err)
+		}
+		if said := stream(t, vm)[before:]; !strings.Contains(said, want) {
+			t.Errorf("%s: %s", line, said)
+		}
+	}
+}
+
+func TestStoppedAgent(t *testing.T) {
+	s := start(t, Config{Still: true})
+	vm := s.VM("chad-dev")
+	client := mustLogin(t, s, vm)
+	if err := vm.StopAgent(true); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ command, want string }{
+		{"tmux has-session -t pi-rpc 2>/dev/null; echo $?", "1\n"},
+		{"timeout 0.1 sh -c 'echo x > /tmp/pi-rpc/in'; echo $?", "124\n"},
+		{"dd of=/tmp/pi-rpc/in oflag=nonblock conv=notrunc status=none 2>&1 < /etc/hostname; true", "dd: Failed to open '/tmp/pi-rpc/in': No such device or address\n"},
+		{"cat /tmp/pi-rpc/err", "fatal: out of memory\n"},
+	} {
+		if out, _, err := run(t, client, c.command, ""); err != nil || out != c.want {
+			t.Errorf("%s: %q %v", c.command, out, err)
+		}
+	}
+}
+
+func TestLiveStream(t *testing.T) {
+	s := start(t, Config{Tick: time.Millisecond})
+	vm := s.VM("marketing")
+	client := mustLogin(t, s, vm)
+	out, _, err := run(t, client, "tail -n 0 -f /tmp/pi-rpc/out | head -n 5 | grep -c text_delta", "")
+	if err != nil || out != "5\n" {
+		t.Errorf("%q %v", out, err)
+	}
+	if err := s.Finish("marketing"); err != nil {
+		t.Error(err)
+	}
+}

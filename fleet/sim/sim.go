@@ -1,0 +1,273 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Sim is a running simulated platform. Its methods are safe for concurrent use.
+type Sim struct {
+	cfg      Config
+	dir      string
+	keepDir  bool
+	secret   [32]byte // every id and key is derived from it
+	owner    string
+	ca       *authority
+	faults   faultSet
+	calls    callLog
+	api      *httpListener
+	control  *httpListener
+	gateway  *gateway
+	token    string
+	ctx      context.Context // ends when the simulator closes
+	cancel   context.CancelFunc
+	closing  sync.Once
+	closeErr error
+	closed   chan struct{}
+
+	creating sync.Mutex // held while a new VM gets its id
+
+	mu       sync.Mutex
+	vms      map[string]*VM
+	order    []*VM
+	commits  []Commit
+	byCommit map[string]int
+}
+
+// Start begins to serve and returns at once. The simulator ends with Close or
+// when ctx does; either way every listener, connection and temporary file of
+// it is gone afterwards.
+func Start(ctx context.Context, cfg Config) (*Sim, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Sim{cfg: cfg, vms: make(map[string]*VM), byCommit: make(map[string]int), closed: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	if err := s.start(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	context.AfterFunc(ctx, func() { _ = s.Close() })
+	return s, nil
+}
+
+func (s *Sim) start() error {
+	if err := s.makeDir(); err != nil {
+		return err
+	}
+	if err := s.makeIdentity(); err != nil {
+		return err
+	}
+	s.makeFleet()
+	host, _, err := net.SplitHostPort(s.cfg.Addr)
+	if err != nil {
+		return err
+	}
+	free := net.JoinHostPort(host, "0")
+	if s.gateway, err = listenGateway(s, free); err != nil {
+		return err
+	}
+	if s.control, err = listenHTTP(free, s.controlHandler(), nil); err != nil {
+		return err
+	}
+	s.api, err = listenHTTP(s.cfg.Addr, s.apiHandler(), s.apiTLS())
+	return err
+}
+
+func (s *Sim) makeDir() error {
+	if s.cfg.Dir == "" {
+		dir, err := os.MkdirTemp("", "vers-fleet-sim-")
+		s.dir = dir
+		return err
+	}
+	s.keepDir = true
+	dir, err := filepath.Abs(s.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	s.dir = dir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) > 0 {
+		return fmt.Errorf("sim: folder %s is not empty", dir)
+	}
+	return err
+}
+
+// Close ends the simulator: connections are cut, lieutenants fall silent, a
+// temporary folder is removed. It is safe to call it again.
+func (s *Sim) Close() error {
+	s.closing.Do(func() {
+		s.cancel()
+		var errs []error
+		errs = append(errs, s.api.close(), s.control.close(), s.gateway.close())
+		for _, vm := range s.VMs() {
+			errs = append(errs, vm.shutdown())
+		}
+		if s.dir != "" && !s.keepDir {
+			errs = append(errs, removeAll(s.dir))
+		}
+		s.closeErr = errors.Join(errs...)
+		close(s.closed)
+	})
+	<-s.closed
+	return s.closeErr
+}
+
+// removeAll removes a folder in which files may be without permissions.
+func removeAll(dir string) error {
+	if os.RemoveAll(dir) == nil {
+		return nil
+	}
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if d != nil && d.IsDir() {
+			_ = os.Chmod(path, 0o700) // what cannot be opened is reported by the second try
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
+}
+
+// Done is closed when the simulator has ended, for whatever reason.
+func (s *Sim) Done() <-chan struct{} { return s.closed }
+
+// BaseURL is the API's base URL; it ends in /api/v1.
+func (s *Sim) BaseURL() string { return s.HostURL() + "/api/v1" }
+
+// HostURL is the API's URL without a path; the same calls are served below it.
+func (s *Sim) HostURL() string {
+	scheme := "http"
+	if s.cfg.APITLS {
+		scheme = "https"
+	}
+	return scheme + "://" + s.api.addr()
+}
+
+// APIKey is the key that the API accepts.
+func (s *Sim) APIKey() string { return s.cfg.APIKey }
+
+// OwnerID is the account that the key belongs to.
+func (s *Sim) OwnerID() string { return s.owner }
+
+// Gateway is the host:port at which every VM answers SSH inside TLS.
+func (s *Sim) Gateway() string { return s.gateway.addr() }
+
+// CAFile is the certificate that signed the gateway's, in PEM.
+func (s *Sim) CAFile() string { return filepath.Join(s.dir, "ca.pem") }
+
+// Dir is the folder with everything the simulator keeps.
+func (s *Sim) Dir() string { return s.dir }
+
+// VMDomain is the domain of VM names, as in the configuration.
+func (s *Sim) VMDomain() string { return s.cfg.VMDomain }
+
+// ServerName is the TLS name of a VM.
+func (s *Sim) ServerName(vm *VM) string { return vm.id + "." + s.cfg.VMDomain }
+
+// ControlURL is where a running simulator is steered; it contains a secret.
+func (s *Sim) ControlURL() string { return "http://" + s.control.addr() + "/" + s.token }
+
+// Env returns the KEY=VALUE pairs that point the program at the simulator.
+// They contain the API key and the control secret.
+func (s *Sim) Env() []string {
+	env := []string{
+		"VERS_FLEET_API_URL=" + s.BaseURL(),
+		"VERS_FLEET_API_KEY=" + s.APIKey(),
+		"VERS_FLEET_VM_GATEWAY=" + s.Gateway(),
+		"VERS_FLEET_TLS_CA=" + s.CAFile(),
+		"VERS_FLEET_SIM=" + s.ControlURL(),
+	}
+	if s.cfg.VMDomain != defaultVMDomain {
+		env = append(env, "VERS_FLEET_VM_DOMAIN="+s.cfg.VMDomain)
+	}
+	return env
+}
+
+// VMs returns all VMs that were not deleted, in order of creation.
+func (s *Sim) VMs() []*VM {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(s.order), func(vm *VM) bool { return !vm.deletedAt().IsZero() })
+}
+
+// VM returns the VM with this id or name, nil without one.
+func (s *Sim) VM(nameOrID string) *VM {
+	if vm := s.vmByID(strings.ToLower(nameOrID)); vm != nil {
+		return vm
+	}
+	for _, vm := range s.VMs() {
+		if vm.Name() == nameOrID {
+			return vm
+		}
+	}
+	return nil
+}
+
+func (s *Sim) vmByID(id string) *VM {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.vms[id]
+}
+
+// SetFault switches a fault on. It takes the place of an earlier one with the
+// same filters (endpoint, method, VM); latency adds to the others.
+func (s *Sim) SetFault(f Fault) error {
+	if err := f.Check(); err != nil {
+		return err
+	}
+	if f.VM != "" && s.VM(f.VM) == nil {
+		return fmt.Errorf("no VM %q in the simulator", f.VM)
+	}
+	s.faults.set(f)
+	return nil
+}
+
+// ClearFaults ends all faults.
+func (s *Sim) ClearFaults() { s.faults.clear() }
+
+// Faults lists the faults that are on.
+func (s *Sim) Faults() []Fault { return s.faults.list() }
+
+// CutConnections resets every SSH connection that is open now.
+func (s *Sim) CutConnections() { s.gateway.cut(nil) }
+
+// Calls returns the API calls seen so far, oldest first.
+func (s *Sim) Calls() []Call { return s.calls.list() }
+
+// ResetCalls forgets the calls seen so far.
+func (s *Sim) ResetCalls() { s.calls.reset() }
+
+// Commits returns every snapshot ever made, oldest first.
+func (s *Sim) Commits() []Commit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.commits)
+}
+
+// Finish lets a lieutenant finish its work: the last images are written and
+// the event stream ends with agent_end. Finishing an idle one does nothing.
+func (s *Sim) Finish(nameOrID string) error {
+	vm := s.VM(nameOrID)
+	if vm == nil {
+		return fmt.Errorf("no VM %q in the simulator", nameOrID)
+	}
+	if _, err := vm.machine(); err != nil {
+		return err
+	}
+	if vm.pi == nil {
+		return fmt.Errorf("VM %q is no lieutenant", nameOrID)
+	}
+	return vm.pi.finish()
+}
+
+func (s *Sim) now() time.Time { return time.Now() }
