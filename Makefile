@@ -1,2 +1,59 @@
-test: ## run all tests
-	go test ./...
+# make help lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+PREFIX ?= /usr/local
+GOTEST = go test -json -count=1
+SUMMARY = go run ./cmd/internal/testsum
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race torture lint verify generate bench demo cross vuln install clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## build bin/vers-fleet
+	CGO_ENABLED=0 go build -trimpath -o bin/vers-fleet .
+
+test: ## run all tests; installs what they need where it may
+	@.ci/setup
+	$(GOTEST) -timeout 15m ./... | $(SUMMARY)
+
+race: ## run the tests under the race detector, the heavy ones shortened
+	$(GOTEST) -race -short -timeout 15m ./... | $(SUMMARY)
+
+torture: ## run the tests at full size (kills, power cuts, floods); takes long
+	@.ci/setup
+	VERS_FLEET_TORTURE=1 $(GOTEST) -timeout 3h -p 1 ./... | $(SUMMARY)
+
+lint: ## run every linter
+	@.ci/lint
+
+verify: ## check that generated files, go.mod and imports are in order
+	@.ci/verify
+
+generate: ## write man pages, reference and completions from the command tree
+	go run ./cmd/internal/gen
+
+bench: ## measure against scp, sftp, rsync, rclone, tar and OpenSSH
+	@.ci/setup
+	go run ./fleet/sim/bench
+
+demo: ## play the outage story on a simulated platform
+	@go run . demo
+
+cross: ## compile and vet for other operating systems
+	GOOS=darwin GOARCH=arm64 go vet ./...
+	GOOS=windows GOARCH=amd64 go vet ./...
+
+vuln: ## look for known vulnerabilities (needs the network)
+	go tool govulncheck ./...
+
+install: build ## install binary, man pages and completions below PREFIX
+	install -Dm755 bin/vers-fleet $(DESTDIR)$(PREFIX)/bin/vers-fleet
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
+	install -Dm644 completions/vers-fleet.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vers-fleet
+	install -Dm644 completions/_vers-fleet $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vers-fleet
+	install -Dm644 completions/vers-fleet.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vers-fleet.fish
+
+clean: ## remove what was built
+	rm -rf bin

@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -43,7 +42,7 @@ func child(args []string) int {
 		if err != nil {
 			return 1
 		}
-		syscall.Umask(int(mask))
+		setUmask(int(mask))
 	case "once":
 		return childOnce(dir, args[2])
 	}

@@ -41,7 +41,7 @@ type Exhausted struct {
 }
 
 func (e *Exhausted) Error() string {
-	return fmt.Sprintf("gave up after %d attempt(s) in %s: %v", e.Attempts, e.Elapsed.Round(time.Millisecond), e.Err)
+	return fmt.Sprintf("gave up in attempt %d, after %s: %v", e.Attempts, e.Elapsed.Round(time.Millisecond), e.Err)
 }
 
 // Unwrap returns the errors named in the type's description.

@@ -54,7 +54,7 @@ func (s State) Forecast(now time.Time) Forecast {
 // String says it in one line.
 func (f Forecast) String() string {
 	if !f.Known {
-		return fmt.Sprintf("no idea how long: %d past outage(s) recorded, too few to tell", f.N)
+		return fmt.Sprintf("no idea how long: too few past outages are recorded (%d)", f.N)
 	}
 	past := fmt.Sprintf("of %d past outages half were over within %s, the longest took %s", f.N, brief(f.Median), brief(f.Longest))
 	switch {

@@ -28,7 +28,7 @@ func (s State) Warnings(now time.Time) []Warning {
 	}
 	var w []Warning
 	if t := s.Stumble; t != nil && now.Sub(t.Last) < stumbleLife {
-		w = append(w, Warning{WarnFailedCall, fmt.Sprintf("%d call(s) failed lately: %s", t.Calls, t.Cause.Text()), t.Last})
+		w = append(w, Warning{WarnFailedCall, fmt.Sprintf("calls that failed lately: %d (%s)", t.Calls, t.Cause.Text()), t.Last})
 	}
 	if s.Latency.Rising() {
 		w = append(w, Warning{WarnRisingLatency,

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -69,6 +70,24 @@ type Client struct {
 
 	keyTurn chan struct{} // one place: held by the call that reads or fetches key
 	key     string
+
+	skew atomic.Pointer[time.Duration] // of the last answer's Date; nil before
+}
+
+// ClockSkew is how far the clock of the last answer (its Date, RFC 9110 6.6.1,
+// in whole seconds) was ahead of this machine's; false when none told it.
+func (c *Client) ClockSkew() (time.Duration, bool) {
+	if d := c.skew.Load(); d != nil {
+		return *d, true
+	}
+	return 0, false
+}
+
+func (c *Client) noteClock(h http.Header) {
+	if t, err := http.ParseTime(h.Get("Date")); err == nil {
+		d := t.Sub(c.cfg.Now())
+		c.skew.Store(&d)
+	}
 }
 
 // hooks are the two doors to the machine's network that tests must close.

@@ -127,6 +127,7 @@ func (a *attempt) do(ctx context.Context) ([]byte, error) {
 	}
 	defer resp.Body.Close()
 	a.status = resp.StatusCode
+	a.c.noteClock(resp.Header)
 	a.trace.answered()
 	body, err := a.read(resp, func() { cancel(errDeadline) })
 	switch {

@@ -188,9 +188,11 @@ func (c *Conn) Ping(ctx context.Context) error {
 }
 
 // lost is the error for an operation that the connection's end cut short.
-func (c *Conn) lost() error {
-	if err := c.endCause(); err != nil {
-		return err
+func (c *Conn) lost() *Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.why == nil {
+		return c.sessionError(ErrLost)
 	}
-	return c.sessionError(ErrLost)
+	return c.sessionError(c.why)
 }

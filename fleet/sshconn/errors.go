@@ -67,7 +67,10 @@ type Error struct {
 	Address string // host:port, with the IP in brackets where it was looked up
 	Err     error
 	Timeout bool // the stage's deadline passed
-	Others  []*Error
+	// NotStarted: the session could not even be opened, so nothing of it
+	// reached the VM, and its stdin was not touched.
+	NotStarted bool
+	Others     []*Error
 }
 
 // Error renders the stage, the address, the cause and the other attempts.
@@ -117,7 +120,7 @@ func (e *Error) Transient() bool {
 // RetryHint implements retry.Hinter. A failure before the session starts
 // never ran anything on the VM.
 func (e *Error) RetryHint() retry.Hint {
-	return retry.Hint{Transient: e.Transient(), Unsent: e.Stage != StageSession}
+	return retry.Hint{Transient: e.Transient(), Unsent: e.Stage != StageSession || e.NotStarted}
 }
 
 // rank orders errors by how much they tell.

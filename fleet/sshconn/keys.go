@@ -2,6 +2,7 @@ package sshconn
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -61,13 +62,22 @@ func parseSigner(pem []byte) (ssh.Signer, error) {
 	if len(pem) > maxKeyBytes {
 		return nil, ErrKeyDamaged
 	}
-	s, err := ssh.ParsePrivateKey(pem)
+	raw, err := ssh.ParseRawPrivateKey(pem)
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case errors.As(err, &locked):
 		return nil, ErrKeyEncrypted
 	case err != nil:
 		return nil, ErrKeyDamaged // the parser's text may quote input
+	}
+	// Of this type alone the parser believes the public half unseen: one wrong
+	// bit would make a key that looks like the good one and opens nothing.
+	if k, ok := raw.(*ed25519.PrivateKey); ok && !k.Equal(ed25519.NewKeyFromSeed(k.Seed())) {
+		return nil, ErrKeyDamaged
+	}
+	s, err := ssh.NewSignerFromKey(raw)
+	if err != nil {
+		return nil, ErrKeyDamaged
 	}
 	return modern(s)
 }

@@ -42,6 +42,20 @@ func TestParseKey(t *testing.T) {
 	}
 }
 
+// A key whose private half was damaged on the way must not pass for the one
+// whose public half it still shows.
+func TestParseKeyComparesTheHalves(t *testing.T) {
+	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block.Bytes[bytes.Index(block.Bytes, key.Seed())] ^= 1
+	if public, err := ParseKey(pem.EncodeToMemory(block)); !errors.Is(err, ErrKeyDamaged) {
+		t.Errorf("got %s, %v", public, err)
+	}
+}
+
 func TestFingerprint(t *testing.T) {
 	// From `ssh-keygen -lf` on this key.
 	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl comment"

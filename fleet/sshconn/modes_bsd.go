@@ -6,7 +6,8 @@ import "golang.org/x/sys/unix"
 
 const (
 	getTermios   = unix.TIOCGETA
-	disabledChar = 0xff // _POSIX_VDISABLE
+	setFlush     = unix.TIOCSETAF // set the modes and drop what was typed
+	disabledChar = 0xff           // _POSIX_VDISABLE
 )
 
 func inputFlags() []modeFlag { return nil }

@@ -4,7 +4,8 @@ import "golang.org/x/sys/unix"
 
 const (
 	getTermios   = unix.TIOCGETA
-	disabledChar = 0xff // _POSIX_VDISABLE
+	setFlush     = unix.TIOCSETAF // set the modes and drop what was typed
+	disabledChar = 0xff           // _POSIX_VDISABLE
 )
 
 // inputFlags are the ones that not every system has: IUTF8 (RFC 8160).

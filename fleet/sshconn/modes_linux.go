@@ -4,7 +4,8 @@ import "golang.org/x/sys/unix"
 
 const (
 	getTermios   = unix.TCGETS
-	disabledChar = 0 // _POSIX_VDISABLE
+	setFlush     = unix.TCSETSF // set the modes and drop what was typed
+	disabledChar = 0            // _POSIX_VDISABLE
 )
 
 // inputFlags are the ones that not every system has: IUTF8 (RFC 8160), IUCLC.

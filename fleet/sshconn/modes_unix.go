@@ -3,6 +3,8 @@
 package sshconn
 
 import (
+	"io"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -58,4 +60,15 @@ func controlChar(c byte) uint32 {
 		return 255
 	}
 	return uint32(c)
+}
+
+// DiscardTyped drops what was typed on a terminal and not read yet.
+func DiscardTyped(stdin io.Reader) {
+	f, fd := asTerminal(stdin)
+	if f == nil {
+		return
+	}
+	if tio, err := unix.IoctlGetTermios(fd, getTermios); err == nil {
+		_ = unix.IoctlSetTermios(fd, setFlush, tio)
+	}
 }

@@ -54,11 +54,13 @@ func (c *Conn) openSession(ctx context.Context) (*session, error) {
 }
 
 func (c *Conn) openError(err error) error {
+	e := c.lost()
 	var refused *ssh.OpenChannelError
 	if errors.As(err, &refused) {
-		return c.sessionError(ErrSessionLimit)
+		e = c.sessionError(ErrSessionLimit)
 	}
-	return c.lost()
+	e.NotStarted = true
+	return e
 }
 
 // watch serves the server's requests on the channel until it is closed.

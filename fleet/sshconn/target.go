@@ -75,8 +75,9 @@ func (t Timeouts) withDefaults() Timeouts {
 // with the system's certificate roots. It may be used from several goroutines
 // as long as its fields do not change.
 type Dialer struct {
-	RootCAs            *x509.CertPool // nil means the system's roots
-	InsecureSkipVerify bool           // accept any certificate; every use is logged
+	RootCAs            *x509.CertPool                 // nil means the system's roots
+	Roots              func() (*x509.CertPool, error) // if not nil, asked instead of RootCAs before a TLS handshake
+	InsecureSkipVerify bool                           // accept any certificate; every use is logged
 	Timeouts           Timeouts
 	KeepAlive          time.Duration // between probes of an idle connection; 0 means none
 	Logf               func(format string, args ...any)

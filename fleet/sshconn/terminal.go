@@ -31,6 +31,12 @@ func openTerminal(stdin io.Reader, stdout io.Writer) *terminal {
 	return t
 }
 
+// IsTerminal reports whether a stream is a terminal.
+func IsTerminal(x any) bool {
+	f, _ := asTerminal(x)
+	return f != nil
+}
+
 // asTerminal returns the file and its descriptor if x is a terminal. It leaves
 // the descriptor's blocking mode alone, which File.Fd would not.
 func asTerminal(x any) (*os.File, int) {

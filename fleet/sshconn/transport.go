@@ -46,6 +46,9 @@ func (s *stopwatch) done(stage Stage) {
 // connect opens the byte pipe to the SSH port: TCP, and TLS if the endpoint
 // has it.
 func (d *Dialer) connect(ctx context.Context, t Target, c candidate, watch *stopwatch) (*wire, error) {
+	if c.endpoint.Network == NetworkTLS {
+		go d.preload()
+	}
 	raw, err := d.connectTCP(ctx, c)
 	if err != nil {
 		return nil, newError(StageTCP, c.label(), err)
@@ -61,6 +64,17 @@ func (d *Dialer) connect(ctx context.Context, t Target, c candidate, watch *stop
 	}
 	watch.done(StageTLS)
 	return newWire(through, raw), nil
+}
+
+// preload reads the authorities' certificates while the network is waited for:
+// parsing all of a system's takes about 10 ms, once.
+func (d *Dialer) preload() {
+	switch {
+	case d.Roots != nil:
+		_, _ = d.Roots()
+	case d.RootCAs == nil && !d.InsecureSkipVerify:
+		_, _ = x509.SystemCertPool()
+	}
 }
 
 func (d *Dialer) connectTCP(ctx context.Context, c candidate) (net.Conn, error) {
@@ -83,9 +97,16 @@ func (d *Dialer) connectTLS(ctx context.Context, t Target, c candidate, raw net.
 	if d.InsecureSkipVerify {
 		d.logf("TLS: the certificate of %s is NOT verified", c.label())
 	}
+	roots := d.RootCAs
+	if d.Roots != nil {
+		var err error
+		if roots, err = d.Roots(); err != nil {
+			return nil, err
+		}
+	}
 	through := tls.Client(raw, &tls.Config{
 		ServerName:         name,
-		RootCAs:            d.RootCAs,
+		RootCAs:            roots,
 		InsecureSkipVerify: d.InsecureSkipVerify, // asked for by the user and logged
 		MinVersion:         tls.VersionTLS12,
 	})

@@ -134,6 +134,7 @@ func reject(n ssh.NewChannel, err error) {
 // leaves closing the borrower's channel to the caller.
 func relay(here, vm *opened) (exited bool) {
 	var output sync.WaitGroup
+	var answering sync.Mutex
 	output.Go(func() { _, _ = io.Copy(here.ch, vm.ch) })
 	output.Go(func() { _, _ = io.Copy(here.ch.Stderr(), vm.ch.Stderr()) })
 	eof := make(chan struct{})
@@ -147,27 +148,43 @@ func relay(here, vm *opened) (exited bool) {
 		_ = vm.ch.CloseWrite()
 	}()
 	go func() {
-		requests(vm.ch, here.reqs)
+		requests(vm.ch, here.reqs, &answering)
 		_ = vm.ch.Close() // the borrower has closed or died
 	}()
-	exited = requests(here.ch, vm.reqs)
+	exited = requests(here.ch, vm.reqs, nil)
 	<-eof
+	// The VM may have run a short command and closed the channel while its
+	// answer to the request is still on its way to the borrower.
+	answering.Lock()
+	defer answering.Unlock()
 	return exited
 }
 
 // requests repeats requests on the other channel, and reports whether an exit
-// status was among them. An agent is not lent out.
-func requests(to ssh.Channel, from <-chan *ssh.Request) (exited bool) {
-	for r := range from {
-		switch r.Type {
-		case "auth-agent-req@openssh.com":
-			_ = r.Reply(false, nil)
-			continue
-		case "exit-status", "exit-signal":
-			exited = true
-		}
-		ok, err := to.SendRequest(r.Type, r.WantReply, r.Payload)
-		_ = r.Reply(ok && err == nil, nil)
+// status was among them. busy, if not nil, is held from a request to its
+// answer.
+func requests(to ssh.Channel, from <-chan *ssh.Request, busy *sync.Mutex) (exited bool) {
+	if busy == nil {
+		busy = new(sync.Mutex)
 	}
+	for r := range from {
+		exited = request(to, r, busy) || exited
+	}
+	return exited
+}
+
+// request repeats one request; an agent is not lent out.
+func request(to ssh.Channel, r *ssh.Request, busy *sync.Mutex) (exited bool) {
+	busy.Lock()
+	defer busy.Unlock()
+	switch r.Type {
+	case "auth-agent-req@openssh.com":
+		_ = r.Reply(false, nil)
+		return false
+	case "exit-status", "exit-signal":
+		exited = true
+	}
+	ok, err := to.SendRequest(r.Type, r.WantReply, r.Payload)
+	_ = r.Reply(ok && err == nil, nil)
 	return exited
 }

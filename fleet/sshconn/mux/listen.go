@@ -3,7 +3,6 @@
 package mux
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -39,15 +38,16 @@ func Listen(path string) (net.Listener, error) {
 	if err := checkFolder(path); err != nil {
 		return nil, err
 	}
-	l, err := listen(path)
-	if !errors.Is(err, syscall.EADDRINUSE) {
-		return l, err
+	// Of several processes that find a dead socket only one may replace it.
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), dialWait)
-	defer cancel()
-	var d net.Dialer
-	if c, err := d.DialContext(ctx, "unix", path); err == nil {
-		_ = c.Close()
+	defer dir.Close() // unlocks
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return nil, err
+	}
+	if Served(path) {
 		return nil, ErrBusy
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -66,6 +66,42 @@ func listen(path string) (net.Listener, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// Served reports whether a process listens at path, be it ready or not.
+func Served(path string) bool {
+	c, err := net.DialTimeout("unix", path, dialWait)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
+
+// NotYet turns everybody away from l, at once, until ready is called: the
+// place is taken before there is a connection to share, so that of several
+// processes only one makes it.
+func NotYet(l net.Listener) (ready func()) {
+	u, ok := l.(*net.UnixListener)
+	if !ok {
+		return func() {}
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := u.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	}()
+	return func() {
+		_ = u.SetDeadline(time.Now())
+		<-ended
+		_ = u.SetDeadline(time.Time{})
+	}
 }
 
 // checkFolder refuses a folder that somebody else could have put a socket in.

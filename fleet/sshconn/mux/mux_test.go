@@ -310,3 +310,38 @@ func BenchmarkSharedExec(b *testing.B) {
 		})
 	}
 }
+
+// Of several processes that find a dead socket one takes its place.
+func TestTakeOver(t *testing.T) {
+	path := socketPath(t)
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = l.Close()
+	type result struct {
+		l   net.Listener
+		err error
+	}
+	results := make(chan result)
+	for range 8 {
+		go func() {
+			l, err := Listen(path)
+			results <- result{l, err}
+		}()
+	}
+	won := 0
+	for range 8 {
+		switch r := <-results; {
+		case r.err == nil:
+			won++
+			defer r.l.Close()
+		case !errors.Is(r.err, ErrBusy):
+			t.Error(r.err)
+		}
+	}
+	if won != 1 {
+		t.Error("listeners:", won)
+	}
+}

@@ -30,6 +30,12 @@ type Options struct {
 // Listen is not possible here: there is no way to keep a socket private.
 func Listen(string) (net.Listener, error) { return nil, errors.ErrUnsupported }
 
+// Served is always false here.
+func Served(string) bool { return false }
+
+// NotYet has nothing to do here.
+func NotYet(net.Listener) (ready func()) { return func() {} }
+
 // Serve is not possible here.
 func Serve(context.Context, net.Listener, *sshconn.Conn, Options) error { return errors.ErrUnsupported }
 

@@ -50,6 +50,7 @@ type server struct {
 	mu      sync.Mutex
 	clients map[net.Conn]bool
 	timer   *time.Timer
+	heard   time.Time // when the VM last answered, by the wall clock: a suspended machine's other clock stands still
 }
 
 // Serve lends conn to whoever connects to l, until ctx ends, conn ends, or the
@@ -59,7 +60,7 @@ func Serve(ctx context.Context, l net.Listener, conn *sshconn.Conn, o Options) e
 	defer stop(nil)
 	defer l.Close()
 	defer conn.Close()
-	s := &server{conn: conn, spare: newSpare(conn.Client()), o: o, stop: stop, clients: map[net.Conn]bool{}}
+	s := &server{conn: conn, spare: newSpare(conn.Client()), o: o, stop: stop, clients: map[net.Conn]bool{}, heard: wallClock()}
 	var err error
 	if s.config, err = serverConfig(); err != nil {
 		return err
@@ -108,7 +109,9 @@ func (s *server) watch(ctx context.Context) {
 			s.stop(sshconn.ErrLost)
 			return
 		case <-tick.C:
-			s.allowed()
+			if s.allowed() && wallClock().Sub(s.lastHeard()) > proveEvery {
+				go s.prove(ctx, proveWait, 0)
+			}
 		}
 	}
 }
@@ -157,9 +160,58 @@ func (s *server) accept(ctx context.Context, l net.Listener) {
 	}
 }
 
+// How the server makes sure that it lends out a connection that works.
+const (
+	proveEvery = 10 * time.Second        // an idle connection is asked for a sign of life
+	staleAfter = 25 * time.Second        // without one so long (a suspended machine) nobody may borrow unseen
+	staleWait  = 1500 * time.Millisecond // for the answer then; shorter than a borrower waits
+	proveWait  = 10 * time.Second
+)
+
+func wallClock() time.Time { return time.Now().Round(0) }
+
+func (s *server) lastHeard() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.heard
+}
+
+// prove asks the VM for a sign of life. Without one a connection is given up
+// if it has at most so many borrowers; with more it may just be choked with
+// data, and its own keep-alive decides.
+func (s *server) prove(ctx context.Context, wait time.Duration, borrowers int) bool {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	err := s.conn.Ping(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.heard = wallClock()
+		return true
+	}
+	if len(s.clients) <= borrowers {
+		s.stop(sshconn.ErrLost)
+	}
+	return false
+}
+
+// fresh reports whether the connection may be lent. If the last sign of life
+// is old, it waits for one; else it looks for one meanwhile, so that a command
+// on a connection that has just died does not hang until the keep-alive ends it.
+func (s *server) fresh() bool {
+	if wallClock().Sub(s.lastHeard()) > staleAfter {
+		return s.prove(context.Background(), staleWait, 1)
+	}
+	go s.prove(context.Background(), proveWait, 1)
+	return true
+}
+
 // client serves one borrower until it goes away.
 func (s *server) client(c net.Conn) {
 	defer s.leave(c)
+	if !s.fresh() {
+		return
+	}
 	_ = c.SetDeadline(time.Now().Add(dialWait))
 	sc, chans, reqs, err := ssh.NewServerConn(c, s.config)
 	if err != nil {

@@ -1,0 +1,125 @@
+package cmd
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+func newAliasCommand(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use:     "alias",
+		Short:   "Names of your own for VMs",
+		Long:    "Names of your own for VMs. They win over labels and over names from other tools.",
+		Example: "  vers-fleet alias set images marketing\n  vers-fleet ssh images",
+	}
+	c.AddCommand(newAliasSetCommand(env), newAliasListCommand(env), newAliasRemoveCommand(env))
+	return about(c, groupKeys, "works", exitOK, exitNotFound)
+}
+
+func newAliasSetCommand(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "set NAME VM", Short: "Give a VM a name",
+		Long:    "Gives a VM a name of your own. A name that is taken moves to the new VM.",
+		Example: "  vers-fleet alias set images c8f9cadc",
+		Args:    argCount(2, 2),
+		ValidArgsFunction: func(c *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return completeVMs(env, 0)(c, nil, word)
+			}
+			return completeAliases(env)(c, args, word)
+		},
+		RunE: func(c *cobra.Command, args []string) error { return runAliasSet(c.Context(), env, args[0], args[1]) },
+	}
+	return about(c, "", "works for VMs that are recorded", exitOK, exitNotFound, exitUnavailable, exitStorage)
+}
+
+func runAliasSet(ctx context.Context, env *Env, name, selector string) error {
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	vm, err := f.One(ctx, selector)
+	if err != nil {
+		return err
+	}
+	before, err := f.SetAlias(ctx, name, vm)
+	if err != nil {
+		return err
+	}
+	if before != "" && before != vm.ID {
+		env.Streams.Notef("%s named %s before", name, before)
+	}
+	env.Streams.Notef("%s is %s", name, vm.ID)
+	return nil
+}
+
+// completeAliases completes the first argument to the aliases there are.
+func completeAliases(env *Env) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		f, err := recordedFleet(env)
+		if err != nil || len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		list, _ := f.Aliases()
+		var out []cobra.Completion
+		for _, a := range list {
+			if strings.HasPrefix(a.Alias, word) {
+				out = append(out, cobra.CompletionWithDesc(a.Alias, a.VMID))
+			}
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func newAliasListCommand(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "list", Short: "List your names",
+		Long:    "Lists the names you gave. All names of all VMs: vers-fleet vms -o json",
+		Example: "  vers-fleet alias list",
+		Args:    noArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return runAliasList(c.Context(), env) },
+	}
+	return about(c, "", "works", exitOK, exitStorage)
+}
+
+func runAliasList(ctx context.Context, env *Env) error {
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	list, err := f.Aliases()
+	if err != nil {
+		return err
+	}
+	return ui.Listing[fleet.Alias]{
+		Columns: []ui.Column[fleet.Alias]{
+			{Header: "ALIAS", Value: func(a fleet.Alias) string { return a.Alias }},
+			{Header: "VM", Value: func(a fleet.Alias) string { return a.VMID }},
+		},
+		Name:  func(a fleet.Alias) string { return a.Alias },
+		Empty: "no aliases",
+	}.Print(env.Streams, env.Format(), list)
+}
+
+func newAliasRemoveCommand(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "remove NAME", Short: "Take a name back",
+		Long:              "Takes one of your names back. The VM itself is not touched.",
+		Example:           "  vers-fleet alias remove images",
+		Args:              argCount(1, 1),
+		ValidArgsFunction: completeAliases(env),
+		RunE: func(c *cobra.Command, args []string) error {
+			f, err := env.Fleet(c.Context())
+			if err != nil {
+				return err
+			}
+			return f.RemoveAlias(c.Context(), args[0])
+		},
+	}
+	return about(c, "", "works", exitOK, exitNotFound, exitStorage)
+}

@@ -1,0 +1,206 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+// keyCommandTimeout bounds api_key_command; it may ask a person to touch a
+// token or type a PIN.
+const keyCommandTimeout = time.Minute
+
+// APIKey finds the API key: environment, configuration (`api_key`, then
+// `api_key_command`), then the files of other clients, which belong to the
+// default profile. It is called only when the API is. Errors are of kind auth.
+func (s *Settings) APIKey(ctx context.Context) (string, error) {
+	key, from, err := s.findAPIKey(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case key == "":
+		return "", authError("no API key", "none is set for profile "+s.Profile,
+			"set VERS_API_KEY, or: vers-fleet config set api_key_command 'COMMAND THAT PRINTS IT'")
+	case !validSecret(key):
+		return "", authError("the API key cannot be used", "it contains blanks or control characters; it comes from "+from, "correct it there")
+	}
+	return key, nil
+}
+
+func (s *Settings) findAPIKey(ctx context.Context) (key, from string, err error) {
+	r := reader{l: s.layers, paths: s.paths}
+	key, keyFrom := r.text("api_key"), s.layers.origins["api_key"]
+	command, commandFrom := r.text("api_key_command"), s.layers.origins["api_key_command"]
+	switch {
+	case key != "" && (command == "" || keyFrom.layer >= commandFrom.layer):
+		return key, keyFrom.text, nil
+	case command != "":
+		key, err = runKeyCommand(ctx, command, commandFrom.text, s.stderr)
+		return key, "api_key_command of " + commandFrom.text, err
+	case s.Profile != "default":
+		return "", "", nil
+	}
+	key, from = s.foreignKey()
+	return key, from, nil
+}
+
+// apiKeyOrigin says where the key would come from, and shows the part of it
+// that may be shown; it runs no command.
+func (s *Settings) apiKeyOrigin() (shown, from string) {
+	r := reader{l: s.layers, paths: s.paths}
+	key, command := r.text("api_key"), r.text("api_key_command")
+	keyFrom, commandFrom := s.layers.origins["api_key"], s.layers.origins["api_key_command"]
+	switch {
+	case key != "" && (command == "" || keyFrom.layer >= commandFrom.layer):
+		return shownKey(key), keyFrom.text
+	case command != "":
+		return "", "api_key_command of " + commandFrom.text
+	case s.Profile == "default":
+		if key, from := s.foreignKey(); key != "" {
+			return shownKey(key), from
+		}
+	}
+	return "", "not set"
+}
+
+// RegistryToken is the bearer token for the registry, "" when none is set.
+func (s *Settings) RegistryToken(context.Context) (string, error) {
+	r := reader{l: s.layers, paths: s.paths}
+	t := r.text("registry.token")
+	if t != "" && !validSecret(t) {
+		return "", authError("registry.token cannot be used", "it contains blanks or control characters; it comes from "+s.layers.origins["registry.token"].text, "correct it there")
+	}
+	return t, nil
+}
+
+// runKeyCommand runs the command through the shell, as git and age do with
+// their helpers; the text is the user's own. Its output never appears in an
+// error.
+func runKeyCommand(ctx context.Context, command, from string, stderr io.Writer) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, keyCommandTimeout)
+	defer cancel()
+	c := exec.CommandContext(ctx, "sh", "-c", command)
+	if runtime.GOOS == "windows" {
+		c = exec.CommandContext(ctx, "cmd", "/c", command)
+	}
+	var out limitedBuffer
+	c.Stdout, c.Stderr = &out, stderr
+	c.WaitDelay = time.Second // a grandchild that keeps the pipe open does not hold us up
+	err := c.Run()
+	var exit *exec.ExitError
+	switch {
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+		return "", keyCommandError(from, fmt.Sprintf("it did not end within %v", keyCommandTimeout), err)
+	case ctx.Err() != nil:
+		return "", context.Cause(ctx)
+	case errors.Is(err, exec.ErrWaitDelay): // it ended well, a child of it lives on
+	case errors.As(err, &exit):
+		return "", keyCommandError(from, "it ended with "+exit.String(), err)
+	case err != nil:
+		return "", keyCommandError(from, "it could not be run", err)
+	}
+	key := strings.TrimSpace(out.String())
+	if key == "" {
+		return "", keyCommandError(from, "it printed nothing", nil)
+	}
+	return key, nil
+}
+
+func keyCommandError(from, why string, err error) error {
+	e := authError("api_key_command failed", why+"; it comes from "+from, "run it by hand; it must print the API key and nothing else on stdout")
+	e.Err = err
+	return e
+}
+
+func authError(what, why, next string) *fleet.Error {
+	return &fleet.Error{Kind: fleet.Auth, What: what, Why: why, Next: next, Origin: fleet.OriginLocal}
+}
+
+// foreignKey looks for a key that other clients of the platform keep.
+func (s *Settings) foreignKey() (key, from string) {
+	home := s.paths.userHome()
+	if home == "" {
+		return "", ""
+	}
+	for _, f := range []struct {
+		path   string
+		fields [][]string
+	}{
+		{filepath.Join(home, ".versrc"), [][]string{{"apiKey"}}},
+		{filepath.Join(home, ".vers", "keys.json"), [][]string{{"keys", "VERS_API_KEY"}}},
+		{filepath.Join(home, ".vers", "config.json"), [][]string{{"api_key"}, {"versApiKey"}}},
+	} {
+		data, err := readLimited(f.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		var doc any
+		if err == nil {
+			err = json.Unmarshal(data, &doc)
+		}
+		if err != nil {
+			s.warn(fmt.Sprintf("%s is passed over: %s", f.path, unreadable(err)))
+			continue
+		}
+		for _, field := range f.fields {
+			if key := strings.TrimSpace(dig(doc, field)); key != "" {
+				return key, f.path
+			}
+		}
+	}
+	return "", ""
+}
+
+// unreadable names the trouble with a file that may hold a secret, without
+// any of its content.
+func unreadable(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return "it is not valid JSON"
+}
+
+func dig(doc any, field []string) string {
+	for _, name := range field {
+		m, _ := doc.(map[string]any)
+		doc = m[name]
+	}
+	text, _ := doc.(string)
+	return text
+}
+
+func validSecret(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
+}
+
+// shownKey is the part of an API key that may be shown: the owner's id, which
+// is its first 36 characters.
+func shownKey(key string) string {
+	const owner = 36
+	if len(key) > owner && strings.Count(key[:owner], "-") == 4 && strings.Trim(key[:owner], "0123456789abcdef-") == "" {
+		return key[:owner] + "…"
+	}
+	return "(set)"
+}
+
+// limitedBuffer keeps the first 64 KiB; a key is far shorter.
+type limitedBuffer struct{ bytes.Buffer }
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if room := 64<<10 - b.Len(); room > 0 {
+		b.Buffer.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}

@@ -1,0 +1,88 @@
+package cmd
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+// completeVMs completes names of VMs from the record alone, with state and
+// role as description: Tab never asks the API, so it never freezes in an
+// outage. most limits how many names are taken; 0 is no limit.
+func completeVMs(env *Env, most int) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if most > 0 && len(args) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return vmCompletions(env, word, ""), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// remotePathTime is how long a press of Tab may take to ask a VM for paths.
+const remotePathTime = 500 * time.Millisecond
+
+// completeVMPaths is completeVMs for VM:PATH arguments, which may also be
+// paths here. Paths on the VM are asked for over SSH with what is recorded.
+func completeVMPaths(env *Env) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if name, path, ok := strings.Cut(word, ":"); ok && !strings.ContainsAny(name, "/.") {
+			return remotePaths(env, name, path), cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+		}
+		if strings.ContainsAny(word, "/.") {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return vmCompletions(env, word, ""), cobra.ShellCompDirectiveDefault
+	}
+}
+
+func remotePaths(env *Env, name, path string) []cobra.Completion {
+	f, err := recordedFleet(env)
+	if err != nil {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(context.Background(), remotePathTime)
+	defer stop()
+	paths, err := f.RemotePaths(ctx, name, path)
+	if err != nil {
+		return nil
+	}
+	for i, p := range paths {
+		paths[i] = name + ":" + p
+	}
+	return paths
+}
+
+func vmCompletions(env *Env, word, suffix string) []cobra.Completion {
+	f, err := recordedFleet(env)
+	if err != nil {
+		return nil
+	}
+	names, err := f.CompletionNames()
+	if err != nil {
+		return nil
+	}
+	var out []cobra.Completion
+	for _, n := range names {
+		if strings.HasPrefix(n.Name, word) {
+			out = append(out, cobra.CompletionWithDesc(n.Name+suffix, describeVM(n)))
+		}
+	}
+	return out
+}
+
+// recordedFleet is the fleet for a press of Tab: it never asks the API, nor a
+// person for a passphrase.
+func recordedFleet(env *Env) (*fleet.Fleet, error) {
+	env.flags.offline, env.flags.live, env.flags.wait = true, false, waitFlag{}
+	env.Streams.Configure(ui.Rules{NoAsking: true, NoProgress: true, Quiet: true})
+	return env.Fleet(context.Background())
+}
+
+func describeVM(n fleet.CompletionName) string {
+	return strings.TrimSpace(n.State + " " + n.Role)
+}

@@ -1,0 +1,106 @@
+package cmd
+
+import (
+	"context"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+// Env is what every command is built with: the streams, the flags that all
+// commands share, and lazy access to the settings and the fleet. Nothing is
+// read from disk or environment before a command asks for it, so --help works
+// without a configuration.
+type Env struct {
+	Streams *ui.Streams
+	Getenv  func(string) string
+	Args    []string // without the program's name
+	Build   Build
+	Fleet   func(context.Context) (*fleet.Fleet, error)
+
+	flags    globalFlags
+	newFile  bool // the configuration file may be missing although it was named
+	format   ui.Format
+	settings func() (*Settings, error)
+	restore  atomic.Pointer[func()] // puts the terminal back as it was
+}
+
+// NewEnv returns an Env over the given streams and environment. getenv returns
+// "" for what is not set. Fleet opens the profile's fleet once.
+func NewEnv(s *ui.Streams, getenv func(string) string, args []string) *Env {
+	e := &Env{Streams: s, Getenv: getenv, Args: args, Build: readBuild()}
+	e.settings = sync.OnceValues(func() (*Settings, error) { return loadSettings(e) })
+	e.Fleet = e.openFleetOnce()
+	return e
+}
+
+// systemEnv is the Env of this process.
+func systemEnv() *Env { return NewEnv(ui.System(os.Getenv), os.Getenv, os.Args[1:]) }
+
+// setRestore remembers how to put the terminal back as it was.
+func (e *Env) setRestore(f func()) { e.restore.Store(&f) }
+
+// restoreTerminal puts the terminal back as it was, if anything changed it.
+func (e *Env) restoreTerminal() {
+	if f := e.restore.Load(); f != nil {
+		(*f)()
+	}
+}
+
+// Settings reads and checks the settings once. Errors are of kind usage and
+// name the key and where its value came from.
+func (e *Env) Settings() (*Settings, error) { return e.settings() }
+
+// Format is the output format, checked before the command runs.
+func (e *Env) Format() ui.Format { return e.format }
+
+// Mode is how the flags ask to treat the API; the duration belongs to
+// fleet.Wait and is 0 when there is no limit.
+func (e *Env) Mode() (fleet.Mode, time.Duration) {
+	switch {
+	case e.flags.offline:
+		return fleet.Offline, 0
+	case e.flags.live:
+		return fleet.Live, 0
+	case e.flags.wait.set:
+		return fleet.Wait, e.flags.wait.limit
+	default:
+		return fleet.Auto, 0
+	}
+}
+
+// Timeout is the value of --timeout, 0 when it was not given.
+func (e *Env) Timeout() time.Duration { return e.flags.timeout }
+
+// WithTimeout bounds ctx by --timeout. The command returns the error of the
+// work as it is; exit.go knows a deadline when it sees one.
+func (e *Env) WithTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if e.flags.timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, e.flags.timeout)
+}
+
+// begin checks the shared flags, and those that exclude each other; it runs
+// before every command.
+func (e *Env) begin(c *cobra.Command, _ []string) error {
+	e.Streams.Configure(ui.Rules{
+		NoColor: e.flags.noColor, NoProgress: e.flags.noProgress,
+		Quiet: e.flags.quiet, Verbose: e.flags.verbose,
+	})
+	f, err := ui.ParseFormat(e.flags.output, e.flags.jq, e.flags.template)
+	if err != nil {
+		return err
+	}
+	e.format = f
+	if err := c.ValidateFlagGroups(); err != nil {
+		return flagError(c, err)
+	}
+	return e.flags.check()
+}

@@ -1,0 +1,125 @@
+package cmd
+
+import (
+	"context"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+type execOptions struct {
+	sel      selectFlags
+	names    []string
+	command  []string
+	jobs     int
+	group    bool
+	failFast bool
+	stdin    bool
+}
+
+func newExecCommand(env *Env) *cobra.Command {
+	var o execOptions
+	c := &cobra.Command{
+		Use:   "exec SELECTOR... -- CMD...",
+		Short: "Run a command on many VMs at once",
+		Long: `Runs the same command on every chosen VM, side by side. Lines come as they are
+written, each with its VM's name; with one VM the output passes through
+unchanged and the command's own status is the exit status.`,
+		Example: `  vers-fleet exec --all -- uptime
+  vers-fleet exec -l role=lieutenant --group -- df -h /root
+  vers-fleet exec chad-dev chad-fix -o jsonl -- cat /etc/hostname`,
+		RunE: func(c *cobra.Command, args []string) error {
+			dash := c.ArgsLenAtDash()
+			if dash < 0 || dash == len(args) {
+				return argsError(c, "no command was given after --")
+			}
+			o.names, o.command = args[:dash], args[dash:]
+			return runExec(c.Context(), env, o)
+		},
+	}
+	c.ValidArgsFunction = completeVMs(env, 0)
+	o.sel.register(c.Flags())
+	f := c.Flags()
+	f.IntVarP(&o.jobs, "jobs", "j", 16, "work on `N` VMs side by side")
+	f.BoolVar(&o.group, "group", false, "print each VM's output in one piece when it is done")
+	f.BoolVar(&o.failFast, "fail-fast", false, "stop the rest at the first failure")
+	f.BoolVarP(&o.stdin, "stdin", "i", false, "give stdin to every VM's command (read into memory first)")
+	return about(c, groupEveryday, "connects directly with the recorded keys", exitOK, exitNotFound, exitPartial, exitSSH)
+}
+
+// maxExecStdin bounds what --stdin keeps in memory for all VMs.
+const maxExecStdin = 64 << 20
+
+func runExec(ctx context.Context, env *Env, o execOptions) error {
+	sel, err := o.sel.selection(o.names)
+	if err != nil {
+		return err
+	}
+	input, err := o.input(env)
+	if err != nil {
+		return err
+	}
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	vms, err := f.Resolve(ctx, sel)
+	if err != nil && len(o.names) == 1 && !o.sel.given() {
+		return ownFailure(err) // not to be taken for the command's own status
+	}
+	if err != nil {
+		return err
+	}
+	out := newExecOutput(env, vms, o.group)
+	req := fleet.ExecRequest{VMs: vms, Command: strings.Join(o.command, " "), Jobs: o.jobs, FailFast: o.failFast,
+		Timeout: env.Timeout(), Stdin: input, Output: out.streams, OnDone: out.done}
+	results, err := f.Exec(ctx, req)
+	if outErr := out.finish(results); outErr != nil {
+		return outErr
+	}
+	if len(vms) == 1 {
+		return ownFailure(err)
+	}
+	return err
+}
+
+// input is stdin for every VM; without --stdin the commands read nothing.
+func (o execOptions) input(env *Env) (func() io.Reader, error) {
+	if !o.stdin {
+		return nil, nil
+	}
+	data, err := io.ReadAll(io.LimitReader(env.Streams.In, maxExecStdin+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxExecStdin {
+		return nil, usageError("stdin is too large for --stdin", "more than "+ui.Bytes(maxExecStdin), "copy it there first: vers-fleet push")
+	}
+	return func() io.Reader { return strings.NewReader(string(data)) }, nil
+}
+
+// execLine is one event of -o jsonl, and one element of -o json.
+type execLine struct {
+	fleet.ExecResult
+	Stdout string `json:"stdout"`
+	Stderr string `json:"stderr"`
+}
+
+func execListing() ui.Listing[execLine] {
+	return ui.Listing[execLine]{
+		Columns: []ui.Column[execLine]{
+			{Header: "VM", Value: func(e execLine) string { return e.VMName }},
+			{Header: "STATUS", Right: true, Value: func(e execLine) string { return itoa(e.Status) }},
+			{Header: "TIME", Right: true, Value: func(e execLine) string {
+				return time.Duration(e.Duration * float64(time.Second)).Round(time.Millisecond).String()
+			}},
+			{Header: "ERROR", Sparse: true, Value: func(e execLine) string { return dash(e.Error) }},
+		},
+		Name: func(e execLine) string { return e.VMName },
+	}
+}

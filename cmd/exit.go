@@ -1,0 +1,186 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+// The exit codes, as documented in docs/exit-codes.md.
+const (
+	exitOK          = 0
+	exitUnexpected  = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitAuth        = 4
+	exitUnavailable = 5
+	exitUnreachable = 6
+	exitPartial     = 7
+	exitIdentity    = 8
+	exitStorage     = 9
+	exitQueued      = 75
+	exitInterrupted = 130
+	exitSSH         = 255
+)
+
+// exitMeaning is one row of the table of exit codes.
+type exitMeaning struct {
+	code    int
+	meaning string
+	short   string // for the help text of a command
+}
+
+// exitTable is the one list that help texts and documentation are checked
+// against.
+func exitTable() []exitMeaning {
+	return []exitMeaning{
+		{exitOK, "done (also when the answer came from the record)", "done"},
+		{exitUnexpected, "unexpected", "unexpected"},
+		{exitUsage, "wrong usage or configuration", "wrong usage"},
+		{exitNotFound, "no such VM, path or key", "not found"},
+		{exitAuth, "API key missing or refused", "API key missing or refused"},
+		{exitUnavailable, "API unavailable, and nothing recorded can serve instead", "API unavailable"},
+		{exitUnreachable, "VM not reachable over SSH, or its SSH login refused", "VM not reachable"},
+		{exitPartial, "partly done: some VMs or files failed", "partly done"},
+		{exitIdentity, "identity mismatch: host key or TLS name", "identity mismatch"},
+		{exitStorage, "local storage: keystore damaged or too open, disk full", "local storage"},
+		{exitQueued, "not done yet, safely queued", "queued"},
+		{exitInterrupted, "interrupted", "interrupted"},
+		{exitSSH, "ssh and exec on one VM only: they failed themselves; any other status is the remote command's own", "own failure"},
+	}
+}
+
+// kindCode maps what went wrong to the exit code.
+func kindCode(k fleet.Kind) int {
+	switch k {
+	case fleet.Usage:
+		return exitUsage
+	case fleet.NotFound, fleet.Ambiguous:
+		return exitNotFound
+	case fleet.Auth:
+		return exitAuth
+	case fleet.Unavailable:
+		return exitUnavailable
+	case fleet.Unreachable, fleet.LoginRefused:
+		return exitUnreachable
+	case fleet.Partial:
+		return exitPartial
+	case fleet.Identity:
+		return exitIdentity
+	case fleet.Storage:
+		return exitStorage
+	case fleet.Queued:
+		return exitQueued
+	case fleet.Interrupted:
+		return exitInterrupted
+	default:
+		return exitUnexpected
+	}
+}
+
+// exitStatus is what an error of a remote command carries.
+type exitStatus interface {
+	error
+	ExitStatus() int
+}
+
+// codeError gives an error an exit code of its own.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e *codeError) Error() string { return e.err.Error() }
+func (e *codeError) Unwrap() error { return e.err }
+
+// ownFailure marks a failure of ssh, or of exec on one VM, as the program's
+// own: exit code 255, as with OpenSSH. A remote command's status, success and
+// wrong usage pass unchanged.
+func ownFailure(err error) error {
+	if _, ok := remoteStatus(err); ok || err == nil {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || fleetKind(err) == fleet.Usage || fleetKind(err) == fleet.Interrupted {
+		return err
+	}
+	return &codeError{code: exitSSH, err: err}
+}
+
+// remoteStatus returns the status of a remote command if that is what err is,
+// and not an error of our own that merely has one as its cause.
+func remoteStatus(err error) (int, bool) {
+	var fe *fleet.Error
+	if errors.As(err, &fe) && fe.Origin != fleet.OriginRemote {
+		return 0, false
+	}
+	var st exitStatus
+	if errors.As(err, &st) {
+		return st.ExitStatus(), true
+	}
+	return 0, false
+}
+
+func fleetKind(err error) fleet.Kind {
+	var fe *fleet.Error
+	if errors.As(err, &fe) {
+		return fe.Kind
+	}
+	return ""
+}
+
+// view turns any error into what is shown and the exit code. silent says that
+// nothing is to be shown in text form.
+func view(err error) (v ui.ErrorView, silent bool) {
+	if status, ok := remoteStatus(err); ok {
+		return ui.ErrorView{
+			Kind: "remote_exit", Message: fmt.Sprintf("the remote command ended with status %d", status),
+			Origin: string(fleet.OriginRemote), ExitCode: status,
+		}, true
+	}
+	v = describe(err)
+	var ce *codeError
+	if errors.As(err, &ce) {
+		v.ExitCode = ce.code
+	}
+	return v, false
+}
+
+func describe(err error) ui.ErrorView {
+	var fe *fleet.Error
+	switch {
+	case errors.As(err, &fe):
+		v := ui.ErrorView{
+			Kind: string(fe.Kind), Message: fe.What, Why: fe.Why, Next: fe.Next,
+			Origin: string(fe.Origin), Retryable: fe.Retryable, ExitCode: kindCode(fe.Kind),
+		}
+		if v.Origin == "" {
+			v.Origin = string(fleet.OriginLocal)
+		}
+		return v
+	case errors.Is(err, context.Canceled):
+		return local(fleet.Interrupted, "interrupted", "", "")
+	case errors.Is(err, context.DeadlineExceeded):
+		v := local(fleet.Unavailable, "the time given by --timeout is over", "", "allow more time, or look at: vers-fleet status")
+		v.Retryable = true
+		return v
+	}
+	if f, ok := ui.IsFormatError(err); ok {
+		return local(fleet.Usage, f.Option+": "+f.Why, "", f.Next)
+	}
+	return local(fleet.Unexpected, err.Error(), "", "run the command again with -v to see more")
+}
+
+func local(k fleet.Kind, what, why, next string) ui.ErrorView {
+	return ui.ErrorView{
+		Kind: string(k), Message: what, Why: why, Next: next,
+		Origin: string(fleet.OriginLocal), ExitCode: kindCode(k),
+	}
+}
+
+// usageError is wrong usage or configuration: exit code 2.
+func usageError(what, why, next string) error {
+	return &fleet.Error{Kind: fleet.Usage, What: what, Why: why, Next: next, Origin: fleet.OriginLocal}
+}

@@ -1,0 +1,123 @@
+// Command gen writes what is derived from the command tree: manual pages, the
+// Markdown reference and shell completions. The output depends on the tree
+// alone, so that `make verify` can compare it.
+//
+//	go run ./cmd/internal/gen [FOLDER]
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"github.com/vers-fleet/vers-fleet/cmd"
+)
+
+func main() {
+	log.SetFlags(0)
+	to := "."
+	if len(os.Args) > 1 {
+		to = os.Args[1]
+	}
+	if err := generate(to); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func generate(to string) error {
+	root := cmd.Tree()
+	return errors.Join(
+		manPages(root, filepath.Join(to, "docs", "man")),
+		reference(root, filepath.Join(to, "docs", "reference")),
+		completions(root, filepath.Join(to, "completions")),
+	)
+}
+
+// manPages writes docs/man/*.1. The date of the header is left out: it would
+// make every build differ.
+func manPages(root *cobra.Command, dir string) error {
+	if err := emptyFolder(dir, ".1"); err != nil {
+		return err
+	}
+	undated := time.Time{}
+	return each(root, func(c *cobra.Command) error {
+		var b bytes.Buffer
+		header := &doc.GenManHeader{Section: "1", Source: "vers-fleet", Manual: "vers-fleet manual", Date: &undated}
+		if err := doc.GenMan(c, header, &b); err != nil {
+			return err
+		}
+		page := strings.Replace(b.String(), `"`+undated.Format("Jan 2006")+`"`, `""`, 1)
+		return os.WriteFile(filepath.Join(dir, fileName(c, "-")+".1"), []byte(page), 0o644)
+	})
+}
+
+func reference(root *cobra.Command, dir string) error {
+	if err := emptyFolder(dir, ".md"); err != nil {
+		return err
+	}
+	return each(root, func(c *cobra.Command) error {
+		var b bytes.Buffer
+		if err := doc.GenMarkdown(c, &b); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, fileName(c, "_")+".md"), b.Bytes(), 0o644)
+	})
+}
+
+func completions(root *cobra.Command, dir string) error {
+	if err := emptyFolder(dir, ""); err != nil {
+		return err
+	}
+	var errs []error
+	for name, write := range map[string]func(io.Writer) error{
+		"vers-fleet.bash": func(w io.Writer) error { return root.GenBashCompletionV2(w, true) },
+		"_vers-fleet":     root.GenZshCompletion,
+		"vers-fleet.fish": func(w io.Writer) error { return root.GenFishCompletion(w, true) },
+		"vers-fleet.ps1":  root.GenPowerShellCompletionWithDesc,
+	} {
+		var b bytes.Buffer
+		errs = append(errs, write(&b), os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644))
+	}
+	return errors.Join(errs...)
+}
+
+// each visits every command that can be run or holds some, but not the help
+// topics, whose text is part of the program.
+func each(c *cobra.Command, visit func(*cobra.Command) error) error {
+	if err := visit(c); err != nil {
+		return err
+	}
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() && !sub.IsAdditionalHelpTopicCommand() {
+			if err := each(sub, visit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func fileName(c *cobra.Command, separator string) string {
+	return strings.ReplaceAll(c.CommandPath(), " ", separator)
+}
+
+// emptyFolder makes dir and removes what an earlier run left, so that the page
+// of a command that is gone goes too.
+func emptyFolder(dir, suffix string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	old, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+	for _, f := range old {
+		err = errors.Join(err, os.Remove(f))
+	}
+	return err
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestSummarise(t *testing.T) {
+	in := `{"Action":"output","Package":"p","Test":"TestA","Output":"=== RUN   TestA\n"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:1: needs root\n"}
+{"Action":"skip","Package":"p","Test":"TestA"}
+{"Action":"output","Package":"p","Test":"TestB","Output":"    b_test.go:2: broken\n"}
+{"Action":"fail","Package":"p","Test":"TestB"}
+{"Action":"pass","Package":"p","Test":"TestC"}
+{"Action":"output","Package":"p","Output":"FAIL\n"}
+{"Action":"output","Package":"p","Output":"FAIL\tp\t0.1s\n"}
+{"Action":"fail","Package":"p"}
+{"Action":"output","Package":"q","Output":"ok  \tq\t0.2s\n"}
+{"Action":"pass","Package":"q"}
+not json
+`
+	var out strings.Builder
+	failed := summarise(strings.NewReader(in), func(f string, a ...any) { fmt.Fprintf(&out, f+"\n", a...) })
+	want := "    b_test.go:2: broken\nFAIL\nFAIL\tp\t0.1s\nok  \tq\t0.2s\nnot json\n\n" +
+		"1 tests passed, 1 left out, 2 failures\n  left out: p TestA: a_test.go:1: needs root\n"
+	if got := out.String(); got != want || failed != 2 {
+		t.Errorf("%d failed, got:\n%s\nwant:\n%s", failed, got, want)
+	}
+}

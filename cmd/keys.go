@@ -1,0 +1,158 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+func newKeysCommand(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "keys",
+		Short: "The recorded SSH keys of the fleet",
+		Long: `The local keystore: one OpenSSH private key per VM, recorded while the API
+answers and used when it does not.`,
+		Example: "  vers-fleet keys sync\n  vers-fleet keys list\n  ssh -i \"$(vers-fleet keys path marketing)\" ...",
+	}
+	c.AddCommand(newKeysListCommand(env), newKeysSyncCommand(env), newKeysCheckCommand(env), newKeysImportCommand(env),
+		newKeysExportCommand(env), newKeysRemoveCommand(env), newKeysPruneCommand(env), newKeysPathCommand(env),
+		newKeysAcceptHostCommand(env), newKeysEncryptCommand(env), newKeysDecryptCommand(env), newKeysRekeyCommand(env))
+	return about(c, groupKeys, "all but sync work", exitOK, exitNotFound, exitStorage)
+}
+
+func newKeysListCommand(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "list", Short: "List the recorded keys",
+		Long:    "Lists the recorded keys: where each came from, when it was fetched and when a\nlogin with it last worked.",
+		Example: "  vers-fleet keys list\n  vers-fleet keys list -o json",
+		Args:    noArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return runKeysList(c.Context(), env) },
+	}
+	return about(c, "", "works", exitOK, exitStorage)
+}
+
+func runKeysList(ctx context.Context, env *Env) error {
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	keys, err := f.Keys()
+	if err != nil {
+		return err
+	}
+	return keyListing().Print(env.Streams, env.Format(), keys)
+}
+
+func keyListing() ui.Listing[fleet.KeyInfo] {
+	return ui.Listing[fleet.KeyInfo]{
+		Columns: []ui.Column[fleet.KeyInfo]{
+			{Header: "VM", Value: func(k fleet.KeyInfo) string { return orID(k.Name, k.VMID) }},
+			{Header: "KEY", Value: func(k fleet.KeyInfo) string { return dash(k.Fingerprint) }},
+			{Header: "FROM", Value: func(k fleet.KeyInfo) string { return dash(k.Source) }},
+			{Header: "FETCHED", Time: func(k fleet.KeyInfo) time.Time { return k.FetchedAt }},
+			{Header: "PROVED", Time: func(k fleet.KeyInfo) time.Time { return k.ProvedAt }},
+			{Header: "HOST KEY", Wide: true, Value: func(k fleet.KeyInfo) string { return dash(k.HostKey) }},
+			{Header: "ID", Wide: true, Value: func(k fleet.KeyInfo) string { return k.VMID }},
+			{Header: "PROBLEM", Sparse: true, Value: func(k fleet.KeyInfo) string { return dash(k.Problem) }},
+		},
+		Name:  func(k fleet.KeyInfo) string { return orID(k.Name, k.VMID) },
+		Empty: "no key is recorded: run vers-fleet keys sync while the API is up",
+	}
+}
+
+func newKeysSyncCommand(env *Env) *cobra.Command {
+	var o fleet.SyncOptions
+	c := &cobra.Command{
+		Use: "sync", Short: "Fetch every key and host key that is missing",
+		Long: `Records the inventory and fetches every SSH key and host key that is missing.
+When nothing is missing it makes one API call, so cron may run it every minute.`,
+		Example: "  vers-fleet keys sync\n  vers-fleet keys sync --refresh",
+		Args:    noArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return runKeysSync(c.Context(), env, o) },
+	}
+	c.Flags().BoolVar(&o.Refresh, "refresh", false, "fetch the recorded keys again too, to learn of changed ones")
+	c.Flags().BoolVar(&o.NoHostKeys, "no-host-keys", false, "do not ask the VMs for their host keys")
+	return about(c, "", "cannot work, exit 5; nothing recorded is lost", exitOK, exitAuth, exitUnavailable, exitPartial, exitStorage)
+}
+
+func runKeysSync(ctx context.Context, env *Env, o fleet.SyncOptions) error {
+	ctx, stop := env.WithTimeout(ctx)
+	defer stop()
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	w := env.Streams.NewWaiter()
+	o.OnProgress = func(p fleet.Progress) { w.Update(fmt.Sprintf("fetched %d of %d keys", p.Done, p.Total)) }
+	report, syncErr := f.Sync(ctx, o)
+	w.Stop()
+	if syncErr != nil && report.VMs == 0 {
+		return syncErr
+	}
+	if err := syncValue(report).Print(env.Streams, env.Format()); err != nil {
+		return err
+	}
+	return syncErr
+}
+
+func syncValue(r fleet.SyncReport) ui.Value {
+	return ui.Value{JSON: r, Name: itoa(r.Fetched), Text: func(t *ui.Text) {
+		t.Line("%d VMs, %d keys fetched (%d changed), %d host keys pinned, %d failed", r.VMs, r.Fetched, r.Changed, r.HostKeys, len(r.Failed))
+		for _, f := range r.Failed {
+			t.Styled(ui.Bad, "%s: %s", orID(f.Name, f.VMID), f.Why)
+		}
+	}}
+}
+
+func newKeysPathCommand(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "path [VM]", Short: "Print where a key is, for ssh -i",
+		Long:    "Prints the path of a VM's private key, or of the whole store without VM.",
+		Example: "  ssh -i \"$(vers-fleet keys path marketing)\" ...",
+		Args:    argCount(0, 1),
+		RunE:    func(c *cobra.Command, args []string) error { return runKeysPath(c.Context(), env, args) },
+	}
+	return about(c, "", "works", exitOK, exitNotFound, exitStorage)
+}
+
+func runKeysPath(ctx context.Context, env *Env, args []string) error {
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		return printLine(env, f.Dir())
+	}
+	path, err := f.KeyPath(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	return printLine(env, path)
+}
+
+func newKeysAcceptHostCommand(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "accept-host VM FINGERPRINT", Short: "Accept a VM's changed host key",
+		Long: `Replaces the pinned host key of a VM by the one it shows now, provided its
+fingerprint is the one given. Compare it with a trusted source first.`,
+		Example: "  vers-fleet keys accept-host marketing SHA256:...",
+		Args:    argCount(2, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			f, err := env.Fleet(c.Context())
+			if err != nil {
+				return err
+			}
+			vm, err := f.One(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return f.AcceptHostKey(c.Context(), vm, args[1])
+		},
+	}
+	return about(c, "", "works", exitOK, exitNotFound, exitUnreachable, exitIdentity)
+}

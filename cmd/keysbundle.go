@@ -1,0 +1,214 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/keystore"
+)
+
+type keysExportOptions struct {
+	file       string
+	recipients []string
+	armor      bool
+	ssh        string
+}
+
+func newKeysExportCommand(env *Env) *cobra.Command {
+	var o keysExportOptions
+	c := &cobra.Command{
+		Use: "export [FILE]", Short: "Write one encrypted bundle, so that a colleague can take over",
+		Long: `Writes keys, host keys, inventory and names as one bundle, encrypted with age to
+the given recipients (age1... or SSH public keys), or with a passphrase that is
+asked for. FILE - or a pipe means stdout. With --ssh the keys are written
+unencrypted, with an ssh_config, for plain OpenSSH.`,
+		Example: `  vers-fleet keys export fleet.age --to "$(cat ~/.ssh/colleague.pub)"
+  vers-fleet keys export --ssh ./fleet-ssh && ssh -F ./fleet-ssh/config vers-marketing`,
+		Args: argCount(0, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				o.file = args[0]
+			}
+			return runKeysExport(c.Context(), env, o)
+		},
+	}
+	f := c.Flags()
+	f.StringArrayVar(&o.recipients, "to", nil, "`RECIPIENT` who can open it; repeat it for several")
+	f.BoolVarP(&o.armor, "armor", "a", false, "text instead of binary")
+	f.StringVar(&o.ssh, "ssh", "", "write keys and ssh_config, unencrypted, into this `FOLDER`")
+	return about(c, "", "works; that is its purpose", exitOK, exitStorage)
+}
+
+func runKeysExport(ctx context.Context, env *Env, o keysExportOptions) error {
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	if o.ssh != "" {
+		if o.file != "" || len(o.recipients) > 0 {
+			return usageError("--ssh goes with neither FILE nor --to", "", "give only the folder")
+		}
+		n, err := f.ExportSSH(ctx, o.ssh)
+		if err == nil {
+			env.Streams.Notef("%d keys written, unencrypted; use them with: ssh -F %s/config vers-NAME", n, o.ssh)
+		}
+		return err
+	}
+	toStdout := o.file == "" || o.file == "-"
+	if toStdout && env.Streams.OutTerminal() && !o.armor {
+		return usageError("a bundle is binary, and stdout is a terminal", "", "name a file, or add --armor")
+	}
+	opts := keystore.ExportOptions{Recipients: o.recipients, Armor: o.armor}
+	if len(o.recipients) == 0 {
+		if opts.Passphrase, err = newPassphrase(env, "Passphrase for the bundle:"); err != nil {
+			return err
+		}
+	}
+	var bundle bytes.Buffer // small: about 1 KB a VM; nothing half-written reaches the file
+	sum, err := f.ExportKeys(ctx, &bundle, opts)
+	if err != nil {
+		return err
+	}
+	for _, s := range sum.Skipped {
+		env.Streams.Warnf("%s: %s", s.VMID, s.What)
+	}
+	if toStdout {
+		_, err = env.Streams.Out.Write(bundle.Bytes())
+	} else {
+		err = f.WriteFile(o.file, bundle.Bytes())
+	}
+	if err == nil {
+		env.Streams.Notef("a bundle with the keys of %d VMs was written", sum.VMs)
+	}
+	return err
+}
+
+// newPassphrase asks for a passphrase twice, on a terminal only.
+func newPassphrase(env *Env, question string) ([]byte, error) {
+	first, err := env.Streams.Secret(question)
+	if err != nil {
+		return nil, usageError("a passphrase is needed", err.Error(), "run it on a terminal, or use recipients: --to")
+	}
+	again, err := env.Streams.Secret("Again:")
+	switch {
+	case err != nil:
+		return nil, err
+	case len(first) == 0:
+		return nil, usageError("an empty passphrase protects nothing", "", "choose another")
+	case !bytes.Equal(first, again):
+		return nil, usageError("the two passphrases differ", "", "try again")
+	}
+	return first, nil
+}
+
+type keysImportOptions struct {
+	file     string
+	found    bool
+	dryRun   bool
+	identity string
+}
+
+func newKeysImportCommand(env *Env) *cobra.Command {
+	var o keysImportOptions
+	c := &cobra.Command{
+		Use: "import [FILE]", Short: "Take over keys, from a bundle or from other Vers clients",
+		Long: `Merges a bundle that keys export wrote; nothing newer is overwritten. With
+--found it adopts the keys that other Vers clients left on this machine, as
+unproven until a login has worked; what another user could have planted is
+refused. --dry-run shows what would be done.`,
+		Example: `  vers-fleet keys import fleet.age
+  vers-fleet keys import --found --dry-run`,
+		Args: argCount(0, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				o.file = args[0]
+			}
+			return runKeysImport(c.Context(), env, o)
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&o.found, "found", false, "adopt keys that other Vers clients left on this machine")
+	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "show what would be done")
+	f.StringVarP(&o.identity, "identity", "i", "", "age identity or SSH private key `FILE` that opens the bundle")
+	return about(c, "", "works; that is its purpose", exitOK, exitNotFound, exitPartial, exitStorage)
+}
+
+func runKeysImport(ctx context.Context, env *Env, o keysImportOptions) error {
+	if o.found == (o.file != "") {
+		return usageError("name a bundle, or use --found", "", "see: vers-fleet keys import --help")
+	}
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	if o.found {
+		return importFound(env, f, o.dryRun)
+	}
+	in := env.Streams.In
+	if o.file != "-" {
+		file, err := os.Open(o.file)
+		if err != nil {
+			return &fleet.Error{Kind: fleet.NotFound, What: "cannot read the bundle", Why: reason(err), Origin: fleet.OriginLocal, Err: err}
+		}
+		defer file.Close()
+		in = file
+	}
+	return importBundle(ctx, env, f, in, o)
+}
+
+func importBundle(ctx context.Context, env *Env, f *fleet.Fleet, in io.Reader, o keysImportOptions) error {
+	plan, importErr := f.ImportKeys(ctx, in, o.identity, o.dryRun)
+	list := ui.Listing[keystore.PlanItem]{
+		Columns: []ui.Column[keystore.PlanItem]{
+			{Header: "ACTION", Value: func(i keystore.PlanItem) string { return string(i.Action) }},
+			{Header: "WHAT", Value: func(i keystore.PlanItem) string { return i.What }},
+			{Header: "VM", Value: func(i keystore.PlanItem) string { return dash(orID(i.Name, i.VMID)) }},
+			{Header: "WHY", Sparse: true, Value: func(i keystore.PlanItem) string { return dash(i.Why) }},
+		},
+		Name: func(i keystore.PlanItem) string { return orID(i.Name, i.VMID) },
+	}
+	if err := list.Print(env.Streams, env.Format(), plan.Items); err != nil {
+		return err
+	}
+	if n := plan.Count(keystore.ActionRefuse); importErr == nil && n > 0 {
+		return &fleet.Error{Kind: fleet.Partial, What: "not all of the bundle was taken over: " + ui.Count(n, "thing") + " refused", Why: "see the list", Origin: fleet.OriginLocal}
+	}
+	return importErr
+}
+
+func importFound(env *Env, f *fleet.Fleet, dryRun bool) error {
+	keys, err := f.ImportFound(dryRun)
+	if err != nil {
+		return err
+	}
+	list := ui.Listing[fleet.FoundKey]{
+		Columns: []ui.Column[fleet.FoundKey]{
+			{Header: "VM", Value: func(k fleet.FoundKey) string { return dash(orID(k.Name, k.VMID)) }},
+			{Header: "RESULT", Value: func(k fleet.FoundKey) string { return foundResult(k, dryRun) }},
+			{Header: "FILE", Value: func(k fleet.FoundKey) string { return k.Path }},
+		},
+		Name:  func(k fleet.FoundKey) string { return orID(k.Name, k.VMID) },
+		Empty: "no keys of other Vers clients are on this machine",
+	}
+	return list.Print(env.Streams, env.Format(), keys)
+}
+
+func foundResult(k fleet.FoundKey, dryRun bool) string {
+	switch {
+	case k.Adopted:
+		return "adopted, unproven"
+	case k.Refused != "":
+		return "refused: " + k.Refused
+	case k.Recorded:
+		return "recorded already"
+	case dryRun:
+		return "would be adopted"
+	}
+	return "not needed: the VM has a recorded key"
+}

@@ -1,0 +1,119 @@
+package cmd
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/keystore"
+)
+
+type keysCheckOptions struct{ probe bool }
+
+func newKeysCheckCommand(env *Env) *cobra.Command {
+	var o keysCheckOptions
+	c := &cobra.Command{
+		Use: "check", Short: "Check that everything recorded is sound",
+		Long: `Reads every key and record: damaged files are set aside and reported, unsafe
+permissions named with the command that mends them. --probe logs in to every VM
+too and says which keys really work.`,
+		Example: "  vers-fleet keys check\n  vers-fleet keys check --probe",
+		Args:    noArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return runKeysCheck(c.Context(), env, o) },
+	}
+	c.Flags().BoolVar(&o.probe, "probe", false, "log in to every VM, side by side")
+	return about(c, "", "works", exitOK, exitUnreachable, exitStorage)
+}
+
+func runKeysCheck(ctx context.Context, env *Env, o keysCheckOptions) error {
+	if o.probe {
+		return runDrill(ctx, env, selectFlags{all: true}, nil)
+	}
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	findings, checkErr := f.CheckKeys()
+	if findings == nil && checkErr != nil {
+		return checkErr
+	}
+	if err := findingListing().Print(env.Streams, env.Format(), findings); err != nil {
+		return err
+	}
+	return checkErr
+}
+
+func findingListing() ui.Listing[fleet.Finding] {
+	return ui.Listing[fleet.Finding]{
+		Columns: []ui.Column[fleet.Finding]{
+			{Header: "SEVERITY", Value: func(x fleet.Finding) string { return string(x.Severity) }, Style: func(x fleet.Finding) ui.Style {
+				if x.Severity == keystore.SeverityError {
+					return ui.Bad
+				}
+				return ui.Normal
+			}},
+			{Header: "VM", Value: func(x fleet.Finding) string { return dash(orID(x.Name, x.VMID)) }},
+			{Header: "WHAT", Value: func(x fleet.Finding) string { return x.What }},
+			{Header: "MEND", Value: func(x fleet.Finding) string { return dash(x.Mend) }},
+		},
+		Name:  func(x fleet.Finding) string { return orID(x.Name, x.VMID) },
+		Empty: "everything recorded is sound",
+	}
+}
+
+func newKeysRemoveCommand(env *Env) *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: "remove VM...", Short: "Forget VMs, their keys included",
+		Long:    "Forgets everything recorded about VMs, their keys included. It asks first; --yes\nanswers for scripts. The VMs themselves are not touched.",
+		Example: "  vers-fleet keys remove old-worker",
+		Args:    argCount(1, -1),
+		RunE: func(c *cobra.Command, args []string) error {
+			f, err := env.Fleet(c.Context())
+			if err != nil {
+				return err
+			}
+			removed, err := f.RemoveKeys(c.Context(), args, yes)
+			sayRemoved(env, removed)
+			return err
+		},
+	}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return about(c, "", "works", exitOK, exitNotFound, exitStorage)
+}
+
+func newKeysPruneCommand(env *Env) *cobra.Command {
+	var yes bool
+	var age time.Duration
+	c := &cobra.Command{
+		Use: "prune", Short: "Forget VMs that are gone for long",
+		Long: `Forgets VMs that the API, in a sound answer, has not listed for longer than
+--older-than. It asks first; --yes answers for scripts.`,
+		Example: "  vers-fleet keys prune --older-than 720h",
+		Args:    noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if age <= 0 {
+				return usageError("keys prune needs --older-than", "", "for example: --older-than 720h")
+			}
+			f, err := env.Fleet(c.Context())
+			if err != nil {
+				return err
+			}
+			removed, err := f.PruneKeys(c.Context(), age, yes)
+			sayRemoved(env, removed)
+			return err
+		},
+	}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	c.Flags().DurationVar(&age, "older-than", 0, "`DURATION` for which they must have been gone")
+	return about(c, "", "works", exitOK, exitStorage)
+}
+
+func sayRemoved(env *Env, ids []string) {
+	for _, id := range ids {
+		env.Streams.Notef("forgot %s", id)
+	}
+}

@@ -1,0 +1,127 @@
+package cmd
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+// program is vers-fleet as a process of its own.
+func program(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), exe)
+	c.Args = append([]string{"vers-fleet"}, args...)
+	home := t.TempDir()
+	c.Env = append(os.Environ(), "HOME="+home, "USERPROFILE="+home, "XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "GORACE=atexit_sleep_ms=10")
+	return c
+}
+
+func TestClosedPipeIsQuiet(t *testing.T) {
+	for _, args := range [][]string{{"config", "view"}, {"help", "environment"}, {"completion", "bash"}, {"version", "-o", "json"}} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		c := program(t, args...)
+		var stderr bytes.Buffer
+		c.Stdout, c.Stderr = w, &stderr
+		err = c.Run()
+		w.Close()
+		if err != nil || stderr.Len() > 0 {
+			t.Errorf("%v: %v, stderr %q", args, err, &stderr)
+		}
+	}
+}
+
+func TestInterrupt(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no way to send a process an interrupt")
+	}
+	c := program(t, "config", "set", "api_key", "-", "-v")
+	if _, err := c.StdinPipe(); err != nil { // nothing ever comes
+		t.Fatal(err)
+	}
+	pipe, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stderr := bufio.NewReader(pipe)
+	if line, err := stderr.ReadString('\n'); err != nil { // it waits for stdin now
+		t.Fatalf("%v after %q", err, line)
+	}
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait()
+	if code := c.ProcessState.ExitCode(); code != exitInterrupted || string(rest) != "vers-fleet: interrupted\n" {
+		t.Errorf("exit code %d, stderr %q", code, rest)
+	}
+}
+
+type remoteExit int
+
+func (e remoteExit) Error() string   { return fmt.Sprintf("status %d", int(e)) }
+func (e remoteExit) ExitStatus() int { return int(e) }
+
+func TestExitCodes(t *testing.T) {
+	local := func(k fleet.Kind) error { return &fleet.Error{Kind: k, What: "x", Origin: fleet.OriginLocal} }
+	for _, c := range []struct {
+		name   string
+		err    error
+		code   int
+		kind   string
+		silent bool
+	}{
+		{"unexpected", errors.New("x"), 1, "unexpected", false},
+		{"usage", local(fleet.Usage), 2, "usage", false},
+		{"not found", local(fleet.NotFound), 3, "not_found", false},
+		{"ambiguous", local(fleet.Ambiguous), 3, "ambiguous", false},
+		{"auth", local(fleet.Auth), 4, "auth", false},
+		{"unavailable", local(fleet.Unavailable), 5, "unavailable", false},
+		{"unreachable", local(fleet.Unreachable), 6, "unreachable", false},
+		{"login refused", local(fleet.LoginRefused), 6, "login_refused", false},
+		{"partial", local(fleet.Partial), 7, "partial", false},
+		{"identity", local(fleet.Identity), 8, "identity", false},
+		{"storage", local(fleet.Storage), 9, "storage", false},
+		{"queued", local(fleet.Queued), 75, "queued", false},
+		{"interrupted", local(fleet.Interrupted), 130, "interrupted", false},
+		{"cancelled", fmt.Errorf("x: %w", context.Canceled), 130, "interrupted", false},
+		{"deadline", fmt.Errorf("x: %w", context.DeadlineExceeded), 5, "unavailable", false},
+		{"wrapped", fmt.Errorf("x: %w", local(fleet.Identity)), 8, "identity", false},
+		{"remote command", ownFailure(remoteExit(42)), 42, "remote_exit", true},
+		{"remote command, wrapped", ownFailure(&fleet.Error{Kind: fleet.Partial, Origin: fleet.OriginRemote, Err: remoteExit(3)}), 3, "remote_exit", true},
+		{"remote helper of ours", &fleet.Error{Kind: fleet.Partial, Origin: fleet.OriginSSH, Err: remoteExit(3)}, 7, "partial", false},
+		{"ssh's own", ownFailure(local(fleet.Unreachable)), 255, "unreachable", false},
+		{"ssh misused", ownFailure(local(fleet.Usage)), 2, "usage", false},
+		{"ssh interrupted", ownFailure(context.Canceled), 130, "interrupted", false},
+	} {
+		v, silent := view(c.err)
+		if v.ExitCode != c.code || v.Kind != c.kind || silent != c.silent {
+			t.Errorf("%s: code %d, kind %s, silent %v; want %d, %s, %v", c.name, v.ExitCode, v.Kind, silent, c.code, c.kind, c.silent)
+		}
+	}
+	if ownFailure(nil) != nil {
+		t.Error("ownFailure(nil) is an error")
+	}
+}

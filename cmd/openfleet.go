@@ -1,0 +1,163 @@
+package cmd
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/keystore"
+	"github.com/vers-fleet/vers-fleet/retry"
+)
+
+// openFleetOnce returns the Env's Fleet function: the profile's fleet, opened
+// at the first call with what the settings and flags say.
+func (e *Env) openFleetOnce() func(context.Context) (*fleet.Fleet, error) {
+	var once sync.Once
+	var f *fleet.Fleet
+	var err error
+	return func(ctx context.Context) (*fleet.Fleet, error) {
+		once.Do(func() { f, err = e.openFleet(ctx) })
+		return f, err
+	}
+}
+
+// openFleet opens the fleet; questions that it asks later end with ctx.
+func (e *Env) openFleet(ctx context.Context) (*fleet.Fleet, error) {
+	s, err := e.Settings()
+	if err != nil {
+		return nil, err
+	}
+	o, err := e.fleetOptions(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return fleet.Open(o)
+}
+
+func (e *Env) fleetOptions(ctx context.Context, s *Settings) (fleet.Options, error) {
+	home, err := s.Home()
+	if err != nil {
+		return fleet.Options{}, err
+	}
+	var roots func() (*x509.CertPool, error)
+	if s.TLSCA != "" {
+		if _, err := os.Stat(s.TLSCA); err != nil {
+			return fleet.Options{}, caError(s.TLSCA, err)
+		}
+		roots = sync.OnceValues(func() (*x509.CertPool, error) { return loadRoots(s.TLSCA) })
+	}
+	warn := func(text string) { e.Streams.Warnf("%s", text) }
+	if !s.TLSVerify {
+		warn("TLS certificates of VMs are not verified (tls_verify is false); host keys still are")
+	}
+	mode, limit := e.Mode()
+	return fleet.Options{
+		Home: home, Profile: s.Profile,
+		API: api.Config{
+			BaseURL: s.APIURL, APIKey: s.APIKey, UserAgent: e.Build.UserAgent(),
+			Warn: warn, Logf: e.Streams.Debugf,
+		},
+		VMDomain: s.VMDomain, VMGateway: s.VMGateway,
+		LoadRoots: roots, TLSVerify: s.TLSVerify, StrictSSH: s.StrictSSH,
+		Share:     e.sharing(s, home),
+		PullPaths: s.PullPaths,
+		Retry: retry.Policy{
+			Base: s.RetryBase, Cap: s.RetryCap, MaxElapsed: s.RetryMaxElapsed,
+		},
+		Mode: mode, WaitFor: limit, QueueTTL: s.QueueExpires,
+		UserHome: s.UserHome(), VersHome: e.Getenv("VERS_HOME"), TempDirs: []string{os.TempDir()},
+		Registry: fleet.Registry{URL: s.RegistryURL, Token: s.RegistryToken},
+		Keystore: keystore.Options{
+			Passphrase: e.Streams.Secret, IdentityFile: s.KeysIdentity, Keyring: s.KeysKeyring,
+		},
+		Warn: warn, Logf: e.Streams.Debugf,
+		OnWait: e.showWait, Confirm: func(question string) error { return e.confirm(ctx, question) },
+	}, nil
+}
+
+func caError(file string, err error) error {
+	return usageError("cannot read the CA file "+file, reason(err), "correct tls_ca; see: vers-fleet config view")
+}
+
+// loadRoots is the system's certificate authorities and those of file.
+func loadRoots(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, caError(file, err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, usageError("the CA file "+file+" holds no certificate", "it must be in PEM form", "correct tls_ca; see: vers-fleet config view")
+	}
+	return pool, nil
+}
+
+// showWait shows a pause before the next try; the result ends it.
+func (e *Env) showWait(w fleet.Waiting) func() {
+	waiter := e.Streams.NewWaiter()
+	if !e.Streams.Moving() {
+		waiter.Start(waitText(w, time.Now(), false))
+		return waiter.Stop
+	}
+	stop := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			waiter.Start(waitText(w, time.Now(), true))
+			select {
+			case <-stop:
+				waiter.Stop()
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return func() {
+		close(stop)
+		done.Wait()
+	}
+}
+
+// waitText tells attempt, reason, next try and for how long the API has been
+// down. A live line counts down; a plain one says when.
+func waitText(w fleet.Waiting, now time.Time, live bool) string {
+	next := "next try at " + ui.Absolute(w.Next)
+	if live {
+		next = "next try in " + ui.Span(max(0, w.Next.Sub(now).Round(time.Second)))
+	}
+	text := fmt.Sprintf("%s: %s, attempt %d failed (%s)", w.What, next, w.Attempt, w.Reason)
+	if !w.DownSince.IsZero() {
+		text += ", down for " + ui.Span(now.Sub(w.DownSince))
+	}
+	if w.Forecast != "" {
+		text += "; " + w.Forecast
+	}
+	return text
+}
+
+// confirm asks before something is lost; no is an error of kind interrupted.
+func (e *Env) confirm(ctx context.Context, question string) error {
+	yes, err := e.Streams.Confirm(ctx, question)
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if err != nil {
+		return usageError("not done without a confirmation", err.Error(), "add --yes to go ahead without being asked")
+	}
+	if !yes {
+		return &fleet.Error{Kind: fleet.Interrupted, What: "not done", Why: "the answer was no", Origin: fleet.OriginLocal}
+	}
+	return nil
+}

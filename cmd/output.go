@@ -1,0 +1,180 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+)
+
+type outputOptions struct {
+	sel     selectFlags
+	names   []string
+	history int
+	all     bool
+	since   string
+	follow  bool
+	raw     bool
+	status  bool
+}
+
+func newOutputCommand(env *Env) *cobra.Command {
+	var o outputOptions
+	c := &cobra.Command{
+		Use:   "output VM...",
+		Short: "What a lieutenant said",
+		Long: `Prints the last complete answer of a lieutenant, read from its event stream
+over SSH. Terminal escapes in it are made harmless on a terminal.`,
+		Example: `  vers-fleet output marketing
+  vers-fleet output marketing --follow
+  vers-fleet output -l role=lieutenant --status`,
+		RunE: orPick(env, o.sel.given, func(c *cobra.Command, args []string) error {
+			o.names = args
+			return runOutput(c.Context(), env, o)
+		}),
+	}
+	c.ValidArgsFunction = completeVMs(env, 0)
+	o.sel.register(c.Flags())
+	f := c.Flags()
+	f.IntVar(&o.history, "history", 1, "the last `N` answers")
+	f.BoolVar(&o.all, "all-answers", false, "every answer that is still in the stream")
+	f.StringVar(&o.since, "since", "", "answers that ended since `TIME` (RFC 3339, or a duration such as 2h)")
+	f.BoolVarP(&o.follow, "follow", "f", false, "go on as it is written")
+	f.BoolVar(&o.raw, "raw", false, "the JSON lines as they stand in the stream")
+	f.BoolVar(&o.status, "status", false, "whether it works, since when, and how many answers there are")
+	c.MarkFlagsMutuallyExclusive("follow", "status", "history")
+	c.MarkFlagsMutuallyExclusive("follow", "all-answers", "since")
+	return about(c, groupEveryday, "connects directly with the recorded key", exitOK, exitNotFound, exitUnavailable, exitUnreachable, exitPartial)
+}
+
+func runOutput(ctx context.Context, env *Env, o outputOptions) error {
+	sel, err := o.sel.selection(o.names)
+	if err != nil {
+		return err
+	}
+	since, err := parseSince("--since", o.since)
+	if err != nil {
+		return err
+	}
+	ctx, stop := env.WithTimeout(ctx)
+	defer stop()
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	vms, err := f.Resolve(ctx, sel)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.status:
+		list, statusErr := f.Activities(ctx, vms)
+		if err := activityListing().Print(env.Streams, env.Format(), list); err != nil {
+			return err
+		}
+		return statusErr
+	case (o.follow || o.raw) && len(vms) > 1:
+		return usageError("--follow and --raw work on one VM", "", "name one VM")
+	case o.follow:
+		return followWords(ctx, env, f, vms[0], o.raw)
+	case o.raw:
+		n := o.history
+		if o.all {
+			n = 0
+		}
+		return f.RawWords(ctx, vms[0], n, env.Streams.Out)
+	}
+	list, wordsErr := f.AllWords(ctx, vms, fleet.WordsOptions{History: o.history, All: o.all, Since: since})
+	if err := printWords(env, list, len(vms) > 1); err != nil {
+		return err
+	}
+	return wordsErr
+}
+
+// printWords prints answers as text, or in a machine's format.
+func printWords(env *Env, list []fleet.Words, named bool) error {
+	if !env.Format().Table() {
+		return ui.Listing[fleet.Words]{Name: func(w fleet.Words) string { return orID(w.Name, w.VMID) }}.Print(env.Streams, env.Format(), list)
+	}
+	for i, w := range list {
+		if named || len(list) > 1 {
+			title := "==> " + ui.Clean(orID(w.Name, w.VMID)) + " (" + ui.Absolute(w.Ended) + ") <==\n"
+			if i > 0 {
+				title = "\n" + title
+			}
+			if err := writeText(env.Streams.Out, title); err != nil {
+				return err
+			}
+		}
+		if err := writeText(env.Streams.Out, showWords(env, w.Text)+"\n"); err != nil {
+			return err
+		}
+		if w.Damaged {
+			env.Streams.Warnf("a part of the answer is missing from the stream")
+		}
+	}
+	return nil
+}
+
+// showWords makes text harmless where a terminal would act on it.
+func showWords(env *Env, text string) string {
+	if env.Streams.OutTerminal() {
+		return lieutenant.Sanitize(text)
+	}
+	return text
+}
+
+func followWords(ctx context.Context, env *Env, f *fleet.Fleet, vm fleet.VM, raw bool) error {
+	err := f.Follow(ctx, vm, func(e lieutenant.Event) error {
+		switch {
+		case raw && e.Raw != nil:
+			return writeText(env.Streams.Out, string(e.Raw)+"\n")
+		case e.Kind == lieutenant.KindText:
+			return writeText(env.Streams.Out, showWords(env, e.Text))
+		case e.Kind == lieutenant.KindEnd:
+			return writeText(env.Streams.Out, "\n")
+		case e.Kind == lieutenant.KindReset:
+			env.Streams.Warnf("the stream was replaced; what follows is new")
+		}
+		return nil
+	})
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil // --timeout ends following as intended
+	}
+	return err
+}
+
+func activityListing() ui.Listing[fleet.Activity] {
+	return ui.Listing[fleet.Activity]{
+		Columns: []ui.Column[fleet.Activity]{
+			{Header: "VM", Value: func(a fleet.Activity) string { return orID(a.Name, a.VMID) }},
+			{Header: "STATUS", Value: func(a fleet.Activity) string { return a.Phase }},
+			{Header: "SINCE", Time: func(a fleet.Activity) time.Time { return a.Since }},
+			{Header: "ANSWERS", Right: true, Value: func(a fleet.Activity) string { return itoa(a.Answers) }},
+			{Header: "LAST WRITE", Wide: true, Time: func(a fleet.Activity) time.Time { return a.LastWrite }},
+			{Header: "STREAM", Wide: true, Right: true, Value: func(a fleet.Activity) string { return ui.Bytes(a.Size) }},
+			{Header: "ERROR", Sparse: true, Value: func(a fleet.Activity) string { return dash(a.Error) }},
+		},
+		Name: func(a fleet.Activity) string { return orID(a.Name, a.VMID) },
+	}
+}
+
+// parseSince reads a moment or a duration before now; "" is the zero time.
+func parseSince(flag, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		return time.Now().Add(-d), nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, usageError(flag+" is neither a time nor a duration", "", "write it like 2026-02-24T03:20:00Z or 2h")
+	}
+	return t, nil
+}

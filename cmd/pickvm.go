@@ -1,0 +1,56 @@
+package cmd
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+// orPick lets a person at a terminal choose a VM when the command line names
+// none; chosen says whether flags chose some already. Elsewhere the command
+// goes on without arguments and explains its usage itself.
+func orPick(env *Env, chosen func() bool, run func(c *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > 0 || chosen() || !env.Streams.CanAsk() {
+			return run(c, args)
+		}
+		name, err := pickVM(c, env)
+		if errors.Is(err, ui.ErrNotTerminal) {
+			return run(c, args)
+		}
+		if err != nil {
+			return err
+		}
+		return run(c, []string{name})
+	}
+}
+
+func pickVM(c *cobra.Command, env *Env) (string, error) {
+	f, err := env.Fleet(c.Context())
+	if err != nil {
+		return "", err
+	}
+	names, err := f.CompletionNames()
+	if err != nil {
+		return "", err
+	}
+	if len(names) == 0 {
+		return "", &fleet.Error{Kind: fleet.NotFound, What: "there is no VM to choose", Why: "none is recorded yet", Origin: fleet.OriginLocal,
+			Next: "vers-fleet vms"}
+	}
+	lines := make([]string, len(names))
+	for i, n := range names {
+		lines[i] = n.Name + "  " + describeVM(n)
+	}
+	i, err := env.Streams.Pick("Which VM?", lines)
+	if errors.Is(err, ui.ErrDeclined) {
+		return "", &fleet.Error{Kind: fleet.Interrupted, What: "nothing was chosen", Origin: fleet.OriginLocal}
+	}
+	if err != nil {
+		return "", err
+	}
+	return names[i].Name, nil
+}

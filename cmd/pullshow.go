@@ -1,0 +1,135 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer"
+)
+
+// doPull pulls with a progress display, or with events for -o jsonl.
+func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req fleet.PullRequest) ([]fleet.PullResult, error) {
+	progress := env.Streams.NewProgress()
+	defer progress.Stop()
+	req.OnEvent = func(vm fleet.VM, e transfer.Event) {
+		progress.Update(ui.Update{Key: vm.Title(), Done: e.Bytes, Total: e.TotalBytes, Text: e.Path})
+		if e.Kind == transfer.EventRetry {
+			env.Streams.Warnf("%s: %s", vm.Title(), e.Reason)
+		}
+		if env.Format().Lines() && e.Kind != transfer.EventProgress {
+			_ = ui.PrintLine(env.Streams, pullEvent{Event: string(e.Kind), VMID: vm.ID, Name: vm.Name, Path: e.Path, Reason: e.Reason,
+				Bytes: e.Bytes, Files: e.Files})
+		}
+	}
+	req.OnDone = func(r fleet.PullResult) {
+		end := ui.Finished
+		if r.Err != nil {
+			end = ui.Failed
+		}
+		progress.Update(ui.Update{Key: orID(r.VMName, r.VMID), Done: r.Bytes, Total: r.Bytes, Text: r.Error, End: end})
+		if env.Format().Lines() {
+			_ = ui.PrintLine(env.Streams, pullDone{Event: "result", PullResult: r})
+		}
+	}
+	return f.Pull(ctx, req)
+}
+
+// pullEvent is one line of -o jsonl while files arrive.
+type pullEvent struct {
+	Event  string `json:"event"`
+	VMID   string `json:"vm_id"`
+	Name   string `json:"name,omitempty"`
+	Path   string `json:"path,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Bytes  int64  `json:"bytes"`
+	Files  int64  `json:"files"`
+}
+
+// pullDone is the last line of a VM.
+type pullDone struct {
+	Event string `json:"event"`
+	fleet.PullResult
+}
+
+func pullListing() ui.Listing[fleet.PullResult] {
+	count := func(get func(fleet.PullResult) int64) func(fleet.PullResult) string {
+		return func(r fleet.PullResult) string { return strconv.FormatInt(get(r), 10) }
+	}
+	return ui.Listing[fleet.PullResult]{
+		Columns: []ui.Column[fleet.PullResult]{
+			{Header: "VM", Value: func(r fleet.PullResult) string { return orID(r.VMName, r.VMID) }},
+			{Header: "FETCHED", Right: true, Value: count(func(r fleet.PullResult) int64 { return r.Files })},
+			{Header: "SIZE", Right: true, Value: func(r fleet.PullResult) string { return ui.Bytes(r.Bytes) }},
+			{Header: "UNCHANGED", Right: true, Sparse: true, Value: count(func(r fleet.PullResult) int64 { return r.Unchanged })},
+			{Header: "SKIPPED", Right: true, Sparse: true, Value: count(func(r fleet.PullResult) int64 { return r.Skipped })},
+			{Header: "FAILED", Right: true, Sparse: true, Value: count(func(r fleet.PullResult) int64 { return r.Failed }), Style: func(r fleet.PullResult) ui.Style {
+				if r.Failed > 0 || r.Err != nil {
+					return ui.Bad
+				}
+				return ui.Normal
+			}},
+			{Header: "CHECKED", Value: func(r fleet.PullResult) string { return dash(r.Verified) }},
+			{Header: "TIME", Right: true, Wide: true, Value: func(r fleet.PullResult) string {
+				return (time.Duration(r.Duration*1000) * time.Millisecond).String()
+			}},
+			{Header: "INTO", Value: func(r fleet.PullResult) string { return r.Dest }},
+		},
+		Name: func(r fleet.PullResult) string { return r.Dest },
+	}
+}
+
+// maxShown bounds the failures told on stderr; all of them are in the JSON.
+const maxShown = 10
+
+// sayTransfer tells failures and a total on stderr.
+func sayTransfer(env *Env, results []fleet.PullResult, verb string) {
+	var files, bytes, same, failed int64
+	for _, r := range results {
+		files, bytes, same, failed = files+r.Files, bytes+r.Bytes, same+r.Unchanged, failed+r.Failed
+		if r.Err != nil && len(results) > 1 && len(r.Failures) == 0 {
+			env.Streams.Warnf("%s: %s", orID(r.VMName, r.VMID), r.Error)
+		}
+		for i, e := range r.Failures {
+			if i == maxShown {
+				env.Streams.Warnf("%s: and %d more", orID(r.VMName, r.VMID), r.Failed-maxShown)
+				break
+			}
+			env.Streams.Warnf("%s: %s: %s", orID(r.VMName, r.VMID), e.Path, e.Reason)
+		}
+		if r.Outward > 0 {
+			env.Streams.Notef("%s: left out %s leading out of the folder; --all-links keeps such links", orID(r.VMName, r.VMID), ui.Count(r.Outward, "symlink"))
+		}
+		if strings.HasPrefix(r.Verified, "none") && r.Err == nil && r.Files > 0 {
+			env.Streams.Warnf("%s: the files were not checked by hash (%s)", orID(r.VMName, r.VMID), strings.TrimPrefix(r.Verified, "none: "))
+		}
+	}
+	if len(results) == 1 && env.Format().Table() && env.Streams.OutTerminal() {
+		return // the one row of the table has said it
+	}
+	env.Streams.Notef("%s %s (%s), %d unchanged, %d failed, %s", ui.Count(files, "file"), verb, ui.Bytes(bytes), same, failed, ui.Count(len(results), "VM"))
+}
+
+// parseSize reads 1024, 500K, 1.5G, 100MiB; "" is 0. Units are powers of 1024.
+func parseSize(s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	number := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(s), "B"), "I")
+	shift := 0
+	if i := strings.IndexAny(number, "KMGTP"); i >= 0 && i == len(number)-1 {
+		shift = 10 * (1 + strings.IndexByte("KMGTP", number[i]))
+		number = number[:i]
+	}
+	v, err := strconv.ParseFloat(number, 64)
+	bytes := v * math.Pow(2, float64(shift))
+	if err != nil || v < 0 || math.IsNaN(v) || bytes >= math.MaxInt64 {
+		return 0, fmt.Errorf("%q", ui.Clean(s))
+	}
+	return int64(bytes), nil
+}

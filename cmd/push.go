@@ -1,0 +1,80 @@
+package cmd
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer"
+)
+
+type pushOptions struct {
+	sources  []string
+	dest     string
+	maxSize  string
+	transfer transfer.PushOptions
+}
+
+func newPushCommand(env *Env) *cobra.Command {
+	var o pushOptions
+	c := &cobra.Command{
+		Use:   "push SRC... VM:PATH",
+		Short: "Send files to one VM",
+		Long: `Sends files and folders to a folder on the VM, under temporary names, checks
+them there by SHA-256 where the VM can, and renames them into place. A source
+with a trailing slash sends its contents. What is there already is not sent
+again.`,
+		Example: `  vers-fleet push brief.md marketing:/root/workspace/
+  vers-fleet push ./assets/ marketing:/root/workspace/assets`,
+		Args: argCount(2, -1),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.sources, o.dest = args[:len(args)-1], args[len(args)-1]
+			return runPush(c.Context(), env, o)
+		},
+	}
+	c.ValidArgsFunction = completeVMPaths(env)
+	f := c.Flags()
+	f.BoolVarP(&o.transfer.DryRun, "dry-run", "n", false, "say what would be sent, change nothing")
+	f.BoolVar(&o.transfer.Checksum, "checksum", false, "compare content where size and time agree")
+	f.StringArrayVar(&o.transfer.Include, "include", nil, "only files that match this gitignore `PATTERN`")
+	f.StringArrayVar(&o.transfer.Exclude, "exclude", nil, "no files that match this gitignore `PATTERN`")
+	f.StringVar(&o.maxSize, "max-size", "", "skip files larger than `SIZE` (such as 100M)")
+	return about(c, groupEveryday, "connects directly with the recorded key",
+		exitOK, exitNotFound, exitUnavailable, exitUnreachable, exitPartial, exitIdentity, exitStorage)
+}
+
+func runPush(ctx context.Context, env *Env, o pushOptions) (err error) {
+	name, path, ok := strings.Cut(o.dest, ":")
+	if !ok || name == "" || path == "" {
+		return usageError("the last argument must be VM:PATH, got "+ui.Clean(o.dest), "", "for example: vers-fleet push brief.md marketing:/root/workspace/")
+	}
+	if o.transfer.MaxSize, err = parseSize(o.maxSize); err != nil {
+		return usageError("--max-size is not a size", err.Error(), "write it like 500K, 100M or 2G")
+	}
+	ctx, stop := env.WithTimeout(ctx)
+	defer stop()
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	vm, err := f.One(ctx, name)
+	if err != nil {
+		return err
+	}
+	progress := env.Streams.NewProgress()
+	o.transfer.Sources, o.transfer.Dest = o.sources, path
+	o.transfer.Events = func(e transfer.Event) {
+		progress.Update(ui.Update{Key: vm.Title(), Done: e.Bytes, Total: e.TotalBytes, Text: e.Path})
+	}
+	result, pushErr := f.Push(ctx, vm, o.transfer)
+	progress.Stop()
+	results := []fleet.PullResult{result}
+	if err := pullListing().Print(env.Streams, env.Format(), results); err != nil {
+		return err
+	}
+	sayTransfer(env, results, "sent")
+	return pushErr
+}

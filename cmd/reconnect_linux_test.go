@@ -1,0 +1,244 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+)
+
+// person sits before a terminal in which the program runs.
+type person struct {
+	t    *testing.T
+	ptmx *os.File
+	cmd  *exec.Cmd
+	mu   sync.Mutex
+	text strings.Builder
+	from int // what the screen showed before it was last looked at
+}
+
+// sit runs the program on a terminal of its own.
+func sit(t *testing.T, env []string, args ...string) *person {
+	t.Helper()
+	p := &person{t: t, cmd: exec.Command("vers-fleet", args...)}
+	p.cmd.Env = env
+	ptmx, err := pty.StartWithSize(p.cmd, &pty.Winsize{Rows: 24, Cols: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.ptmx = ptmx
+	t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = ptmx.Close() })
+	go func() {
+		b := make([]byte, 64<<10)
+		for {
+			n, err := ptmx.Read(b)
+			p.mu.Lock()
+			p.text.Write(b[:n])
+			p.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return p
+}
+
+// sees waits until the screen shows want, after what was seen last.
+func (p *person) sees(want string) {
+	p.t.Helper()
+	deadline := time.Now().Add(40 * time.Second)
+	for {
+		p.mu.Lock()
+		all := p.text.String()
+		p.mu.Unlock()
+		if i := strings.Index(all[p.from:], want); i >= 0 {
+			p.from += i + len(want)
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("the screen never showed %q, but:\n%s", want, all[p.from:])
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (p *person) types(text string) {
+	p.t.Helper()
+	if _, err := p.ptmx.WriteString(text); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// raw reports whether what is typed goes to the VM untouched.
+func (p *person) raw() bool {
+	tio, err := unix.IoctlGetTermios(int(p.ptmx.Fd()), unix.TCGETS)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return tio.Lflag&unix.ICANON == 0
+}
+
+// exits waits for the program's end.
+func (p *person) exits(want int) {
+	p.t.Helper()
+	ended := make(chan error, 1)
+	go func() { ended <- p.cmd.Wait() }()
+	var err error
+	select {
+	case err = <-ended:
+	case <-time.After(30 * time.Second):
+		p.t.Fatal("the program does not end")
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		p.t.Fatal(err)
+	}
+	if got := p.cmd.ProcessState.ExitCode(); got != want {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.t.Fatalf("exit code %d, want %d\n%s", got, want, p.text.String())
+	}
+}
+
+func simEnv(t *testing.T, s *sim.Sim) []string {
+	t.Helper()
+	env := append(s.Env(), "HOME="+t.TempDir(), "PATH="+os.Getenv("PATH"), "TERM=xterm", "VERS_FLEET_SSH_SHARE=off", "NO_COLOR=1",
+		"VERS_FLEET_RETRY_MAX_ELAPSED=1s")
+	list := exec.Command("vers-fleet", "vms")
+	list.Env = env
+	if out, err := list.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return env
+}
+
+// A session comes back after a cut and while the API is down, and tells so.
+func TestReconnect(t *testing.T) {
+	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	p := sit(t, simEnv(t, s), "ssh", "--reconnect", "marketing")
+	p.sees("neither tmux nor screen")
+	p.types("echo one-$((1+1))\r")
+	p.sees("one-2")
+	s.CutConnections()
+	p.sees("connection to marketing lost (it was cut)")
+	p.sees("connected to marketing again after")
+	p.sees("fresh shell")
+	p.types("echo two-$((1+1))\r")
+	p.sees("two-2")
+
+	// Neither the VM nor the API answers for a while.
+	for _, kind := range []string{"503", "gateway-down"} {
+		f, err := sim.ParseFault([]string{kind})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.SetFault(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.CutConnections()
+	p.sees("attempt 2 failed")
+	if p.raw() {
+		t.Error("the terminal is raw while nobody reads it")
+	}
+	p.types("echo blind\r")
+	s.ClearFaults()
+	p.sees("connected to marketing again")
+	p.types("echo three-$((1+1))\r")
+	p.sees("three-2")
+	p.types("exit 7\r")
+	p.exits(7)
+}
+
+// Ctrl-C ends the waiting.
+func TestReconnectInterrupted(t *testing.T) {
+	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	p := sit(t, simEnv(t, s), "ssh", "--reconnect", "marketing")
+	p.types("echo one-$((1+1))\r")
+	p.sees("one-2")
+	f, err := sim.ParseFault([]string{"gateway-down"})
+	if err == nil {
+		err = s.SetFault(f)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.CutConnections()
+	p.sees("reconnecting to marketing: ")
+	p.types("\x03")
+	p.exits(exitInterrupted)
+	if p.raw() {
+		t.Error("the terminal was left raw")
+	}
+}
+
+// The shell lives on in tmux, with what was in it.
+func TestReconnectIntoTmux(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root: sshd lets only the current user in, and vers-fleet logs in as root")
+	}
+	if _, err := exec.LookPath("tmux"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	vms := sshdtest.StartFleet(t, 4)
+	dir := t.TempDir()
+	env := append(vms.Env(filepath.Join(dir, "state")), "HOME="+dir, "PATH="+os.Getenv("PATH"), "TERM=xterm-256color", "VERS_FLEET_SSH_SHARE=off")
+	list := exec.Command("vers-fleet", "vms")
+	list.Env = env
+	if out, err := list.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	p := sit(t, env, "ssh", "--reconnect", "marketing")
+	p.types("export KEPT=still; echo one-$((1+1))\r")
+	p.sees("one-2")
+	vms.VM("marketing").DropSessions()
+	p.sees("connection to marketing lost")
+	p.sees("connected to marketing again")
+	p.types("echo $KEPT-here-$((1+1))\r")
+	p.sees("still-here-2")
+	p.types("exit\r")
+	p.exits(0)
+}
+
+// A second signal, or one that finds the program busy, leaves a usable terminal.
+func TestSignalRestoresTerminal(t *testing.T) {
+	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	p := sit(t, simEnv(t, s), "ssh", "marketing")
+	p.types("echo one-$((1+1))\r")
+	p.sees("one-2")
+	if !p.raw() {
+		t.Fatal("the terminal is not raw")
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGINT)
+	p.exits(exitInterrupted)
+	if p.raw() {
+		t.Error("the terminal was left raw")
+	}
+}

@@ -1,0 +1,232 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+)
+
+// The groups of the help text.
+const (
+	groupEveryday = "everyday"
+	groupOutage   = "outage"
+	groupKeys     = "keys"
+	groupSSH      = "ssh"
+	groupTool     = "tool"
+)
+
+// Tree returns the command tree, for the generator of manual pages and
+// completions. Its commands must not be run.
+func Tree() *cobra.Command {
+	streams, _ := ui.Fake(false, 0)
+	return newRootCommand(NewEnv(streams, func(string) string { return "" }, nil))
+}
+
+// newRootCommand builds the whole tree. Adding a subcommand is one line here.
+func newRootCommand(env *Env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "vers-fleet",
+		Short: "Reach your Vers VMs, API or no API",
+		Long: `Lists, reaches, copies from and snapshots the VMs of a Vers fleet.
+Keys and inventory are recorded while the API answers, so that ssh, exec, pull
+and push work on when it does not. In an outage: vers-fleet help outage`,
+		Example: `  vers-fleet vms
+  vers-fleet ssh marketing
+  vers-fleet pull marketing:/root/workspace/out/ ./out
+  vers-fleet status`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Version:           env.Build.Version,
+		PersistentPreRunE: env.begin,
+	}
+	root.SetOut(env.Streams.Out)
+	root.SetErr(env.Streams.Err)
+	root.SetIn(env.Streams.In)
+	root.SetVersionTemplate("vers-fleet {{.Version}}\n")
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(c *cobra.Command, args []string) { showHelp(env, c, args, help) })
+	env.flags.register(root)
+	completeFlags(env, root)
+	for _, g := range []struct{ id, title string }{
+		{groupEveryday, "Everyday:"}, {groupOutage, "In an outage:"}, {groupKeys, "Keys and names:"},
+		{groupSSH, "Plain ssh:"}, {groupTool, "The tool itself:"},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+	}
+	root.AddCommand(subcommands(env)...)
+	root.AddCommand(helpTopics()...)
+	root.SetHelpCommandGroupID(groupTool)
+	root.SetCompletionCommandGroupID(groupTool)
+	root.InitDefaultHelpCmd()
+	explainHelp(root)
+	root.InitDefaultCompletionCmd()
+	finish(env, root)
+	return root
+}
+
+func subcommands(env *Env) []*cobra.Command {
+	return []*cobra.Command{
+		newVMsCommand(env),
+		newSSHCommand(env),
+		newExecCommand(env),
+		newPullCommand(env),
+		newPushCommand(env),
+		newOutputCommand(env),
+		newSendCommand(env),
+		newCommitCommand(env),
+		newBranchCommand(env),
+		newPauseCommand(env),
+		newResumeCommand(env),
+		newStatusCommand(env),
+		newWaitCommand(env),
+		newDrillCommand(env),
+		newQueueCommand(env),
+		newKeysCommand(env),
+		newAliasCommand(env),
+		newSSHConfigCommand(env),
+		newProxyCommand(env),
+		newShareCommand(env),
+		newSimCommand(env),
+		newDemoCommand(env),
+		newConfigCommand(env),
+		newVersionCommand(env),
+	}
+}
+
+// helpWidth is how wide help texts are.
+const helpWidth = 80
+
+// about gives a command its group, what it does when the API is down, and the
+// exit codes it uses beyond 1, 2 and 130, which every command has.
+func about(c *cobra.Command, group, apiDown string, codes ...int) *cobra.Command {
+	c.GroupID = group
+	var exits []string
+	for _, m := range exitTable() {
+		if slices.Contains(codes, m.code) {
+			exits = append(exits, fmt.Sprintf("%d %s", m.code, m.short))
+		}
+	}
+	c.Long += "\n\nWhen the API is down: " + apiDown + ".\n" +
+		ui.Wrap("Exit codes: "+strings.Join(exits, ", ")+"; see: vers-fleet help exit-codes", helpWidth)
+	return c
+}
+
+// finish walks the tree: errors of parsing become usage errors that name the
+// help to read, and commands that only hold others explain themselves.
+func finish(env *Env, c *cobra.Command) {
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
+	c.DisableAutoGenTag = true
+	c.Flags().SortFlags = false
+	c.SetUsageTemplate(usageTemplate)
+	if c.HasSubCommands() && c.RunE == nil && c.Run == nil {
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(c *cobra.Command, args []string) error { return runGroup(c, args) }
+	}
+	for _, sub := range c.Commands() {
+		finish(env, sub)
+	}
+}
+
+// showHelp renders the help before writing it, so that a reader that goes away
+// is nobody's error.
+func showHelp(env *Env, c *cobra.Command, args []string, render func(*cobra.Command, []string)) {
+	var b bytes.Buffer
+	c.SetOut(&b)
+	render(c, args)
+	c.SetOut(env.Streams.Out)
+	_, _ = env.Streams.Out.Write(b.Bytes())
+}
+
+// runGroup serves a command that has subcommands and does nothing itself.
+func runGroup(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	next := "see: " + c.CommandPath() + " --help"
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(append(names, sub.Name()), sub.SuggestFor...)
+		}
+	}
+	if n := nearest(args[0], names); n != "" {
+		next = "did you mean: " + c.CommandPath() + " " + n
+	}
+	return usageError(fmt.Sprintf("unknown command %q for %q", ui.Clean(args[0]), c.CommandPath()), "", next)
+}
+
+// explainHelp makes help COMMAND refuse what it does not know, with the
+// nearest it does.
+func explainHelp(root *cobra.Command) {
+	for _, help := range root.Commands() {
+		if help.Name() != "help" {
+			continue
+		}
+		help.Use, help.Short, help.Long = "help [COMMAND | TOPIC]", "Help about a command or a topic", "Shows the help of a command, or one of the topics of vers-fleet --help."
+		help.Run = nil
+		help.RunE = func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err == nil && (len(rest) == 0 || !c.HasSubCommands()) {
+				return c.Help()
+			}
+			var names []string
+			for _, sub := range c.Commands() {
+				if sub.IsAvailableCommand() || sub.IsAdditionalHelpTopicCommand() {
+					names = append(names, sub.Name())
+				}
+			}
+			next := "see: " + c.CommandPath() + " --help"
+			if n := nearest(rest[0], names); n != "" {
+				next = "did you mean: vers-fleet help " + strings.TrimPrefix(c.CommandPath()+" "+n, root.Name()+" ")
+			}
+			return usageError(fmt.Sprintf("there is no help about %q", ui.Clean(strings.Join(args, " "))), "", next)
+		}
+	}
+}
+
+// execute runs the command line.
+func execute(ctx context.Context, env *Env) error {
+	root := newRootCommand(env)
+	root.SetArgs(env.Args)
+	return root.ExecuteContext(ctx)
+}
+
+// flagError is wrong use of a flag.
+func flagError(c *cobra.Command, err error) error {
+	if fleetKind(err) != "" { // a flag's own check said it better
+		return err
+	}
+	return usageError(ui.Clean(err.Error()), "", "see: "+c.CommandPath()+" --help")
+}
+
+// usageTemplate is cobra's with the global flags told once, at the root.
+const usageTemplate = `Usage:{{if and .Runnable (not .HasAvailableSubCommands)}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} COMMAND [flags]{{end}}{{if gt (len .Aliases) 0}}
+
+Aliases:
+  {{.NameAndAliases}}{{end}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}{{$cmds := .Commands}}{{if eq (len .Groups) 0}}
+
+Commands:{{range $cmds}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding }}  {{.Short}}{{end}}{{end}}{{else}}{{range $group := .Groups}}
+
+{{.Title}}{{range $cmds}}{{if (and (eq .GroupID $group.ID) .IsAvailableCommand)}}
+  {{rpad .Name .NamePadding }}  {{.Short}}{{end}}{{end}}{{end}}{{end}}{{end}}{{if and .HasHelpSubCommands}}
+
+Topics (vers-fleet help TOPIC):{{range .Commands}}{{if .IsAdditionalHelpTopicCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+Flags of every command: see vers-fleet --help{{end}}
+`

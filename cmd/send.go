@@ -1,0 +1,77 @@
+package cmd
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+)
+
+type sendOptions struct {
+	vm       string
+	text     string
+	steer    bool
+	followUp bool
+}
+
+func newSendCommand(env *Env) *cobra.Command {
+	var o sendOptions
+	c := &cobra.Command{
+		Use:   "send VM MESSAGE",
+		Short: "Give a lieutenant something to do",
+		Long: `Writes one message to the lieutenant over SSH: a new task, a hint while it
+works (--steer) or what to do afterwards (--follow-up). With - the message is
+read from stdin. When nobody listens it is refused, never left hanging.`,
+		Example: `  vers-fleet send marketing "Render the banner in 4:3 as well"
+  vers-fleet send marketing --steer "Use the darker palette"
+  vers-fleet send chad-dev - < task.md`,
+		Args: argCount(2, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.vm, o.text = args[0], args[1]
+			return runSend(c.Context(), env, o)
+		},
+	}
+	c.ValidArgsFunction = completeVMs(env, 1)
+	c.Flags().BoolVar(&o.steer, "steer", false, "a hint for what it is doing now")
+	c.Flags().BoolVar(&o.followUp, "follow-up", false, "what to do when it is done")
+	c.MarkFlagsMutuallyExclusive("steer", "follow-up")
+	return about(c, groupEveryday, "connects directly with the recorded key", exitOK, exitNotFound, exitUnavailable, exitUnreachable)
+}
+
+// maxSendStdin is more than any message may have; the rest need not be read.
+const maxSendStdin = 2 << 20
+
+func runSend(ctx context.Context, env *Env, o sendOptions) error {
+	m := lieutenant.Message{Type: lieutenant.Prompt, Text: o.text}
+	switch {
+	case o.steer:
+		m.Type = lieutenant.Steer
+	case o.followUp:
+		m.Type = lieutenant.FollowUp
+	}
+	if o.text == "-" {
+		data, err := io.ReadAll(io.LimitReader(env.Streams.In, maxSendStdin))
+		if err != nil {
+			return err
+		}
+		m.Text = strings.TrimSpace(string(data))
+	}
+	ctx, stop := env.WithTimeout(ctx)
+	defer stop()
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	vm, err := f.One(ctx, o.vm)
+	if err != nil {
+		return err
+	}
+	if err := f.Send(ctx, vm, m); err != nil {
+		return err
+	}
+	env.Streams.Notef("%s has it; see what it says: vers-fleet output %s --follow", vm.Title(), vm.Title())
+	return nil
+}

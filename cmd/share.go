@@ -1,0 +1,88 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+// shareName is the hidden command that ssh and others start in the background.
+const shareName = "share-connection"
+
+type shareOptions struct {
+	vm     string
+	socket string
+	keys   bool
+}
+
+func newShareCommand(env *Env) *cobra.Command {
+	var o shareOptions
+	c := &cobra.Command{
+		Use:    shareName + " VM-ID",
+		Short:  "Keep a connection that later commands reuse",
+		Hidden: true,
+		Args:   argCount(1, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.vm = args[0]
+			return runShare(c.Context(), env, o)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.socket, "socket", "", "`PATH` at which to lend it")
+	f.BoolVar(&o.keys, "keys-on-stdin", false, "read the private keys as JSON from stdin")
+	return c
+}
+
+func runShare(ctx context.Context, env *Env, o shareOptions) error {
+	if o.socket == "" || !o.keys {
+		return usageError(shareName+" is started by ssh, exec, output and send", "", "see the setting ssh.share: vers-fleet help environment")
+	}
+	b := fleet.Background{VMID: o.vm, Socket: o.socket}
+	if err := json.NewDecoder(io.LimitReader(env.Streams.In, maxShareKeys)).Decode(&b.Keys); err != nil {
+		return usageError("no keys on stdin", ui.Clean(err.Error()), "")
+	}
+	closeInherited()
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	return f.Share(ctx, b)
+}
+
+// maxShareKeys is less than a pipe holds, so that handing the keys over never
+// waits (pipe(7): 64 KiB on Linux, at least 16 KiB elsewhere).
+const maxShareKeys = 16 << 10
+
+// sharing is how connections are shared by the settings.
+func (e *Env) sharing(s *Settings, home string) fleet.Sharing {
+	return fleet.Sharing{
+		Idle: s.Share, Runtime: e.Getenv("XDG_RUNTIME_DIR"), Variant: e.Build.UserAgent() + "\x00" + s.TLSCA,
+		Start: func(b fleet.Background) error { return e.startShare(s, home, b) },
+	}
+}
+
+// shareEnv is all that the background process needs to know: settings as they
+// are now, with paths made absolute, and no secret.
+func (e *Env) shareEnv(s *Settings, home string) []string {
+	env := []string{
+		"VERS_FLEET_CONFIG=" + os.DevNull, "VERS_FLEET_PROFILE=" + s.Profile, "VERS_FLEET_HOME=" + home,
+		"VERS_FLEET_API_URL=" + s.APIURL, // outages are recorded by it
+		"VERS_FLEET_VM_DOMAIN=" + s.VMDomain, "VERS_FLEET_VM_GATEWAY=" + s.VMGateway,
+		"VERS_FLEET_TLS_CA=" + s.TLSCA, "VERS_FLEET_TLS_VERIFY=" + strconv.FormatBool(s.TLSVerify),
+		"VERS_FLEET_SSH_STRICT=" + strconv.FormatBool(s.StrictSSH), "VERS_FLEET_SSH_SHARE=" + s.Share.Round(time.Millisecond).String(),
+	}
+	for _, name := range []string{"HOME", "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GORACE"} {
+		if v := e.Getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}

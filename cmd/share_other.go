@@ -1,0 +1,14 @@
+//go:build !unix
+
+package cmd
+
+import (
+	"errors"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+// startShare is not possible here; every command makes its own connection.
+func (e *Env) startShare(*Settings, string, fleet.Background) error { return errors.ErrUnsupported }
+
+func closeInherited() {}

@@ -1,0 +1,213 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+)
+
+type simOptions struct {
+	vms  int
+	dir  string
+	addr string
+	seed int64
+}
+
+func newSimCommand(env *Env) *cobra.Command {
+	var o simOptions
+	c := &cobra.Command{
+		Use:   "sim",
+		Short: "Run a simulated platform to rehearse on",
+		Long: `Runs the Vers platform in one process on loopback: the REST API, and VMs
+reachable by SSH inside TLS, six of them lieutenants at work. It prints lines
+that a shell can eval, then runs until it is interrupted. Faults are switched
+with vers-fleet sim fault. Commands inside a simulated VM are interpreted and
+never touch this machine; what the interpreter does not know is refused.`,
+		Example: `  vers-fleet sim > env.sh &        # in one terminal
+  . ./env.sh && vers-fleet vms     # in another
+  vers-fleet sim fault 503
+  vers-fleet sim fault off`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runSim(c.Context(), env, o) },
+	}
+	f := c.Flags()
+	f.IntVar(&o.vms, "vms", 12, "run `N` VMs, at least 6")
+	f.StringVar(&o.dir, "dir", "", "`FOLDER` for the VMs' files, kept afterwards (default: a temporary one)")
+	f.StringVar(&o.addr, "addr", "127.0.0.1:0", "loopback `ADDRESS` of the API")
+	f.Int64Var(&o.seed, "seed", 0, "make ids and keys repeatable: the same for the same `N`")
+	c.AddCommand(newSimFaultCommand(env), newSimDoCommand(env), newSimStatusCommand(env))
+	return about(c, groupTool, "has an API of its own", exitOK)
+}
+
+func runSim(ctx context.Context, env *Env, o simOptions) error {
+	s, err := sim.Start(ctx, sim.Config{VMs: o.vms, Dir: o.dir, Addr: o.addr, Seed: o.seed, Logf: env.Streams.Debugf})
+	if err != nil {
+		return usageError("the simulator cannot start", err.Error(), "see: vers-fleet sim --help")
+	}
+	defer s.Close()
+	// A home of its own keeps simulated keys out of the real keystore; no process outlives a rehearsal.
+	for _, kv := range append(s.Env(), "VERS_FLEET_HOME="+filepath.Join(s.Dir(), "home"), "VERS_FLEET_SSH_SHARE=off") {
+		k, v, _ := strings.Cut(kv, "=")
+		if err := printLine(env, "export "+k+"='"+strings.ReplaceAll(v, "'", `'\''`)+"'"); err != nil {
+			return err
+		}
+	}
+	env.Streams.Notef("%d VMs at %s; stop with Ctrl-C or: vers-fleet sim do stop", len(s.VMs()), s.BaseURL())
+	<-s.Done()
+	return nil
+}
+
+func newSimFaultCommand(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "fault FAULT [OPTIONS]",
+		Short: "Make the simulated platform misbehave",
+		Long: `Switches a fault of the running simulator (VERS_FLEET_SIM) on; off ends all.
+Faults of the API: ` + faultNames(false) + `.
+Faults of the VM gateway: ` + faultNames(true) + `.
+Options: --retry-after V, --retry-after-ms V, --latency D, --rate N, --bytes N,
+--endpoint NAME, --method M, --vm VM, --count N, --every N, --probability P.`,
+		Example: `  vers-fleet sim fault 503 --retry-after 20
+  vers-fleet sim fault flaky=0.3
+  vers-fleet sim fault hang --endpoint ssh_key
+  vers-fleet sim fault gateway-down --vm marketing
+  vers-fleet sim fault off`,
+		DisableFlagParsing: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
+				return c.Help()
+			}
+			return runSimFault(c.Context(), env, args)
+		},
+	}
+	return about(c, "", "works", exitOK)
+}
+
+func faultNames(gateway bool) string {
+	var names []string
+	for _, k := range sim.Kinds() {
+		if strings.HasPrefix(string(k), "gateway-") == gateway {
+			names = append(names, string(k))
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func runSimFault(ctx context.Context, env *Env, args []string) error {
+	control, err := simControl(env)
+	if err != nil {
+		return err
+	}
+	fault, err := sim.ParseFault(args)
+	if errors.Is(err, sim.ErrClear) {
+		return simError(control.ClearFaults(ctx))
+	}
+	if err != nil {
+		return usageError("that is no fault", err.Error(), "see: vers-fleet sim fault --help")
+	}
+	return simError(control.SetFault(ctx, fault))
+}
+
+// simControl steers the simulator that the environment names.
+func simControl(env *Env) (*sim.Control, error) {
+	url := env.Getenv("VERS_FLEET_SIM")
+	if url == "" {
+		return nil, usageError("no simulator is known", "VERS_FLEET_SIM is not set", "start one and eval what it prints: vers-fleet sim > env.sh &")
+	}
+	control, err := sim.NewControl(url)
+	if err != nil {
+		return nil, usageError("no simulator is known", err.Error(), "eval what vers-fleet sim prints")
+	}
+	return control, nil
+}
+
+// simError is trouble with the simulator, not with the platform.
+func simError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fleet.Error{Kind: fleet.Unexpected, What: "the simulator did not do it", Why: err.Error(), Origin: fleet.OriginLocal,
+		Next: "is it still running? see: vers-fleet sim status", Err: err}
+}
+
+func newSimDoCommand(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "do ACTION [VM]",
+		Short: "Make something happen on the simulated platform",
+		Long: `Makes something happen: finish VM (a lieutenant ends its task), pause VM,
+resume VM, kill VM, rotate-key VM, rotate-host-key VM, cut (drop every SSH
+connection), stop (end the simulator).`,
+		Example: "  vers-fleet sim do finish marketing\n  vers-fleet sim do stop",
+		Args:    argCount(1, 2),
+		RunE:    func(c *cobra.Command, args []string) error { return runSimDo(c.Context(), env, args) },
+	}
+	return about(c, "", "works", exitOK)
+}
+
+func runSimDo(ctx context.Context, env *Env, args []string) error {
+	control, err := simControl(env)
+	if err != nil {
+		return err
+	}
+	onVM := map[string]func(string) error{
+		"finish":          func(vm string) error { return control.Finish(ctx, vm) },
+		"pause":           func(vm string) error { return control.SetVMState(ctx, vm, sim.StatePaused) },
+		"resume":          func(vm string) error { return control.SetVMState(ctx, vm, sim.StateRunning) },
+		"kill":            func(vm string) error { return control.SetVMState(ctx, vm, sim.StateDead) },
+		"rotate-key":      func(vm string) error { return control.RotateKey(ctx, vm) },
+		"rotate-host-key": func(vm string) error { return control.RotateHostKey(ctx, vm) },
+	}
+	switch do, known := onVM[args[0]]; {
+	case known && len(args) == 2:
+		return simError(do(args[1]))
+	case args[0] == "cut" && len(args) == 1:
+		return simError(control.Cut(ctx))
+	case args[0] == "stop" && len(args) == 1:
+		return simError(control.Stop(ctx))
+	}
+	return usageError(fmt.Sprintf("the simulator cannot %q", ui.Clean(strings.Join(args, " "))), "", "see: vers-fleet sim do --help")
+}
+
+func newSimStatusCommand(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "status", Short: "Show the simulated platform as it is",
+		Long:    "Shows the simulator's VMs, faults and commits.",
+		Example: "  vers-fleet sim status -o json",
+		Args:    noArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return runSimStatus(c.Context(), env) },
+	}
+	return about(c, "", "works", exitOK)
+}
+
+func runSimStatus(ctx context.Context, env *Env) error {
+	control, err := simControl(env)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
+	defer stop()
+	s, err := control.Status(ctx)
+	if err != nil {
+		return simError(err)
+	}
+	return ui.Value{JSON: s, Name: s.BaseURL, Text: func(t *ui.Text) {
+		t.Field("API", ui.Normal, "%s (%d calls)", s.BaseURL, s.Calls)
+		for _, f := range s.Faults {
+			t.Field("Fault", ui.Bad, "%s %s", f.Kind, f.Endpoint)
+		}
+		t.Field("Commits", ui.Normal, "%d", len(s.Commits))
+		var rows [][]string
+		for _, vm := range s.VMs {
+			rows = append(rows, []string{vm.Name, vm.Role, vm.State, vm.ID})
+		}
+		t.Rows([]string{"VM", "ROLE", "STATE", "ID"}, rows)
+	}}.Print(env.Streams, env.Format())
+}

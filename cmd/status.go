@@ -1,0 +1,158 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+// usualWatch is how often vms and status --watch look. The outage memory
+// keeps an API that is down from being asked that often.
+const usualWatch = 2 * time.Second
+
+func newStatusCommand(env *Env) *cobra.Command {
+	var every time.Duration
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Is the API up, can I reach my fleet, what should I do now",
+		Long: `Tells whether the API answers, for how long it has not, what earlier outages
+say about how long this one may last, which VMs could be reached without it,
+and what to do next. With --verbose it also checks what all this depends on:
+permissions, clock, proxy variables, names and TLS. Exit status 0 whatever the
+answer is; scripts read -o json.`,
+		Example: `  vers-fleet status
+  vers-fleet status --verbose
+  vers-fleet status --watch
+  vers-fleet status --jq .api.state`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runStatus(c.Context(), env, every) },
+	}
+	addWatchFlag(c.Flags(), &every, usualWatch, "show it again and again, until interrupted")
+	return about(c, groupOutage, "works; that is its purpose", exitOK, exitStorage)
+}
+
+func runStatus(ctx context.Context, env *Env, every time.Duration) error {
+	ctx, stop := env.WithTimeout(ctx)
+	defer stop()
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	if every > 0 {
+		return watch(ctx, env, every, func(ctx context.Context) error { return showStatus(ctx, env, f) })
+	}
+	return showStatus(ctx, env, f)
+}
+
+func showStatus(ctx context.Context, env *Env, f *fleet.Fleet) error {
+	s, err := f.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if env.Streams.Verbose() {
+		s.Checks = append([]fleet.Check{env.versionCheck()}, f.Checks(ctx, env.Getenv)...)
+	}
+	return ui.Value{JSON: s, Name: s.API.State, Text: func(t *ui.Text) { statusText(t, s) }}.Print(env.Streams, env.Format())
+}
+
+// statusText is one screen for people.
+func statusText(t *ui.Text, s fleet.Status) {
+	text, style := apiLine(t, s)
+	t.Field("API", style, "%s", text)
+	if s.API.State == "down" {
+		t.Field("Outlook", ui.Normal, "%s", s.API.Forecast.String())
+	}
+	style = ui.Good
+	if len(s.Fleet.MissingKeys) > 0 {
+		style = ui.Bad
+	}
+	t.Field("Fleet", style, "%s", fleetLine(s.Fleet))
+	if !s.Fleet.InventoryAt.IsZero() {
+		t.Field("Inventory", ui.Normal, "%s", t.Time(s.Fleet.InventoryAt, s.AsOf))
+	}
+	if len(s.Fleet.MissingKeys) > 0 {
+		t.Field("No key for", ui.Bad, "%s", strings.Join(titles(s), ", "))
+	}
+	if len(s.Queue) > 0 {
+		t.Field("Queue", ui.Normal, "%s waiting: vers-fleet queue list", ui.Count(len(s.Queue), "commit"))
+	}
+	for _, w := range s.Warnings {
+		t.Field("Warning", ui.Bad, "%s", w.Text)
+	}
+	if n := len(s.API.Outages); n > 0 {
+		t.Field("Outages seen", ui.Normal, "%s", outageLine(t, s))
+	}
+	t.Field("Do now", ui.Strong, "%s", s.Advice)
+	for _, c := range s.Checks {
+		text, style := c.Detail, ui.Normal
+		switch c.State {
+		case fleet.CheckFailed:
+			text, style = "failed: "+text, ui.Bad
+		case fleet.CheckWarning:
+			style = ui.Notice
+		case fleet.CheckSkipped:
+			text, style = "not checked: "+text, ui.Faint
+		}
+		if c.Next != "" {
+			text += " - " + c.Next
+		}
+		t.Field(strings.ReplaceAll(c.Name, "_", " "), style, "%s", text)
+	}
+}
+
+// versionCheck tells which program this is, for a report of a problem.
+func (e *Env) versionCheck() fleet.Check {
+	b := e.Build
+	return fleet.Check{Name: "version", State: fleet.CheckOK, Detail: fmt.Sprintf("vers-fleet %s, %s, %s/%s", b.Version, b.GoVersion, b.OS, b.Arch)}
+}
+
+func apiLine(t *ui.Text, s fleet.Status) (string, ui.Style) {
+	a := s.API
+	switch a.State {
+	case "up":
+		return fmt.Sprintf("up (answered %s)", t.Time(a.LastAnswer, s.AsOf)), ui.Good
+	case "down":
+		text := fmt.Sprintf("down since %s (%s): %s", ui.Absolute(a.Since), ui.Span(s.AsOf.Sub(a.Since)), a.LastError)
+		return text + "; next try " + t.Time(a.NextProbe, s.AsOf), ui.Bad
+	case "refused":
+		return "up, but it refuses the API key", ui.Bad
+	case "no_key":
+		return "not asked: " + a.LastError, ui.Bad
+	case "local":
+		return "not reachable from this machine: " + a.LastError, ui.Bad
+	}
+	return "not known: it was never asked from here", ui.Faint
+}
+
+func fleetLine(r fleet.Readiness) string {
+	if r.VMs == 0 {
+		return "no VM is recorded yet"
+	}
+	return fmt.Sprintf("%d of %d VMs have a recorded key, %d proved by a login", r.WithKey, r.VMs, r.Proved)
+}
+
+func titles(s fleet.Status) []string {
+	var out []string
+	for _, vm := range s.VMs {
+		if !vm.Key.Recorded {
+			out = append(out, vm.Title())
+		}
+	}
+	return out
+}
+
+// outageLine tells the last outages, newest first.
+func outageLine(t *ui.Text, s fleet.Status) string {
+	var parts []string
+	for i := len(s.API.Outages) - 1; i >= 0 && len(parts) < 3; i-- {
+		o := s.API.Outages[i]
+		parts = append(parts, fmt.Sprintf("%s for %s", t.Time(o.Start, s.AsOf), ui.Span(time.Duration(o.Seconds)*time.Second)))
+	}
+	return fmt.Sprintf("%d; last: %s", len(s.API.Outages), strings.Join(parts, ", "))
+}

@@ -1,0 +1,66 @@
+package ui
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+)
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain":                     "plain",
+		"é 日本 👩‍💻":                  "é 日本 👩‍💻",
+		"\x1b]0;t\a":                `\x1b]0;t\x07`,
+		"a\nb\tc\rd":                `a\nb\tc\rd`,
+		"\u009b31m":                 `\x9b31m`,
+		"\xff\xfe":                  `\xff\xfe`,
+		"a\u202eb\u2066\u200b":      `a\u202eb\u2066\u200b`,
+		"\u2028\u2029\ufeff\u00ad":  `\u2028\u2029\ufeff\xad`,
+		"\U000e0041":                `\U000e0041`,
+		"\u0085\x7f":                `\x85\x7f`,
+		strings.Repeat("x", 10_000): strings.Repeat("x", 10_000),
+	} {
+		if got := Clean(in); got != want {
+			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got := CleanText("a\n\tb\x1b"); got != "a\n\tb\\x1b" {
+		t.Errorf("CleanText: %q", got)
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	f.Add("a\x1b[31m\u202e\xff")
+	f.Fuzz(func(t *testing.T, s string) {
+		got := Clean(s)
+		for _, r := range got {
+			if unicode.IsControl(r) || r == '\u202e' {
+				t.Fatalf("Clean(%q) = %q holds %U", s, got, r)
+			}
+		}
+		if w := Width(Truncate(got, 7)); w > 7 {
+			t.Fatalf("Truncate(%q, 7) takes %d columns", got, w)
+		}
+	})
+}
+
+func TestTimes(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "just now", 9 * time.Second: "just now", 42 * time.Second: "42 seconds ago",
+		time.Minute: "1 minute ago", 3*time.Hour + 59*time.Minute: "3 hours ago", 50 * time.Hour: "2 days ago",
+		400 * 24 * time.Hour: "1 year ago", -2 * time.Hour: "in 2 hours", -time.Second: "just now",
+	} {
+		if got := Ago(noon.Add(-d), noon); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+	if got := Absolute(noon.In(time.FixedZone("x", 3600))); got != "2026-02-24T12:00:00Z" {
+		t.Errorf("Absolute: %q", got)
+	}
+	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1<<20 - 1: "1.0 MiB", 3 << 30: "3.0 GiB"} {
+		if got := Bytes(n); got != want {
+			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

@@ -1,0 +1,226 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Column is one column of a listing for people. Exactly one of Value and Time
+// is set.
+type Column[T any] struct {
+	Header string
+	Wide   bool              // shown with -o wide only
+	Right  bool              // numbers: aligned to the right on a terminal
+	Sparse bool              // left out of the table on a terminal when every row has "-", "0" or nothing
+	Value  func(T) string    // raw text; the printer sanitises it
+	Time   func(T) time.Time // relative on a terminal, RFC 3339 in a pipe, "-" if zero
+	Style  func(T) Style     // optional
+}
+
+// Listing declares once how a list of T is shown in every format. JSON and
+// what is made from it comes from T's own struct tags; each T carries its own
+// source and as_of fields where the list may come from the record.
+type Listing[T any] struct {
+	Columns []Column[T]
+	Name    func(T) string   // what -o name prints, one per line
+	Empty   string           // said on stderr when a table has no rows
+	Now     func() time.Time // nil: time.Now
+}
+
+// Print writes items to s.Out in the given format. The JSON form is an array,
+// [] when there is nothing.
+func (l Listing[T]) Print(s *Streams, f Format, items []T) error {
+	switch f.kind {
+	case table, wide:
+		return l.printTable(s, f, items)
+	case nameOnly:
+		var b strings.Builder
+		for _, it := range items {
+			b.WriteString(Clean(l.Name(it)) + "\n")
+		}
+		return writeString(s.Out, b.String())
+	case jsonLines:
+		for _, it := range items {
+			if err := PrintLine(s, it); err != nil {
+				return err
+			}
+		}
+		return nil
+	default:
+		if items == nil {
+			items = []T{}
+		}
+		return printValue(s, f, items)
+	}
+}
+
+func (l Listing[T]) printTable(s *Streams, f Format, items []T) error {
+	if len(items) == 0 {
+		if l.Empty != "" {
+			s.Notef("%s", l.Empty)
+		}
+		return nil
+	}
+	t := tableText{terminal: s.OutTerminal(), style: s.OutStyle()}
+	if f.kind == table {
+		t.width = s.OutWidth()
+	}
+	now := clock(l.Now)
+	columns := l.shown(f, t.terminal, items)
+	for _, c := range columns {
+		t.head = append(t.head, cellHead{text: c.Header, right: c.Right})
+	}
+	for _, it := range items {
+		row := make([]cell, len(columns))
+		for i, c := range columns {
+			row[i] = c.cell(it, t.terminal, now)
+		}
+		t.rows = append(t.rows, row)
+	}
+	return writeString(s.Out, t.render())
+}
+
+// shown returns the columns that a table of items has. In a pipe and with -o
+// wide they do not depend on the items, so that scripts may count them.
+func (l Listing[T]) shown(f Format, terminal bool, items []T) []Column[T] {
+	var out []Column[T]
+	for _, c := range l.Columns {
+		says := func(it T) bool {
+			if c.Time != nil {
+				return !c.Time(it).IsZero()
+			}
+			v := c.Value(it)
+			return v != "" && v != "-" && v != "0"
+		}
+		switch {
+		case c.Wide && f.kind != wide:
+		case c.Sparse && terminal && f.kind == table && !slices.ContainsFunc(items, says):
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (c Column[T]) cell(it T, terminal bool, now time.Time) cell {
+	var out cell
+	switch {
+	case c.Time != nil && terminal:
+		out.text = Ago(c.Time(it), now)
+	case c.Time != nil:
+		out.text = Absolute(c.Time(it))
+	default:
+		out.text = Clean(c.Value(it))
+	}
+	if c.Style != nil {
+		out.style = c.Style(it)
+	}
+	return out
+}
+
+// Value is a single thing with several faces: JSON from its struct tags, and
+// Text for a table on a terminal or in a pipe.
+type Value struct {
+	JSON any
+	Name string        // what -o name prints
+	Text func(w *Text) // the form for people
+}
+
+// Print writes v to s.Out in the given format. The JSON form is an object.
+func (v Value) Print(s *Streams, f Format) error {
+	switch f.kind {
+	case table, wide:
+		t := &Text{style: s.OutStyle(), terminal: s.OutTerminal(), width: s.OutWidth(), wide: f.kind == wide}
+		v.Text(t)
+		return writeString(s.Out, t.b.String())
+	case nameOnly:
+		return writeString(s.Out, Clean(v.Name)+"\n")
+	case jsonLines:
+		return PrintLine(s, v.JSON)
+	default:
+		return printValue(s, f, v.JSON)
+	}
+}
+
+// Text builds the form of a Value for people.
+type Text struct {
+	b        strings.Builder
+	style    Styler
+	terminal bool
+	width    int
+	wide     bool
+}
+
+// Terminal reports whether the text goes to a terminal.
+func (t *Text) Terminal() bool { return t.terminal }
+
+// Wide reports whether -o wide was asked for.
+func (t *Text) Wide() bool { return t.wide }
+
+// Width is the terminal's width, 0 in a pipe.
+func (t *Text) Width() int { return t.width }
+
+// Line adds one line; the formatted text is sanitised.
+func (t *Text) Line(format string, args ...any) { t.Styled(Normal, format, args...) }
+
+// Styled is Line in a style.
+func (t *Text) Styled(st Style, format string, args ...any) {
+	t.b.WriteString(t.style.Apply(st, CleanText(fmt.Sprintf(format, args...))) + "\n")
+}
+
+// fieldColumn is where the values of fields begin on a terminal.
+const fieldColumn = 16
+
+// Field adds a "label: value" line; on a terminal the values are aligned and
+// wrapped to its width.
+func (t *Text) Field(label string, st Style, format string, args ...any) {
+	value := Clean(fmt.Sprintf(format, args...))
+	if !t.terminal {
+		t.b.WriteString(Clean(label) + "\t" + value + "\n")
+		return
+	}
+	value = t.style.Apply(st, wrap(value, t.width, fieldColumn, fieldColumn))
+	t.b.WriteString(pad(Clean(label)+":", fieldColumn-1) + " " + value + "\n")
+}
+
+// Time renders a time for this text: relative on a terminal, else RFC 3339.
+func (t *Text) Time(at, now time.Time) string {
+	if t.terminal {
+		return Ago(at, now)
+	}
+	return Absolute(at)
+}
+
+// Rows adds an aligned table (tab separated without header in a pipe).
+func (t *Text) Rows(header []string, rows [][]string) {
+	tt := tableText{terminal: t.terminal, style: t.style, width: t.width}
+	if t.wide {
+		tt.width = 0
+	}
+	for _, h := range header {
+		tt.head = append(tt.head, cellHead{text: h})
+	}
+	for _, r := range rows {
+		cells := make([]cell, len(r))
+		for i, c := range r {
+			cells[i] = cell{text: Clean(c)}
+		}
+		tt.rows = append(tt.rows, cells)
+	}
+	t.b.WriteString(tt.render())
+}
+
+func writeString(w io.Writer, s string) error {
+	_, err := io.WriteString(w, s)
+	return err
+}
+
+func clock(now func() time.Time) time.Time {
+	if now == nil {
+		return time.Now()
+	}
+	return now()
+}

@@ -1,0 +1,217 @@
+package ui
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+// ErrOutputClosed is returned by writes to Streams.Out after the reader of
+// stdout has gone away. The program then ends quietly with success.
+var ErrOutputClosed = errors.New("the reader of stdout is gone")
+
+// fallbackWidth is what a terminal of unknown size is taken for.
+const fallbackWidth = 80
+
+// Rules are the switches a person sets by flag.
+type Rules struct {
+	NoColor    bool
+	NoProgress bool
+	Quiet      bool
+	Verbose    bool
+	NoAsking   bool // nobody is to be asked anything
+}
+
+// Streams are the three standard streams and what may be done with them. All
+// methods may be called from several goroutines; Configure must come first.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer // the answer; reports ErrOutputClosed once the reader is gone
+	Err io.Writer // everything else; keeps clear of a spinner or progress display
+
+	inFile, outFile, errFile *os.File // nil in tests
+	getenv                   func(string) string
+	rules                    Rules
+	forced                   *forced
+	display                  *display
+}
+
+// forced replaces what the terminal would say, for tests.
+type forced struct {
+	outTTY, errTTY, inTTY bool
+	width                 int
+}
+
+// System returns the streams of this process.
+func System(getenv func(string) string) *Streams {
+	s := &Streams{In: os.Stdin, inFile: os.Stdin, outFile: os.Stdout, errFile: os.Stderr, getenv: getenv}
+	s.Out = &pipeWriter{w: os.Stdout}
+	s.display = &display{w: os.Stderr}
+	s.Err = s.display
+	return s
+}
+
+// Buffers are the test doubles behind streams from Fake.
+type Buffers struct{ In, Out, Err *bytes.Buffer }
+
+// Fake returns streams over buffers. terminal says whether they pretend to be
+// a terminal of the given width; the environment is empty.
+func Fake(terminal bool, width int) (*Streams, Buffers) {
+	b := Buffers{new(bytes.Buffer), new(bytes.Buffer), new(bytes.Buffer)}
+	s := &Streams{
+		In: b.In, Out: b.Out, getenv: func(string) string { return "" },
+		forced: &forced{outTTY: terminal, errTTY: terminal, inTTY: terminal, width: width},
+	}
+	s.display = &display{w: b.Err}
+	s.Err = s.display
+	return s, b
+}
+
+// Configure sets the rules from the flags.
+func (s *Streams) Configure(r Rules) { s.rules = r }
+
+// Quiet reports whether only errors may be written to Err.
+func (s *Streams) Quiet() bool { return s.rules.Quiet }
+
+// Verbose reports whether details are wanted on Err.
+func (s *Streams) Verbose() bool { return s.rules.Verbose }
+
+// InTerminal, OutTerminal and ErrTerminal report whether a stream is one.
+func (s *Streams) InTerminal() bool {
+	if s.forced != nil {
+		return s.forced.inTTY
+	}
+	return isTerminal(s.inFile)
+}
+
+// OutTerminal reports whether Out is a terminal.
+func (s *Streams) OutTerminal() bool {
+	if s.forced != nil {
+		return s.forced.outTTY
+	}
+	return isTerminal(s.outFile)
+}
+
+// ErrTerminal reports whether Err is a terminal.
+func (s *Streams) ErrTerminal() bool {
+	if s.forced != nil {
+		return s.forced.errTTY
+	}
+	return isTerminal(s.errFile)
+}
+
+// InFile, OutFile and ErrFile return the files behind the streams, for raw
+// mode and PTY sizes; nil when the streams are not files.
+func (s *Streams) InFile() *os.File { return s.inFile }
+
+// OutFile returns the file behind Out, or nil.
+func (s *Streams) OutFile() *os.File { return s.outFile }
+
+// ErrFile returns the file behind Err, or nil.
+func (s *Streams) ErrFile() *os.File { return s.errFile }
+
+// OutWidth is the width of the terminal behind Out in columns, asked anew at
+// every call so that a resize is followed; 0 when Out is not a terminal.
+func (s *Streams) OutWidth() int { return s.width(s.OutTerminal(), s.outFile) }
+
+// ErrWidth is OutWidth for Err.
+func (s *Streams) ErrWidth() int { return s.width(s.ErrTerminal(), s.errFile) }
+
+func (s *Streams) width(terminal bool, f *os.File) int {
+	if !terminal {
+		return 0
+	}
+	if s.forced != nil {
+		return s.forced.width
+	}
+	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+		return w
+	}
+	return fallbackWidth
+}
+
+// errHeight is the height of the terminal behind Err in lines.
+func (s *Streams) errHeight() int {
+	if s.errFile != nil {
+		if _, h, err := term.GetSize(int(s.errFile.Fd())); err == nil && h > 0 {
+			return h
+		}
+	}
+	return 24
+}
+
+// plain reports whether the environment asks for no escape sequences at all.
+func (s *Streams) plain() bool {
+	return s.getenv("TERM") == "dumb" || truthy(s.getenv("CI"))
+}
+
+// Moving reports whether Err may show a spinner or a progress display.
+func (s *Streams) Moving() bool {
+	return s.ErrTerminal() && !s.rules.NoProgress && !s.rules.Quiet && !s.plain()
+}
+
+// OutStyle returns the styles allowed on Out.
+func (s *Streams) OutStyle() Styler { return Styler{on: s.OutTerminal() && s.colour()} }
+
+// ErrStyle returns the styles allowed on Err.
+func (s *Streams) ErrStyle() Styler { return Styler{on: s.ErrTerminal() && s.colour()} }
+
+// colour follows no-color.org: NO_COLOR counts when set and not empty.
+func (s *Streams) colour() bool {
+	return !s.rules.NoColor && s.getenv("NO_COLOR") == "" && !s.plain()
+}
+
+// Notef writes one line for the person to Err, unless quiet. The text is
+// sanitised, so values from outside may be passed as they are.
+func (s *Streams) Notef(format string, args ...any) {
+	if !s.rules.Quiet {
+		s.errLine(fmt.Sprintf(format, args...))
+	}
+}
+
+// Warnf writes one warning line to Err, also when quiet: a warning is about
+// trust or loss.
+func (s *Streams) Warnf(format string, args ...any) {
+	s.errLine("warning: " + fmt.Sprintf(format, args...))
+}
+
+// Debugf writes one line to Err in verbose mode only.
+func (s *Streams) Debugf(format string, args ...any) {
+	if s.rules.Verbose {
+		s.errLine(fmt.Sprintf(format, args...))
+	}
+}
+
+// errLine writes one line to Err. A failed write to stderr has no reader to
+// tell, so it is dropped.
+func (s *Streams) errLine(text string) {
+	_, _ = io.WriteString(s.Err, wrap(CleanText(strings.TrimRight(text, "\n")), s.ErrWidth(), 0, 2)+"\n")
+}
+
+// pipeWriter turns EPIPE of stdout, and only of stdout, into ErrOutputClosed.
+type pipeWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (p *pipeWriter) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, err := p.w.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		err = ErrOutputClosed
+	}
+	return n, err
+}
+
+func isTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
+
+// truthy reads CI as the services set it: anything but empty, 0 and false.
+func truthy(v string) bool { return v != "" && v != "0" && !strings.EqualFold(v, "false") }

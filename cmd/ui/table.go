@@ -1,0 +1,113 @@
+package ui
+
+import "strings"
+
+// minColumn is how narrow a column may become before the table overflows.
+const minColumn = 8
+
+type cell struct {
+	text  string // clean
+	style Style
+}
+
+type cellHead struct {
+	text  string
+	right bool
+}
+
+// longName is how wide the first column may be at the cost of others: names
+// are short, and of an id the beginning will do.
+const longName = 24
+
+// tableText lays out rows: aligned under a header on a terminal, tab separated
+// without header elsewhere.
+type tableText struct {
+	head     []cellHead
+	rows     [][]cell
+	terminal bool
+	width    int // 0: no truncation
+	style    Styler
+}
+
+func (t tableText) render() string {
+	var b strings.Builder
+	if !t.terminal {
+		for _, row := range t.rows {
+			for i, c := range row {
+				if i > 0 {
+					b.WriteByte('\t')
+				}
+				b.WriteString(c.text)
+			}
+			b.WriteByte('\n')
+		}
+		return b.String()
+	}
+	widths := t.columnWidths()
+	header := make([]cell, len(t.head))
+	for i, h := range t.head {
+		header[i] = cell{text: h.text, style: Strong}
+	}
+	t.line(&b, widths, header)
+	for _, row := range t.rows {
+		t.line(&b, widths, row)
+	}
+	return b.String()
+}
+
+func (t tableText) line(b *strings.Builder, widths []int, row []cell) {
+	for i, c := range row {
+		text := Truncate(c.text, widths[i])
+		gap := widths[i] - Width(text)
+		if t.head[i].right {
+			b.WriteString(strings.Repeat(" ", gap))
+			gap = 0
+		}
+		b.WriteString(t.style.Apply(c.style, text))
+		if i < len(row)-1 {
+			b.WriteString(strings.Repeat(" ", gap+2))
+		}
+	}
+	b.WriteByte('\n')
+}
+
+// columnWidths gives every column what it needs and, if that is more than the
+// terminal has, takes from the widest column until it fits. The first column
+// names the row and, unless it is very wide, gives way last.
+func (t tableText) columnWidths() []int {
+	widths := make([]int, len(t.head))
+	total := 2 * (len(t.head) - 1)
+	for i, h := range t.head {
+		widths[i] = Width(h.text)
+		for _, row := range t.rows {
+			widths[i] = max(widths[i], Width(row[i].text))
+		}
+		total += widths[i]
+	}
+	for t.width > 0 && total > t.width {
+		i := widest(widths)
+		if i < 0 {
+			break
+		}
+		widths[i]--
+		total--
+	}
+	return widths
+}
+
+// widest returns the widest column that may still shrink, or -1.
+func widest(widths []int) int {
+	if len(widths) > 0 && widths[0] > longName {
+		return 0
+	}
+	best := -1
+	for i := len(widths) - 1; i >= 1; i-- {
+		if widths[i] > minColumn && (best < 0 || widths[i] > widths[best]) {
+			best = i
+		}
+	}
+	if best < 0 && len(widths) > 0 && widths[0] > minColumn {
+		return 0
+	}
+	return best
+}

@@ -1,0 +1,164 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+)
+
+// StateChange is what became of one pause or resume.
+type StateChange struct {
+	VMID   string `json:"vm_id"`
+	VMName string `json:"name,omitempty"`
+	State  string `json:"state"` // as read back from the API
+	Error  string `json:"error,omitempty"`
+}
+
+// Pause stops a VM, keeping its memory. Asking twice is harmless. The result
+// is read back from the API, so that it is what the platform says and not what
+// was hoped.
+func (f *Fleet) Pause(ctx context.Context, vm VM) (StateChange, error) {
+	return f.setState(ctx, vm, "pause", api.StatePaused)
+}
+
+// Resume lets a paused VM run on. Like Pause it is verified.
+func (f *Fleet) Resume(ctx context.Context, vm VM) (StateChange, error) {
+	return f.setState(ctx, vm, "resume", api.StateRunning)
+}
+
+func (f *Fleet) setState(ctx context.Context, vm VM, verb string, want api.State) (StateChange, error) {
+	change := StateChange{VMID: vm.ID, VMName: vm.Name, State: "unknown"}
+	answer, err := reach(ctx, f, call[api.VM]{
+		what: verb + " " + vm.Title(), repeatable: true, acts: true,
+		live: func(ctx context.Context, c *api.Client) (api.VM, error) {
+			if err := c.SetState(ctx, vm.ID, want); err != nil {
+				return api.VM{}, err
+			}
+			return c.Status(ctx, vm.ID)
+		},
+	})
+	if err != nil {
+		change.Error = why(err)
+		return change, err
+	}
+	change.State = string(answer.Value.State)
+	if answer.Value.State != want && !settling(answer.Value.State, want) {
+		change.Error = "the API took the request, but says that the VM is " + change.State
+		return change, &Error{Kind: Unexpected, What: "cannot " + verb + " " + vm.Title(), Why: change.Error, Origin: OriginAPI,
+			Next: "look again in a moment: vers-fleet vms --state " + change.State, Retryable: true}
+	}
+	return change, nil
+}
+
+// settling says that a state is on its way to the wanted one.
+func settling(got, want api.State) bool {
+	return want == api.StateRunning && got == api.StateBooting || want == api.StatePaused && got == api.StateSleeping
+}
+
+// Branch makes count new VMs that start as copies of vm. The request carries
+// no id of ours, so it is never repeated once it may have reached the API; in
+// that case the fleet before and after is compared and the difference named.
+func (f *Fleet) Branch(ctx context.Context, vm VM, count int) ([]string, error) {
+	before, err := f.liveIDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := reach(ctx, f, call[[]string]{
+		what: "branch " + vm.Title(), acts: true, // and not repeatable
+		live: func(ctx context.Context, c *api.Client) ([]string, error) { return c.Branch(ctx, vm.ID, count) },
+	})
+	if err == nil {
+		return answer.Value, nil
+	}
+	var ae *api.Error
+	if !errors.As(err, &ae) || !ae.Sent || !ae.Kind.Unreachable() && ae.Kind != api.KindCanceled {
+		return nil, err
+	}
+	return nil, f.lookForBranch(ctx, vm, before, err)
+}
+
+// lookForBranch says what a branch without an answer may have made.
+func (f *Fleet) lookForBranch(ctx context.Context, vm VM, before map[string]bool, cause error) error {
+	ctx, stop := settleContext(ctx)
+	defer stop()
+	e := &Error{Kind: kindOf(cause), What: "whether " + vm.Title() + " was branched is not known", Why: why(cause), Origin: OriginAPI, Err: cause,
+		Next: "look before branching again: vers-fleet vms --live"}
+	after, err := f.liveIDs(ctx)
+	if err != nil {
+		return e
+	}
+	var fresh []string
+	for id := range after {
+		if !before[id] {
+			fresh = append(fresh, id)
+		}
+	}
+	if len(fresh) == 0 && mayStillAct(cause) {
+		e.Why += "; the fleet has no new VM yet"
+		return e
+	}
+	if len(fresh) == 0 {
+		e.What = "cannot branch " + vm.Title()
+		e.Next = "the fleet has no new VM, so it seems safe to run it again"
+		e.Retryable = true
+		return e
+	}
+	e.What = fmt.Sprintf("%s was perhaps branched", vm.Title())
+	e.Why += "; new since then: " + strings.Join(fresh, ", ")
+	return e
+}
+
+// liveIDs asks the API which VMs there are.
+func (f *Fleet) liveIDs(ctx context.Context) (map[string]bool, error) {
+	answer, err := reach(ctx, f, call[[]api.VM]{
+		what: "list the VMs", repeatable: true, insist: true,
+		live: func(ctx context.Context, c *api.Client) ([]api.VM, error) { return c.VMs(ctx) },
+	})
+	ids := map[string]bool{}
+	for _, v := range answer.Value {
+		ids[v.ID] = true
+	}
+	return ids, err
+}
+
+// PauseAll pauses every VM of a selection, which is resolved by the API.
+func (f *Fleet) PauseAll(ctx context.Context, s Selection) ([]StateChange, error) {
+	return f.alterAll(ctx, s, "paused", f.Pause)
+}
+
+// ResumeAll is PauseAll for Resume.
+func (f *Fleet) ResumeAll(ctx context.Context, s Selection) ([]StateChange, error) {
+	return f.alterAll(ctx, s, "resumed", f.Resume)
+}
+
+func (f *Fleet) alterAll(ctx context.Context, s Selection, done string, alter func(context.Context, VM) (StateChange, error)) ([]StateChange, error) {
+	vms, err := f.mustBeLive().ResolveLive(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	changes, errs := make([]StateChange, len(vms)), make([]error, len(vms))
+	eachBounded(len(vms), defaultJobs, func(n int) { changes[n], errs[n] = alter(ctx, vms[n]) })
+	return changes, joined(errs, done)
+}
+
+// BranchNamed is Branch for the VM of a name, which is resolved by the API.
+func (f *Fleet) BranchNamed(ctx context.Context, name string, count int) (VM, []string, error) {
+	vms, err := f.mustBeLive().ResolveLive(ctx, Selection{Names: []string{name}})
+	if err != nil {
+		return VM{}, nil, err
+	}
+	ids, err := f.Branch(ctx, vms[0], count)
+	return vms[0], ids, err
+}
+
+// mustBeLive is the same fleet for what only the API can do: the record does
+// not stand in for it, as a name may have moved to another VM meanwhile.
+func (f *Fleet) mustBeLive() *Fleet {
+	if f.o.Mode != Auto {
+		return f
+	}
+	return f.with(Live)
+}

@@ -1,0 +1,201 @@
+package fleet_test
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+)
+
+// branchCalls counts the requests to branch that the API saw.
+func branchCalls(w *world) int {
+	n := 0
+	for _, c := range w.sim.Calls() {
+		if c.Method == http.MethodPost && c.Endpoint == "branch" {
+			n++
+		}
+	}
+	return n
+}
+
+// A branch carries no id of ours, so one whose answer is lost is never sent
+// again; what it made is named.
+func TestBranchIsNeverRepeated(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fault sim.Fault
+		made  int
+		sure  bool // that nothing was made, nor will be
+	}{
+		"reset after the API acted":    {sim.Fault{Kind: sim.KindResetAfter}, 2, false},
+		"503 after the API acted":      {sim.Fault{Kind: sim.Kind503After}, 2, false},
+		"an answer cut off":            {sim.Fault{Kind: sim.KindTruncated}, 2, false},
+		"reset before the API acted":   {sim.Fault{Kind: sim.KindReset}, 0, false},
+		"503 before the API acted":     {sim.Fault{Kind: "503"}, 0, true},
+		"a proxy's 502 in HTML before": {sim.Fault{Kind: "502"}, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 6)
+			tc.fault.Endpoint = "branch"
+			w.fault(tc.fault)
+			before := len(w.sim.VMs())
+			_, ids, err := w.open().BranchNamed(t.Context(), "marketing", 2)
+			if n := branchCalls(w); n != 1 {
+				t.Errorf("the request was sent %d times", n)
+			}
+			if got := len(w.sim.VMs()) - before; got != tc.made || len(ids) > 0 {
+				t.Fatalf("%d VMs were made, %d returned", got, len(ids))
+			}
+			if fleet.KindOf(err) != fleet.Unavailable {
+				t.Fatalf("got %v, want unavailable", err)
+			}
+			for _, vm := range w.sim.VMs()[before:] {
+				if !strings.Contains(err.Error(), vm.ID()) {
+					t.Errorf("the new VM %s is not named: %v", vm.ID(), err)
+				}
+			}
+			var e *fleet.Error
+			if asError(err, &e); e.Retryable != tc.sure {
+				t.Errorf("retryable is %t: %v; %s", e.Retryable, e, e.Next)
+			}
+		})
+	}
+}
+
+// When the API is gone after the request, nothing is claimed.
+func TestBranchOfUnknownFate(t *testing.T) {
+	w := newWorld(t, 6)
+	front := newFront(w)
+	vm, err := w.open().One(t.Context(), "marketing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := false
+	front.set(func(r *http.Request) *reply {
+		gone = gone || r.Method == http.MethodPost
+		if gone {
+			return &reply{status: http.StatusServiceUnavailable}
+		}
+		return nil
+	}, nil)
+	_, err = w.open().Branch(t.Context(), vm, 1)
+	var e *fleet.Error
+	if asError(err, &e); fleet.KindOf(err) != fleet.Unavailable || e.Retryable || !strings.Contains(e.What, "not known") {
+		t.Errorf("got %v (retryable %t)", err, e.Retryable)
+	}
+}
+
+// Somebody who interrupts a branch that was sent learns what it made.
+func TestInterruptedBranchIsReported(t *testing.T) {
+	w := newWorld(t, 6)
+	vm, err := w.open().One(t.Context(), "marketing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.fault(sim.Fault{Kind: sim.KindHangAfter, Endpoint: "branch"})
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	go func() {
+		for branchCalls(w) == 0 && len(w.sim.VMs()) == 6 {
+			time.Sleep(time.Millisecond)
+		}
+		interrupt()
+	}()
+	_, err = w.open().Branch(ctx, vm, 1)
+	if vms := w.sim.VMs(); fleet.KindOf(err) != fleet.Interrupted || len(vms) != 7 || !strings.Contains(err.Error(), vms[6].ID()) {
+		t.Errorf("got %v with %d VMs", err, len(vms))
+	}
+}
+
+// A pause is what the API says afterwards, not what it was asked for.
+func TestPauseIsVerified(t *testing.T) {
+	w := newWorld(t, 6)
+	front := newFront(w)
+	all := fleet.Selection{Names: []string{"marketing"}}
+	state := w.sim.VM("marketing").State
+	for _, fault := range []sim.Fault{{}, {Kind: sim.KindResetAfter}, {Kind: sim.Kind503After}, {Kind: sim.KindTruncated}, {Kind: "503"}} {
+		if fault.Kind != "" {
+			fault.Endpoint, fault.Count = "state", 1
+			w.fault(fault)
+		}
+		changes, err := w.open().PauseAll(t.Context(), all)
+		if err != nil || changes[0].State != "paused" || state() != "paused" {
+			t.Errorf("pause with %q: %+v, %v; the VM is %s", fault.Kind, changes, err, state())
+		}
+		if changes, err = w.open().PauseAll(t.Context(), all); err != nil || changes[0].State != "paused" {
+			t.Errorf("pause again: %+v, %v", changes, err)
+		}
+		if changes, err = w.open().ResumeAll(t.Context(), all); err != nil || changes[0].State != "running" || state() != "running" {
+			t.Errorf("resume: %+v, %v; the VM is %s", changes, err, state())
+		}
+	}
+	front.set(func(r *http.Request) *reply { // says yes and does nothing
+		if r.Method == http.MethodPatch {
+			return &reply{status: http.StatusOK}
+		}
+		return nil
+	}, nil)
+	changes, err := w.open().PauseAll(t.Context(), all)
+	if fleet.KindOf(err) != fleet.Unexpected || changes[0].State != "running" || changes[0].Error == "" {
+		t.Errorf("an API that only says yes: %+v, %v", changes, err)
+	}
+	front.set(nil, nil)
+	w.fault(sim.Fault{Kind: "503"})
+	if _, err := w.open().PauseAll(t.Context(), all); fleet.KindOf(err) != fleet.Unavailable {
+		t.Errorf("while the API is down: %v", err)
+	}
+}
+
+// A name or label that somebody else chose cannot take another VM's place.
+func TestNamesCannotShadow(t *testing.T) {
+	w := newWorld(t, 6)
+	victim, hostile := w.sim.VM("marketing"), w.sim.VM("chad-dev")
+	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.open().SetAlias(t.Context(), "mine", fleet.VM{ID: victim.ID()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		label, name, asked string
+	}{
+		{"name", "marketing", "marketing"},
+		{"lieutenant", "marketing", "marketing"},
+		{"agent", "marketing", "marketing"},
+		{"name", "marketing\u200b", "marketing"},
+		{"name", " marketing ", "marketing"},
+		{"name", "marketing\x00", "marketing"},
+		{"name", victim.ID(), victim.ID()},
+		{"name", victim.ID(), strings.ToUpper(victim.ID())},
+		{"name", victim.ID()[:8], victim.ID()[:8]},
+		{"agent", victim.ID()[:4], victim.ID()[:4]},
+		{"name", "mine", "mine"},
+	} {
+		hostile.SetLabels(map[string]string{tc.label: tc.name})
+		if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, resolve := range []func(*fleet.Fleet) ([]fleet.VM, error){
+			func(f *fleet.Fleet) ([]fleet.VM, error) {
+				return f.Resolve(t.Context(), fleet.Selection{Names: []string{tc.asked}})
+			},
+			func(f *fleet.Fleet) ([]fleet.VM, error) {
+				return f.ResolveLive(t.Context(), fleet.Selection{Names: []string{tc.asked}})
+			},
+		} {
+			for _, f := range []*fleet.Fleet{w.open(), w.open(offline)} {
+				vms, err := resolve(f)
+				if slices.ContainsFunc(vms, func(v fleet.VM) bool { return v.ID != victim.ID() }) {
+					t.Errorf("label %s=%q: %q is another VM", tc.label, tc.name, tc.asked)
+				}
+				if err != nil && (fleet.KindOf(err) != fleet.Ambiguous || !strings.Contains(err.Error(), victim.ID())) {
+					t.Errorf("label %s=%q: %q: %v", tc.label, tc.name, tc.asked, err)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,296 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+)
+
+// CommitOptions describes a snapshot.
+type CommitOptions struct {
+	Name        string
+	Description string
+	KeepPaused  bool
+	Queue       bool          // API down: leave it to be sent later
+	TTL         time.Duration // a queued one is not sent later than this; 0 = Options.QueueTTL
+}
+
+// CommitResult is what became of one commit.
+type CommitResult struct {
+	VMID     string    `json:"vm_id"`
+	VMName   string    `json:"vm_name,omitempty"`
+	CommitID string    `json:"commit_id"`
+	Status   string    `json:"status"` // committed, queued, unsettled, failed or expired
+	Error    string    `json:"error,omitempty"`
+	At       time.Time `json:"at"`
+}
+
+// The statuses of a CommitResult.
+const (
+	StatusCommitted = "committed" // the API acknowledged exactly this snapshot
+	StatusQueued    = "queued"    // not sent; it waits for the API
+	StatusUnsettled = "unsettled" // sent, but no answer tells whether it was taken
+	StatusFailed    = "failed"    // the API refused it; nothing was taken
+	StatusExpired   = "expired"   // queued for too long; not sent
+)
+
+// Commit snapshots one VM. The commit's id is chosen here and the intent is on
+// disk before the first request, so that a repeated request cannot take a
+// second snapshot and a crash cannot lose the first: afterwards the result is
+// committed, failed, or still in the queue and says so. The error is nil only
+// for committed; its kind is Queued for a commit left in the queue.
+func (f *Fleet) Commit(ctx context.Context, vm VM, o CommitOptions) (CommitResult, error) {
+	now := f.o.Now().UTC()
+	ttl := o.TTL
+	if ttl == 0 {
+		ttl = f.o.QueueTTL
+	}
+	i := Intent{CommitID: uuid.NewString(), VMID: vm.ID, VMName: vm.Name, Name: o.Name, Description: o.Description,
+		KeepPaused: o.KeepPaused, CreatedAt: now, ExpiresAt: now.Add(ttl), Queued: o.Queue}
+	if err := f.journal().put(i); err != nil {
+		return f.result(i, StatusFailed, err), storageError("write the commit to the journal; nothing was sent", err)
+	}
+	release, err := f.keys.Lock(ctx, commitLock(i.CommitID), true)
+	if err != nil {
+		return f.result(i, StatusQueued, err), storageError("lock the commit's intent", err)
+	}
+	defer release()
+	return f.send(ctx, i)
+}
+
+// send carries an intent as far as it can. The caller holds the intent's lock.
+func (f *Fleet) send(ctx context.Context, i Intent) (CommitResult, error) {
+	if i.Sent {
+		taken, err := f.taken(ctx, i)
+		switch {
+		case err != nil:
+			return f.leave(i, err)
+		case taken:
+			return f.acknowledged(i)
+		case !i.Queued && f.o.Now().Sub(i.LastTry) < lostAfter:
+			return f.leave(i, &Error{Kind: Unavailable, Origin: OriginAPI, Why: "the API has no such commit yet, but may still be at work on it"})
+		case !i.Queued:
+			return f.refused(i, lostError(i))
+		}
+		i.Sent = false
+	}
+	err := f.post(ctx, &i)
+	switch kind := kindOf(err); {
+	case err == nil:
+		return f.acknowledged(i)
+	case kind == Storage:
+		return f.result(i, StatusUnsettled, err), err
+	case i.Sent && kind != Auth && kind != NotFound && kind != Usage:
+		return f.settle(ctx, i, err)
+	case kind == Unavailable || kind == Interrupted:
+		return f.leave(i, err)
+	}
+	return f.refused(i, err)
+}
+
+// post sends the request, repeating it as the policy allows: the same id makes
+// a repetition harmless. i.Sent tells afterwards whether any of the requests
+// may have reached the API.
+func (f *Fleet) post(ctx context.Context, i *Intent) error {
+	_, err := reach(ctx, f, call[string]{
+		what: "commit " + i.title(), repeatable: true, acts: true,
+		live: func(ctx context.Context, c *api.Client) (string, error) {
+			before := i.Sent
+			if err := f.markSent(i); err != nil {
+				return "", err
+			}
+			id, err := c.Commit(ctx, i.VMID, api.CommitRequest{CommitID: i.CommitID, Name: i.Name, Description: i.Description,
+				KeepPaused: i.KeepPaused})
+			var ae *api.Error
+			if !before && errors.As(err, &ae) && !ae.Sent {
+				i.Sent = false // it surely never left
+			}
+			return id, err
+		},
+	})
+	return err
+}
+
+// markSent records, before the request, that it may reach the API.
+func (f *Fleet) markSent(i *Intent) error {
+	if i.Sent {
+		return nil
+	}
+	i.Sent, i.Attempts, i.LastTry = true, i.Attempts+1, f.o.Now().UTC()
+	if err := f.journal().put(*i); err != nil {
+		i.Sent = false
+		return storageError("write the commit to the journal; nothing was sent", err)
+	}
+	return nil
+}
+
+// settle ends an attempt whose answer is missing or ambiguous (a timeout, a
+// reset, a 409 or 5xx after the server may have acted).
+func (f *Fleet) settle(ctx context.Context, i Intent, reason error) (CommitResult, error) {
+	ctx, stop := settleContext(ctx)
+	defer stop()
+	taken, err := f.taken(ctx, i)
+	switch {
+	case err == nil && taken:
+		return f.acknowledged(i)
+	case err != nil, mayStillAct(reason):
+		return f.leave(i, reason)
+	}
+	i.Sent = false
+	if i.Queued {
+		return f.leave(i, reason)
+	}
+	return f.refused(i, reason)
+}
+
+// settleTimeout bounds the question what became of a request.
+const settleTimeout = 10 * time.Second
+
+// settleContext allows that question even after the user interrupted the
+// command or its time was over, but then more briefly.
+func settleContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := settleTimeout
+	if ctx.Err() != nil {
+		limit = probeTimeout
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), limit)
+}
+
+// lostAfter is when a request that the API knows nothing of counts as lost. It
+// exceeds the time that an API at work on a commit takes to answer.
+const lostAfter = 5 * time.Minute
+
+// mayStillAct reports whether the API could be at work on a request that ended
+// with err: nobody answered, or a gateway did in its place.
+func mayStillAct(err error) bool {
+	const badGateway, gatewayTimeout = 502, 504
+	var ae *api.Error
+	return !errors.As(err, &ae) || ae.Status == 0 || ae.Status == badGateway || ae.Status == gatewayTimeout
+}
+
+// taken asks the API for the commit's id and compares the VM. An error means
+// that it is still not known.
+func (f *Fleet) taken(ctx context.Context, i Intent) (bool, error) {
+	answer, err := reach(ctx, f, call[[]api.Commit]{
+		what: "ask whether the commit of " + i.title() + " was taken", repeatable: true, insist: true,
+		live: func(ctx context.Context, c *api.Client) ([]api.Commit, error) {
+			return c.CommitParents(ctx, i.CommitID)
+		},
+	})
+	if kindOf(err) == NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if len(answer.Value) == 0 || answer.Value[0].ID != i.CommitID {
+		return false, &Error{Kind: Unavailable, What: "the commit's fate is unknown", Why: "the API answered without naming it", Origin: OriginAPI}
+	}
+	if parent := answer.Value[0].ParentVMID; parent != "" && parent != i.VMID {
+		return false, &Error{Kind: Unexpected, What: "the commit's fate is unknown", Origin: OriginAPI,
+			Why: fmt.Sprintf("the API has commit %s for another VM (%s)", i.CommitID, parent)}
+	}
+	return true, nil
+}
+
+func lostError(i Intent) *Error {
+	return &Error{Kind: Unavailable, What: "cannot commit " + i.title(), Origin: OriginAPI, Retryable: true,
+		Why: "the API lost the request: it has no such commit", Next: "run it again; nothing was taken"}
+}
+
+// acknowledged removes an intent that the API has confirmed.
+func (f *Fleet) acknowledged(i Intent) (CommitResult, error) {
+	if err := f.journal().remove(i.CommitID); err != nil {
+		f.o.Warn("the commit was taken, but its journal entry could not be removed; queue run will: " + err.Error())
+	}
+	return f.result(i, StatusCommitted, nil), nil
+}
+
+// refused removes an intent of which no snapshot exists or will.
+func (f *Fleet) refused(i Intent, why error) (CommitResult, error) {
+	if err := f.journal().remove(i.CommitID); err != nil {
+		f.o.Warn("the journal entry of a refused commit could not be removed: " + err.Error())
+	}
+	return f.result(i, StatusFailed, why), f.apiError("commit "+i.title(), why)
+}
+
+// leave keeps an intent for later, or drops it when nothing was sent and the
+// user did not ask for it to be queued.
+func (f *Fleet) leave(i Intent, reason error) (CommitResult, error) {
+	if !i.Sent && !i.Queued {
+		result, err := f.refused(i, reason)
+		var e *Error
+		if errors.As(err, &e) && e.Kind == Unavailable {
+			e.Next = "nothing was sent; add --queue to have it sent when the API is back"
+		}
+		return result, err
+	}
+	i.LastError = why(reason)
+	if err := f.journal().put(i); err != nil {
+		return f.result(i, StatusUnsettled, err), storageError("write the journal", err)
+	}
+	e := &Error{Kind: Queued, Origin: OriginAPI, Retryable: true, Why: i.LastError, Err: reason,
+		What: "the commit of " + i.title() + " is queued",
+		Next: "vers-fleet queue run --wait sends it; it will capture the VM as it is then"}
+	if !i.Sent {
+		return f.result(i, StatusQueued, e), e
+	}
+	e.What = "whether " + i.title() + " was committed is not known yet"
+	e.Next = "vers-fleet queue run --wait settles it; it is never taken twice"
+	return f.result(i, StatusUnsettled, e), e
+}
+
+func (f *Fleet) result(i Intent, status string, err error) CommitResult {
+	r := CommitResult{VMID: i.VMID, VMName: i.VMName, CommitID: i.CommitID, Status: status, At: f.o.Now().UTC()}
+	if err != nil {
+		r.Error = why(err)
+	}
+	return r
+}
+
+func (i Intent) title() string {
+	if i.VMName != "" {
+		return i.VMName
+	}
+	return i.VMID
+}
+
+// commitJobs bounds snapshots taken side by side; they are heavy for the
+// platform.
+const commitJobs = 4
+
+// CommitAll snapshots several VMs side by side. The error is that of the VM
+// when there is one, or when all failed alike; else its kind is Partial.
+func (f *Fleet) CommitAll(ctx context.Context, vms []VM, o CommitOptions) ([]CommitResult, error) {
+	results := make([]CommitResult, len(vms))
+	errs := make([]error, len(vms))
+	eachBounded(len(vms), commitJobs, func(n int) { results[n], errs[n] = f.Commit(ctx, vms[n], o) })
+	return results, joined(errs, "committed")
+}
+
+// joined sums up the errors of work on several VMs: the one they have in
+// common, or Partial.
+func joined(errs []error, done string) error {
+	var first error
+	failed, same := 0, true
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		if first == nil {
+			first = err
+		}
+		failed++
+		same = same && kindOf(err) == kindOf(first)
+	}
+	if failed == 0 || failed == len(errs) && same || failed > 0 && same && kindOf(first) == Queued {
+		return first
+	}
+	return &Error{Kind: Partial, What: countOf(failed, len(errs)) + " could not be " + done, Why: why(first), Origin: OriginAPI, Err: first,
+		Next: "see the list"}
+}

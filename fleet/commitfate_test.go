@@ -1,0 +1,107 @@
+package fleet_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+)
+
+// A request whose answer is missing may be acted on a while later. Until that
+// is out of the question, a commit that the API does not know is not given up.
+func TestCommitTakenAfterTheClientGaveUp(t *testing.T) {
+	for _, queue := range []bool{false, true} {
+		w := newWorld(t, 6)
+		front := newFront(w)
+		vm := fleet.VM{ID: sim.MarketingID, Name: "marketing"}
+		w.o.API.Timeouts.Action = 200 * time.Millisecond
+		w.o.Retry.MaxAttempts = 1
+		held := make(chan *http.Request, 1)
+		front.set(func(r *http.Request) *reply {
+			if r.Method != http.MethodPost {
+				return nil
+			}
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			late := r.Clone(context.Background())
+			late.Body = io.NopCloser(bytes.NewReader(body))
+			held <- late
+			<-r.Context().Done()
+			return nil
+		}, nil)
+		r, err := w.open().Commit(t.Context(), vm, fleet.CommitOptions{Queue: queue})
+		if fleet.KindOf(err) != fleet.Queued || r.Status != fleet.StatusUnsettled {
+			t.Errorf("queue %t: %s, %v", queue, r.Status, err)
+		}
+		front.set(nil, nil)
+		if !queue {
+			w.forget()
+			if results, err := w.open().RunQueue(t.Context()); fleet.KindOf(err) != fleet.Queued || len(results) != 1 || results[0].Status != fleet.StatusUnsettled {
+				t.Errorf("too early: %+v, %v", results, err)
+			}
+		}
+		if _, err := forward(<-held, strings.TrimSuffix(w.sim.BaseURL(), "/api/v1"), w.sim.APIKey()); err != nil {
+			t.Error(err)
+		}
+		w.forget()
+		results, err := w.open().RunQueue(t.Context())
+		if err != nil || len(results) != 1 || results[0].Status != fleet.StatusCommitted || results[0].CommitID != r.CommitID {
+			t.Errorf("queue %t: %+v, %v", queue, results, err)
+		}
+		if n := len(w.sim.Commits()); n != 1 {
+			t.Errorf("queue %t: %d snapshots", queue, n)
+		}
+	}
+}
+
+// A server that wants to be left alone is not asked either what became of a
+// commit; the commit waits.
+func TestRetryAfterHoldsTheQuestionToo(t *testing.T) {
+	w := newWorld(t, 6)
+	w.fault(sim.Fault{Kind: sim.Kind503After, RetryAfter: "120"})
+	r, err := w.open().Commit(t.Context(), fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{})
+	if fleet.KindOf(err) != fleet.Queued || r.Status != fleet.StatusUnsettled {
+		t.Errorf("got %s, %v", r.Status, err)
+	}
+	if n := len(w.sim.Calls()); n != 1 {
+		t.Errorf("%d calls, want 1", n)
+	}
+	w.sim.ClearFaults()
+	w.forget()
+	if results, err := w.open().RunQueue(t.Context()); err != nil || len(results) != 1 || results[0].Status != fleet.StatusCommitted {
+		t.Errorf("queue run: %+v, %v", results, err)
+	}
+	if n := len(w.sim.Commits()); n != 1 {
+		t.Errorf("%d snapshots", n)
+	}
+}
+
+// The time given by --timeout is not exceeded by much to settle a commit.
+func TestTimeoutEndsSoon(t *testing.T) {
+	w := newWorld(t, 6)
+	record(t, w)
+	w.o.API.Timeouts = api.Timeouts{}
+	w.fault(sim.Fault{Kind: sim.KindHang})
+	began := time.Now()
+	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer stop()
+	if _, err := w.open().Commit(ctx, fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{}); fleet.KindOf(err) != fleet.Queued {
+		t.Errorf("commit: %v", err)
+	}
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("commit took %s", took)
+	}
+	w.forget()
+	if list, err := w.open().List(ctx, fleet.ListOptions{}); err != nil || list.Source != fleet.FromCache {
+		t.Errorf("vms: from %s, %v", list.Source, err)
+	}
+}

@@ -1,0 +1,214 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+	"github.com/vers-fleet/vers-fleet/keystore"
+	"github.com/vers-fleet/vers-fleet/retry"
+)
+
+// Connect opens an SSH connection to the VM. With a recorded key it connects
+// at once and asks the API nothing; only a missing or refused key needs the
+// API. The error says why not: the stage that failed, the last known state of
+// the VM, or why no key could be had.
+func (f *Fleet) Connect(ctx context.Context, vm VM) (*sshconn.Conn, error) {
+	if f.o.Mode == Live || !f.keys.HasKey(vm.ID) {
+		if err := f.needKey(ctx, vm); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := f.dial(ctx, vm)
+	if !errors.Is(err, sshconn.ErrKeyRefused) {
+		return conn, f.explain(ctx, vm, err)
+	}
+	f.noteRefused(vm)
+	changed, keyErr := f.fetchKey(ctx, vm.ID)
+	if keyErr != nil || !changed {
+		return nil, f.refusedError(vm, err, keyErr)
+	}
+	f.o.Warn("the API has a new key for " + vm.Title() + "; it is recorded")
+	conn, err = f.dial(ctx, vm)
+	if errors.Is(err, sshconn.ErrKeyRefused) {
+		return nil, f.refusedError(vm, err, nil)
+	}
+	return conn, f.explain(ctx, vm, err)
+}
+
+// needKey fetches the key of a VM that has none recorded.
+func (f *Fleet) needKey(ctx context.Context, vm VM) error {
+	_, err := f.fetchKey(ctx, vm.ID)
+	if err == nil {
+		return nil
+	}
+	return f.noKeyError(vm, err)
+}
+
+// target says how to reach the VM, from the record alone.
+func (f *Fleet) target(vm VM) (sshconn.Target, keystore.Record, error) {
+	record, err := f.keys.Record(vm.ID)
+	if err != nil && !keystore.IsNotFound(err) {
+		return sshconn.Target{}, record, storageError("read the record of "+vm.Title(), err)
+	}
+	t := sshconn.Target{VMID: vm.ID, Name: vm.Title(), User: "root", ServerName: f.hostName(vm.ID), Strict: f.o.StrictSSH}
+	t.Endpoints = f.endpoints(vm.ID, record)
+	for _, k := range record.HostKeys {
+		t.HostKeys = append(t.HostKeys, k.Key)
+	}
+	return t, record, nil
+}
+
+// dial connects with the recorded keys and records what it learns.
+func (f *Fleet) dial(ctx context.Context, vm VM) (*sshconn.Conn, error) {
+	keys, err := f.keys.Candidates(vm.ID)
+	if err != nil {
+		return nil, storageError("read the key of "+vm.Title(), err)
+	}
+	return f.dialWith(ctx, vm, keys)
+}
+
+// dialWith is dial with keys that were read already.
+func (f *Fleet) dialWith(ctx context.Context, vm VM, keys [][]byte) (*sshconn.Conn, error) {
+	target, record, err := f.target(vm)
+	if err != nil {
+		return nil, err
+	}
+	target.Keys = keys
+	conn, err := f.dialer.Dial(ctx, target)
+	if direct := directEndpoint(record); direct != nil && f.o.VMGateway != "" && neverAnswered(err) {
+		f.o.Logf("the gateway does not answer (%v); trying %s", err, direct[0].Address)
+		target.Endpoints = direct
+		if alt, altErr := f.dialer.Dial(ctx, target); altErr == nil {
+			conn, err = alt, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.learn(vm, record, conn.Info())
+	return conn, nil
+}
+
+// learn records a login that worked: the key is proved, the host key pinned,
+// the address remembered. A full disk must not cost the connection that was
+// just made, so failing to is a warning.
+func (f *Fleet) learn(vm VM, record keystore.Record, info sshconn.Info) {
+	if info.FirstContact {
+		f.o.Warn(f.firstContact(vm, info))
+	}
+	err := f.keys.Proved(vm.ID, info.PublicKey, keystore.Endpoint{Network: info.Endpoint.Network, Address: info.Endpoint.Address,
+		IPs: info.Endpoint.IPs}, info.HostKey)
+	if err == nil && info.FirstContact {
+		err = f.keys.PinHostKey(vm.ID, info.HostKey, f.apiIsUp(), []string{f.hostName(vm.ID)})
+	}
+	if err != nil {
+		f.o.Warn("connected, but what was learned could not be recorded: " + err.Error())
+	}
+}
+
+func (f *Fleet) firstContact(vm VM, info sshconn.Info) string {
+	text := "first contact with " + vm.Title() + ": its host key " + info.Fingerprint + " is recorded"
+	if !f.apiIsUp() {
+		text += ", unconfirmed, as the API is down"
+	}
+	return text
+}
+
+// apiIsUp is what the outage memory believes.
+func (f *Fleet) apiIsUp() bool {
+	s, err := f.memory.State()
+	return f.o.Mode != Offline && err == nil && !s.Down()
+}
+
+// hostName is the VM's name on the platform, and its SNI.
+func (f *Fleet) hostName(id string) string { return id + "." + f.o.VMDomain }
+
+// endpoint is where the VM is dialled first.
+func (f *Fleet) endpoint(id string) sshconn.Endpoint {
+	if f.o.VMGateway != "" {
+		return sshconn.Endpoint{Network: sshconn.NetworkTLS, Address: f.o.VMGateway}
+	}
+	return sshconn.Endpoint{Network: sshconn.NetworkTLS, Address: net.JoinHostPort(f.hostName(id), "443")}
+}
+
+// endpoints lists the ways to the VM that are tried side by side: through the
+// platform's TLS front, with the addresses it had last time in case DNS is
+// down, and directly. Where a gateway is configured it is the way; the direct
+// address is left for when it does not answer.
+func (f *Fleet) endpoints(id string, r keystore.Record) []sshconn.Endpoint {
+	first := f.endpoint(id)
+	for _, e := range r.Endpoints {
+		if e.Network == first.Network && e.Address == first.Address {
+			first.IPs = e.IPs
+		}
+	}
+	if f.o.VMGateway != "" {
+		return []sshconn.Endpoint{first}
+	}
+	return append([]sshconn.Endpoint{first}, directEndpoint(r)...)
+}
+
+// directEndpoint is the VM's recorded address, which works from inside the
+// platform's network; nil if none is recorded.
+func directEndpoint(r keystore.Record) []sshconn.Endpoint {
+	if r.IP == "" || r.SSHPort == 0 {
+		return nil
+	}
+	return []sshconn.Endpoint{{Network: sshconn.NetworkTCP, Address: net.JoinHostPort(r.IP, strconv.Itoa(r.SSHPort))}}
+}
+
+// neverAnswered says that a dial failed before anything of the VM was heard.
+func neverAnswered(err error) bool {
+	var se *sshconn.Error
+	if !errors.As(err, &se) {
+		return false
+	}
+	return se.Stage == sshconn.StageDNS || se.Stage == sshconn.StageTCP || se.Stage == sshconn.StageTLS && se.Transient()
+}
+
+func (f *Fleet) noteRefused(vm VM) {
+	err := f.keys.UpdateRecord(vm.ID, func(r *keystore.Record) error {
+		r.RefusedAt = f.o.Now().UTC()
+		return nil
+	})
+	if err != nil {
+		f.o.Logf("the refusal could not be recorded: %v", err)
+	}
+}
+
+// stateNow says that a state was asked for just now.
+const stateNow = "now"
+
+// currentState asks the API, briefly and not while it is believed to be down,
+// what state the VM is in; else the inventory says what it was.
+func (f *Fleet) currentState(ctx context.Context, vm VM) (state, when string) {
+	now := f.o.Now()
+	if permit, _ := f.memory.Ask(false); permit != retry.PermitHold && f.o.Mode != Offline {
+		if client, err := f.client(); err == nil {
+			ctx, stop := context.WithTimeout(ctx, probeTimeout)
+			defer stop()
+			began := f.o.Now()
+			live, err := client.Status(ctx, vm.ID)
+			f.remember(err, 1, f.o.Now().Sub(began))
+			var ae *api.Error
+			if err == nil {
+				return string(live.State), stateNow
+			}
+			if errors.As(err, &ae) && ae.Kind == api.KindNotFound {
+				return "deleted", stateNow
+			}
+		}
+	}
+	if inv, err := f.keys.Inventory(); err == nil {
+		for _, v := range inv.VMs {
+			if v.ID == vm.ID {
+				return v.State, "as of " + ago(now, inv.AsOf)
+			}
+		}
+	}
+	return "", ""
+}

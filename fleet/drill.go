@@ -1,0 +1,184 @@
+package fleet
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+	"github.com/vers-fleet/vers-fleet/keystore"
+)
+
+// DrillResult says whether one VM could be reached right now without the API.
+type DrillResult struct {
+	VMID     string    `json:"vm_id"`
+	Name     string    `json:"name"`
+	State    string    `json:"state"`
+	OK       bool      `json:"reachable"`
+	Why      string    `json:"why,omitempty"`
+	Duration float64   `json:"duration_seconds"`
+	ProvedAt time.Time `json:"proved_at,omitzero"`
+	Source   Source    `json:"source"`
+	AsOf     time.Time `json:"as_of"`
+}
+
+// drillJobs bounds the logins made side by side.
+const drillJobs = 16
+
+// drillTimeout bounds one login.
+const drillTimeout = 20 * time.Second
+
+// Drill logs in to every known VM with what is recorded and nothing else, and
+// answers: if the API died now, which VMs would be lost? The error is nil only
+// if none would; its kind is Unreachable else. VMs recorded as paused, asleep
+// or dead accept no SSH and are counted as lost too: their work is not at hand.
+func (f *Fleet) Drill(ctx context.Context, s Selection, onDone func(DrillResult)) ([]DrillResult, error) {
+	off := f.with(Offline)
+	vms, err := off.ResolveLive(ctx, s)
+	if kindOf(err) == Unavailable && f.o.Mode != Offline {
+		return nil, &Error{Kind: Unavailable, What: "no VM could be reached without the API", Origin: OriginLocal,
+			Why: "nothing is recorded yet", Next: "while the API is up, this records the fleet and its keys: vers-fleet vms", Err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	results := make([]DrillResult, len(vms))
+	var mu sync.Mutex
+	eachBounded(len(vms), drillJobs, func(n int) {
+		r := off.drillOne(ctx, vms[n])
+		mu.Lock()
+		defer mu.Unlock()
+		results[n] = r
+		if onDone != nil {
+			onDone(r)
+		}
+	})
+	lost := 0
+	for _, r := range results {
+		if !r.OK {
+			lost++
+		}
+	}
+	if lost > 0 {
+		return results, &Error{Kind: Unreachable, What: countOf(lost, len(results)) + " could not be reached without the API", Origin: OriginSSH,
+			Why: "see the list", Next: "vers-fleet keys sync while the API is up fetches missing keys"}
+	}
+	return results, nil
+}
+
+func (f *Fleet) drillOne(ctx context.Context, vm VM) DrillResult {
+	ctx, stop := context.WithTimeout(ctx, drillTimeout)
+	defer stop()
+	began := f.o.Now()
+	r := DrillResult{VMID: vm.ID, Name: vm.Name, State: vm.State, Source: vm.Source, AsOf: vm.AsOf}
+	if !f.keys.HasKey(vm.ID) {
+		r.Why = "no key is recorded"
+		return r
+	}
+	conn, err := f.Connect(ctx, vm)
+	r.Duration = f.o.Now().Sub(began).Seconds()
+	if err != nil {
+		r.Why = why(err)
+		return r
+	}
+	_ = conn.Close()
+	r.OK, r.ProvedAt = true, f.o.Now().UTC()
+	return r
+}
+
+// Probe tries every VM of the listing over SSH with what is recorded, side by
+// side, and notes what it found in place.
+func (f *Fleet) Probe(ctx context.Context, vms []VM, onDone func(Progress)) {
+	off := f.with(Offline)
+	var mu sync.Mutex
+	done := 0
+	eachBounded(len(vms), drillJobs, func(n int) {
+		r := off.drillOne(ctx, vms[n])
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		vms[n].Reachable, vms[n].ProbeError = &r.OK, r.Why
+		if r.OK {
+			vms[n].ReachedAt, vms[n].Key.ProvedAt = r.ProvedAt, r.ProvedAt
+		}
+		if onDone != nil {
+			onDone(Progress{Done: done, Total: len(vms), Current: vms[n].Title()})
+		}
+	})
+}
+
+// pinMissing asks the VMs that have a key but no pinned host key for it; the
+// handshake needs no login. VMs that do not answer are left for next time.
+func (f *Fleet) pinMissing(ctx context.Context, vms []keystore.InventoryVM) (int, error) {
+	var todo []string
+	for _, vm := range vms {
+		if r, err := f.keys.Record(vm.ID); err == nil && len(r.HostKeys) == 0 && vm.State == string(api.StateRunning) {
+			todo = append(todo, vm.ID)
+		}
+	}
+	var mu sync.Mutex
+	pinned := 0
+	var failed error
+	eachBounded(len(todo), syncJobs, func(n int) {
+		err := f.pinHostKey(ctx, todo[n])
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			pinned++
+		} else if kindOf(err) == Storage {
+			failed = err
+		}
+	})
+	return pinned, failed
+}
+
+// pinFresh is pinMissing after new keys came with a listing, which it must not
+// hold up for long; keys sync pins the rest.
+func (f *Fleet) pinFresh(ctx context.Context, vms []keystore.InventoryVM) error {
+	ctx, stop := context.WithTimeout(ctx, probeTimeout)
+	defer stop()
+	_, err := f.pinMissing(ctx, vms)
+	return err
+}
+
+func (f *Fleet) pinHostKey(ctx context.Context, id string) error {
+	target, _, err := f.target(VM{ID: id})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithTimeout(ctx, drillTimeout)
+	defer stop()
+	key, err := f.dialer.HostKey(ctx, target)
+	if err != nil {
+		f.o.Logf("the host key of %s was not learned: %v", id, err)
+		return err
+	}
+	return storageError("record the host key of "+id, f.keys.PinHostKey(id, key, f.apiIsUp(), []string{f.hostName(id)}))
+}
+
+// AcceptHostKey replaces the pinned host keys of a VM by the one it shows now,
+// provided its fingerprint is the one given.
+func (f *Fleet) AcceptHostKey(ctx context.Context, vm VM, fingerprint string) error {
+	target, _, err := f.target(vm)
+	if err != nil {
+		return err
+	}
+	target.HostKeys = nil
+	key, err := f.dialer.HostKey(ctx, target)
+	if err != nil {
+		return f.explain(ctx, vm, err)
+	}
+	if got := sshconn.Fingerprint(key); got != fingerprint {
+		return &Error{Kind: Identity, What: "the host key of " + vm.Title() + " was not accepted", Origin: OriginSSH,
+			Why: "it is " + got + ", not " + fingerprint, Next: "compare again with a trusted source"}
+	}
+	err = f.keys.UpdateRecord(vm.ID, func(r *keystore.Record) error {
+		r.HostKeys = nil
+		return nil
+	})
+	if err == nil {
+		err = f.keys.PinHostKey(vm.ID, key, true, []string{f.hostName(vm.ID)})
+	}
+	return storageError("record the host key", err)
+}

@@ -1,0 +1,352 @@
+package fleet_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+)
+
+// Short deadlines, so that a hanging API is found out in a moment. One piece
+// of work makes a handful of calls; the bound only catches work without end.
+const (
+	faultCall  = 400 * time.Millisecond
+	faultRetry = 150 * time.Millisecond
+	faultBound = 20 * time.Second
+)
+
+// Whatever the API does, every command ends in time as promised, and nothing
+// that was recorded is lost.
+func TestFaultMatrix(t *testing.T) {
+	table := faultTable()
+	if len(table) < 30 {
+		t.Fatalf("%d faults, want at least 30", len(table))
+	}
+	var group errgroup.Group
+	group.SetLimit(6) // they mostly wait
+	for _, c := range table {
+		group.Go(func() error {
+			t.Run(c.name, func(t *testing.T) { runFault(t, c) })
+			return nil
+		})
+	}
+	_ = group.Wait()
+}
+
+// missing is the name of the VM whose key is not recorded in the matrix.
+const missing = "infra-ui"
+
+func runFault(t *testing.T, c faultCase) {
+	c.sim.VMs, c.sim.Seed, c.sim.Still = 6, 1, true
+	w := newWorldOf(t, c.sim)
+	if c.sim.APITLS {
+		w.o.API.RootCAs = w.o.RootCAs
+	}
+	if c.prepare != nil {
+		c.prepare(t, w)
+	}
+	record(t, w)
+	good := w.o.API
+	w.o.Retry.MaxElapsed = faultBound
+	if c.want.source == fleet.FromCache { // else a busy machine must not make it fail
+		w.o.API.Timeouts = api.Timeouts{Connect: faultCall, Headers: faultCall, Whole: faultCall, Action: faultCall}
+		w.o.Retry.MaxElapsed = faultRetry
+	}
+	c.strike(t, w)
+	m := &matrix{t: t, c: c, world: w}
+	var all sync.WaitGroup
+	homes := map[string]string{}
+	for name, work := range m.works() {
+		home := filepath.Join(t.TempDir(), "home")
+		copyTree(t, w.home, home)
+		homes[name] = home
+		if c.alone {
+			m.run(name, home, work)
+			continue
+		}
+		all.Go(func() { m.run(name, home, work) })
+	}
+	all.Wait()
+	w.sim.ClearFaults()
+	w.o.API = good
+	m.afterwards(homes)
+}
+
+// record makes the machine know the fleet, with every key proved but one that
+// is missing.
+func record(t *testing.T, w *world) {
+	t.Helper()
+	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.open().Drill(t.Context(), fleet.Selection{All: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.open().RemoveKeys(t.Context(), []string{missing}, true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// matrix is one row of the table at work.
+type matrix struct {
+	t     *testing.T
+	c     faultCase
+	world *world
+}
+
+// work is one command. touches tells that it logs in to VMs, so that records
+// may tell of the login afterwards.
+type work struct {
+	do      func(f *fleet.Fleet) error
+	want    fleet.Kind
+	touches bool
+}
+
+func (m *matrix) works() map[string]work {
+	marketing := fleet.VM{ID: sim.MarketingID, Name: "marketing"}
+	keyless := fleet.VM{ID: m.world.sim.VM(missing).ID(), Name: missing}
+	sync := m.c.want.key
+	if m.c.want.list != "" {
+		sync = m.c.want.list
+	}
+	return map[string]work{
+		"vms":         {do: m.list, want: m.c.want.list},
+		"ssh":         {do: func(f *fleet.Fleet) error { return m.connect(f, marketing) }, touches: true},
+		"ssh, no key": {do: func(f *fleet.Fleet) error { return m.connect(f, keyless) }, want: m.c.want.key, touches: true},
+		"pull":        {do: func(f *fleet.Fleet) error { return m.pull(f, marketing) }, touches: true},
+		"commit":      {do: func(f *fleet.Fleet) error { return m.commit(f, marketing, false) }, want: m.c.want.commit},
+		"commit --queue": {do: func(f *fleet.Fleet) error { return m.commit(f, marketing, true) },
+			want: queued(m.c.want.commit)},
+		"keys sync": {want: sync, do: func(f *fleet.Fleet) error {
+			_, err := f.Sync(m.t.Context(), fleet.SyncOptions{})
+			return err
+		}, touches: true},
+	}
+}
+
+// queued is what --queue makes of the kind of a commit: nothing is given up
+// because the API is away.
+func queued(k fleet.Kind) fleet.Kind {
+	if k == fleet.Unavailable {
+		return fleet.Queued
+	}
+	return k
+}
+
+func (m *matrix) list(f *fleet.Fleet) error {
+	list, err := f.List(m.t.Context(), fleet.ListOptions{})
+	if err != nil {
+		return err
+	}
+	if want := m.c.want.source; want != either && list.Source != want || len(list.VMs) != 6 {
+		m.t.Errorf("vms: %d VMs from %s, want 6 from %s", len(list.VMs), list.Source, want)
+	}
+	if (list.Source == fleet.FromCache) != (list.Outage != nil) {
+		m.t.Errorf("vms: source %s with outage %v", list.Source, list.Outage)
+	}
+	if list.Source == fleet.FromCache && list.AsOf.IsZero() {
+		m.t.Error("vms: the record's answer has no age")
+	}
+	if list.Unsaved != nil {
+		m.t.Errorf("vms: not recorded: %v", list.Unsaved)
+	}
+	if e := list.Outage; e != nil && m.c.want.local != (e.Origin == fleet.OriginLocal) {
+		m.t.Errorf("vms: origin %s of %v", e.Origin, e)
+	}
+	return nil
+}
+
+func (m *matrix) connect(f *fleet.Fleet, vm fleet.VM) error {
+	var conn *sshconn.Conn
+	conn, err := f.Connect(m.t.Context(), vm)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Exec(m.t.Context(), "true", nil, nil, nil)
+}
+
+func (m *matrix) pull(f *fleet.Fleet, vm fleet.VM) error {
+	dest := m.t.TempDir()
+	_, err := f.Pull(m.t.Context(), fleet.PullRequest{Dest: dest, Items: []fleet.PullItem{{VM: vm, Paths: []string{"/root/workspace/brief.md"}}}})
+	if data, readErr := os.ReadFile(filepath.Join(dest, "brief.md")); err == nil && (readErr != nil || !strings.Contains(string(data), "Spring campaign")) {
+		m.t.Errorf("pull: got %q, %v", data, readErr)
+	}
+	return err
+}
+
+func (m *matrix) commit(f *fleet.Fleet, vm fleet.VM, queue bool) error {
+	r, err := f.Commit(m.t.Context(), vm, fleet.CommitOptions{Queue: queue})
+	items, queueErr := f.Queue()
+	if queueErr != nil {
+		m.t.Errorf("commit: %v", queueErr)
+	}
+	waits := len(items) == 1 && items[0].CommitID == r.CommitID && items[0].VMID == vm.ID
+	if waits != (fleet.KindOf(err) == fleet.Queued) || len(items) > 1 {
+		m.t.Errorf("commit: %s (%v) with %d intents in the queue", r.Status, err, len(items))
+	}
+	if (r.Status == fleet.StatusCommitted) != (err == nil) {
+		m.t.Errorf("commit: status %s with error %v", r.Status, err)
+	}
+	return err
+}
+
+// run does one piece of work on a copy of the record.
+func (m *matrix) run(name, home string, w work) {
+	before := snapshot(m.t, home)
+	o := m.world.o
+	o.Home = home
+	f, err := fleet.Open(o)
+	if err != nil {
+		m.t.Errorf("%s: %v", name, err)
+		return
+	}
+	began := time.Now()
+	err = w.do(f)
+	took := time.Since(began)
+	if kind := fleet.KindOf(err); kind != w.want && w.want != either {
+		m.t.Errorf("%s: got kind %q (%v), want %q", name, kind, err, w.want)
+	}
+	if took > faultBound || m.c.soon && took > faultBound/2 {
+		m.t.Errorf("%s took %s", name, took)
+	}
+	var e *fleet.Error
+	if err != nil && (!errors.As(err, &e) || e.What == "" || e.Why == "") {
+		m.t.Errorf("%s: the error does not say what and why: %#v", name, err)
+	}
+	before.compare(m.t, name, home, w.touches || m.c.want.source != fleet.FromCache)
+}
+
+// afterwards the API is back: every key still opens its VM without it, and
+// each commit in a queue becomes exactly one snapshot.
+func (m *matrix) afterwards(homes map[string]string) {
+	for name, home := range homes {
+		w := *m.world
+		w.home, w.o.Home = home, home
+		w.forget()
+		queue, err := w.open().Queue()
+		if err != nil {
+			m.t.Errorf("%s: %v", name, err)
+		}
+		results, err := w.open(later).RunQueue(m.t.Context())
+		if err != nil || len(results) != len(queue) {
+			for _, r := range results { // one that was not to be queued may turn out to be lost
+				if r.Status != fleet.StatusFailed || name != "commit" {
+					m.t.Errorf("%s: queue run: %s, %v", name, r.Status, err)
+				}
+			}
+		}
+		for _, r := range results {
+			taken := 0
+			for _, c := range m.world.sim.Commits() {
+				if c.ID == r.CommitID && c.VM == r.VMID {
+					taken++
+				}
+			}
+			if want := map[string]int{fleet.StatusCommitted: 1}[r.Status]; taken != want {
+				m.t.Errorf("%s: %d snapshots of a commit that is %s", name, taken, r.Status)
+			}
+		}
+	}
+	for _, c := range m.world.sim.Calls() {
+		if c.Trap && c.AnyKey {
+			m.t.Errorf("the API key went to another host: %s %s", c.Method, c.Path)
+		}
+	}
+	w := *m.world
+	w.home, w.o.Home = homes["keys sync"], homes["keys sync"]
+	w.forget()
+	if r, err := w.open().Sync(m.t.Context(), fleet.SyncOptions{}); err != nil {
+		m.t.Errorf("keys sync afterwards: %+v, %v", r, err)
+	}
+	if results, err := w.open().Drill(m.t.Context(), fleet.Selection{All: true}, nil); err != nil || len(results) != 6 {
+		m.t.Errorf("drill afterwards: %d VMs, %v: %+v", len(results), err, results)
+	}
+}
+
+// files is what a machine has recorded, without locks and the health of the
+// API.
+type files map[string][]byte
+
+func snapshot(t *testing.T, home string) files {
+	out := files{}
+	err := filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(home, path)
+		first := strings.Split(filepath.ToSlash(rel), "/")
+		if err != nil || d.IsDir() || len(first) < 2 || first[1] == "locks" || first[1] == "pending" || first[1] == "queue" ||
+			strings.HasPrefix(first[1], "health-") {
+			return err
+		}
+		out[rel], err = os.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return out
+}
+
+// compare insists that nothing recorded is lost or, unless the work may add to
+// the records, changed. Keys never change.
+func (b files) compare(t *testing.T, name, home string, mayAdd bool) {
+	now := snapshot(t, home)
+	for path, data := range b {
+		free := mayAdd && filepath.Base(path) != "id"
+		switch got, ok := now[path]; {
+		case !ok:
+			t.Errorf("%s: %s is gone", name, path)
+		case !free && !bytes.Equal(got, data):
+			t.Errorf("%s: %s was changed from\n%s\nto\n%s", name, path, hidden(path, data), hidden(path, got))
+		}
+	}
+	if !mayAdd && len(now) != len(b) {
+		t.Errorf("%s: %d files became %d", name, len(b), len(now))
+	}
+}
+
+func hidden(path string, data []byte) string {
+	if filepath.Base(path) == "id" {
+		return "(a key)"
+	}
+	return string(data)
+}
+
+// copyTree copies a home with its modes, which the keystore insists on.
+func copyTree(t *testing.T, from, to string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), 0o700)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), data, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,88 @@
+package fleet
+
+import (
+	"context"
+	"slices"
+
+	"github.com/vers-fleet/vers-fleet/keystore"
+)
+
+// labelNames are the names that an inventory's labels give a VM.
+func labelNames(v keystore.InventoryVM) []namedVM {
+	var out []namedVM
+	for _, s := range []struct {
+		label  string
+		source NameSource
+	}{{"name", SourceLabelName}, {"lieutenant", SourceLabelLieutenant}, {"agent", SourceLabelAgent}} {
+		if name := v.Labels[s.label]; name != "" {
+			out = append(out, namedVM{VMID: v.ID, Name: name, Role: v.Labels["role"], Source: s.source})
+		}
+	}
+	return out
+}
+
+func (n namedVM) byLabel() bool {
+	return n.Source == SourceLabelName || n.Source == SourceLabelLieutenant || n.Source == SourceLabelAgent
+}
+
+// keepGoneNames records the names of VMs that a new listing leaves out while
+// their keys are here: a listing may be incomplete, and a VM that works on
+// must still be found by its name.
+func (f *Fleet) keepGoneNames(next keystore.Inventory) error {
+	old, err := f.recordedInventory()
+	if keystore.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	listed := make(map[string]bool, len(next.VMs))
+	for _, v := range next.VMs {
+		listed[v.ID] = true
+	}
+	var gone []namedVM
+	for _, v := range old.VMs {
+		if !listed[v.ID] && f.keys.HasKey(v.ID) {
+			gone = append(gone, labelNames(v)...)
+		}
+	}
+	back := func(n namedVM) bool { return n.byLabel() && listed[n.VMID] }
+	doc, err := f.readNamesDoc()
+	if err != nil || len(gone) == 0 && !slices.ContainsFunc(doc.Recorded, back) {
+		return err
+	}
+	return f.updateNames(context.Background(), func(d *namesDoc) {
+		d.Recorded = slices.DeleteFunc(d.Recorded, back)
+		for _, n := range gone {
+			if !slices.Contains(d.Recorded, n) {
+				d.Recorded = append(d.Recorded, n)
+			}
+		}
+	})
+}
+
+// yield takes from VMs that are gone the names that a listed VM bears now, and
+// forgets those whose key was forgotten. keys are the ids with a key, in order.
+func (b nameBook) yield(inv keystore.Inventory, keys []string) {
+	type name struct {
+		name   string
+		source NameSource
+	}
+	taken := map[name]bool{}
+	listed := map[string]bool{}
+	for _, v := range inv.VMs {
+		listed[v.ID] = true
+		for _, n := range labelNames(v) {
+			taken[name{n.Name, n.Source}] = true
+		}
+	}
+	for id, names := range b.names {
+		names = slices.DeleteFunc(names, func(n namedVM) bool {
+			_, hasKey := slices.BinarySearch(keys, id)
+			return n.byLabel() && (listed[id] || taken[name{n.Name, n.Source}] || !hasKey)
+		})
+		if b.names[id] = names; len(names) == 0 {
+			delete(b.names, id)
+		}
+	}
+}

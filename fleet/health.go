@@ -1,0 +1,223 @@
+package fleet
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/retry"
+)
+
+// healthDoc is the document of the outage memory in the profile's folder. Each
+// endpoint has one of its own: that a mistyped api_url does not answer says
+// nothing about the right one.
+func healthDoc(baseURL string) string {
+	sum := sha256.Sum256([]byte(strings.TrimRight(baseURL, "/")))
+	return "health-" + hex.EncodeToString(sum[:4])
+}
+
+// remember tells the outage memory how a call ended. Whatever the API itself
+// said is proof that it is up; a call the caller gave up proves nothing.
+func (f *Fleet) remember(err error, calls int, latency time.Duration) {
+	var ae *api.Error
+	var problem error
+	switch {
+	case calls == 0:
+		problem = f.memory.Abandoned() // nothing was asked
+	case err == nil, errors.As(err, &ae) && !ae.Kind.Unreachable() && ae.Status != 0:
+		problem = f.memory.Succeeded(latency)
+	case ae != nil && !ae.Kind.Unreachable(), errors.Is(err, context.Canceled):
+		problem = f.memory.Abandoned() // interrupted, or refused before it was sent
+	default:
+		problem = f.memory.Failed(failure(err, ae, calls))
+	}
+	if problem != nil {
+		f.o.Logf("the outage memory could not be written: %v", problem)
+	}
+}
+
+// stumbled tells the outage memory of an attempt that will be repeated: the
+// first sign of an outage.
+func (f *Fleet) stumbled(err error) {
+	var ae *api.Error
+	if errors.As(err, &ae) && ae.Kind.Unreachable() {
+		if err := f.memory.Stumbled(failure(err, ae, 1)); err != nil {
+			f.o.Logf("the outage memory could not be written: %v", err)
+		}
+	}
+}
+
+// failure puts an API error into the outage memory's terms.
+func failure(err error, ae *api.Error, calls int) retry.Failure {
+	if ae == nil {
+		return retry.Failure{Cause: retry.CauseTimeout, Detail: err.Error(), Calls: calls}
+	}
+	out := retry.Failure{Cause: cause(ae), Detail: ae.Reason(), Local: ae.Kind.Local(), Calls: calls}
+	if ae.Retry.HasAfter {
+		out.After = ae.Retry.After
+	}
+	return out
+}
+
+func cause(e *api.Error) retry.Cause {
+	switch e.Kind {
+	case api.KindUnavailable:
+		return retry.CauseHTTP(e.Status)
+	case api.KindTimeout:
+		return retry.CauseTimeout
+	case api.KindRefused:
+		return retry.CauseRefused
+	case api.KindReset:
+		return retry.CauseReset
+	case api.KindTruncated:
+		return retry.CauseTruncated
+	case api.KindNotVers:
+		return retry.CauseNotVers
+	case api.KindNoNetwork:
+		return retry.CauseNoNetwork
+	case api.KindDNS:
+		return retry.CauseDNS
+	case api.KindTLS:
+		return retry.CauseTLS
+	}
+	return retry.CauseOther
+}
+
+// downReason says in one clause why the API is not asked now.
+func (f *Fleet) downReason(s retry.State) string {
+	now := f.o.Now()
+	switch {
+	case s.Outage != nil:
+		text := fmt.Sprintf("the API has been down since %s (%s)", clock(s.Outage.Start), ago(now, s.Outage.Start))
+		if s.LastError != nil {
+			text += ": " + s.LastError.Cause.Text()
+		}
+		if s.NextProbe.After(now) {
+			text += "; next try at " + clock(s.NextProbe)
+		}
+		return text
+	case s.Local != nil:
+		return fmt.Sprintf("%s (%s)", s.Local.Cause.Text(), ago(now, s.Local.Last))
+	}
+	return "the API is not asked right now"
+}
+
+// waiting describes a pause between two attempts.
+func (f *Fleet) waiting(what string, w retry.Wait) Waiting {
+	out := Waiting{What: what, Attempt: w.Attempt, Reason: reason(w.Err), Next: w.Next}
+	if s, err := f.memory.State(); err == nil && s.Outage != nil {
+		out.DownSince = s.Outage.Start
+		out.Forecast = s.Forecast(f.o.Now()).String()
+	} else {
+		out.DownSince = f.o.Now().Add(-w.Elapsed)
+	}
+	return out
+}
+
+// reason is an error in as few words as the API client has for it.
+func reason(err error) string {
+	var ae *api.Error
+	if errors.As(err, &ae) {
+		return ae.Reason()
+	}
+	return err.Error()
+}
+
+// AwaitAPI returns nil as soon as the API answers, and an *Error of kind
+// Unavailable when limit (0 = none) has passed without. One process of the
+// profile probes at a time; the others watch what it finds.
+func (f *Fleet) AwaitAPI(ctx context.Context, limit time.Duration) error {
+	began := f.o.Now()
+	if limit > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, limit)
+		defer stop()
+	}
+	client, err := f.client()
+	if err != nil {
+		return f.apiError("reach the API", err)
+	}
+	for attempt := 1; ; attempt++ {
+		permit, state := f.memory.Ask(true)
+		if permit != retry.PermitHold {
+			if err = f.probe(ctx, client); !isUnreachable(err) {
+				return f.answered(err)
+			}
+			state, _ = f.memory.State()
+		}
+		if err := f.pauseUntilProbe(ctx, state, attempt, err); err != nil {
+			return f.awaitEnded(err, limit, f.o.Now().Sub(began))
+		}
+	}
+}
+
+// probe asks the API the cheapest question that needs a key.
+func (f *Fleet) probe(ctx context.Context, client *api.Client) error {
+	ctx, stop := context.WithTimeout(ctx, 3*probeTimeout)
+	defer stop()
+	began := f.o.Now()
+	_, err := client.VMs(ctx)
+	f.remember(err, 1, f.o.Now().Sub(began))
+	return err
+}
+
+// answered is nil when the API answered what was asked.
+func (f *Fleet) answered(err error) error {
+	if err == nil {
+		return nil
+	}
+	return f.apiError("reach the API", err)
+}
+
+// watchInterval is how often a waiting process looks at what others found.
+const watchInterval = time.Second
+
+// pauseUntilProbe waits until it is worth asking again: the next probe is due,
+// or the outage was closed by another process.
+func (f *Fleet) pauseUntilProbe(ctx context.Context, s retry.State, attempt int, last error) error {
+	next := s.WaiterWakes(f.o.Now())
+	w := Waiting{What: "reach the API", Attempt: attempt, Next: next, Reason: f.downReason(s)}
+	if s.Outage != nil {
+		w.DownSince, w.Forecast = s.Outage.Start, s.Forecast(f.o.Now()).String()
+	}
+	if last != nil {
+		w.Reason = reason(last)
+	}
+	done := f.o.OnWait(w)
+	defer done()
+	for f.o.Now().Before(next) {
+		if err := sleep(ctx, min(watchInterval, next.Sub(f.o.Now()))); err != nil {
+			return err
+		}
+		if now, err := f.memory.State(); err == nil && !now.Down() && now.Local == nil {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+func (f *Fleet) awaitEnded(err error, limit, waited time.Duration) error {
+	if errors.Is(err, context.Canceled) {
+		return f.apiError("wait for the API", err)
+	}
+	s, _ := f.memory.State()
+	return &Error{Kind: Unavailable, What: fmt.Sprintf("the API did not answer within %s", limit.Round(time.Second)),
+		Why: f.downReason(s), Next: "what is recorded works meanwhile: vers-fleet vms, ssh, pull", Origin: OriginAPI, Retryable: true, Err: err}
+}
+
+// sleep pauses for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,216 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn/mux"
+	"github.com/vers-fleet/vers-fleet/keystore"
+)
+
+// Finding is one thing that is not as it should be with the keystore.
+type Finding struct {
+	keystore.Finding
+	Name string `json:"name,omitempty"`
+}
+
+// CheckKeys reads everything recorded and says what is wrong with it, VMs
+// without a key included. The error is of kind Storage when something is lost
+// or damaged.
+func (f *Fleet) CheckKeys() ([]Finding, error) {
+	findings, err := f.keys.Check()
+	if err != nil {
+		return nil, storageError("check the keystore", err)
+	}
+	vms, err := f.known()
+	if err != nil {
+		return nil, err
+	}
+	out := []Finding{}
+	bad := 0
+	for _, x := range findings {
+		if x.Severity == keystore.SeverityError {
+			bad++
+		}
+		i := slices.IndexFunc(vms, func(v VM) bool { return v.ID == x.VMID })
+		one := Finding{Finding: x}
+		if i >= 0 {
+			one.Name = vms[i].Name
+		}
+		out = append(out, one)
+	}
+	for _, vm := range vms {
+		if !f.keys.HasKey(vm.ID) {
+			out = append(out, Finding{Name: vm.Name, Finding: keystore.Finding{Severity: keystore.SeverityWarning, VMID: vm.ID,
+				Kind: keystore.KindNotFound, What: "no key is recorded", Mend: "vers-fleet keys sync"}})
+		}
+	}
+	if bad > 0 {
+		return out, &Error{Kind: Storage, What: "damaged or lost in the keystore: " + counted(bad, "thing"), Origin: OriginLocal,
+			Why: "see the list", Next: "vers-fleet keys sync fetches keys again while the API is up"}
+	}
+	return out, nil
+}
+
+// RemoveKeys forgets VMs, their keys included, after asking.
+func (f *Fleet) RemoveKeys(ctx context.Context, names []string, sure bool) ([]string, error) {
+	known, err := f.known()
+	if err != nil {
+		return nil, err
+	}
+	vms, err := choose(known, Selection{Names: names})
+	if err != nil {
+		return nil, err
+	}
+	var titles []string
+	for _, vm := range vms {
+		titles = append(titles, vm.Title())
+	}
+	if err := f.confirm(sure, "Forget the keys of "+strings.Join(titles, ", ")+"? They cannot be fetched while the API is down."); err != nil {
+		return nil, err
+	}
+	var removed []string
+	for _, vm := range vms {
+		if err := f.keys.Remove(vm.ID); err != nil {
+			return removed, storageError("forget "+vm.Title(), err)
+		}
+		removed = append(removed, vm.ID)
+		mux.Served(f.shareSocket(vm.ID)) // being asked, the process sees that the key is gone
+	}
+	return removed, nil
+}
+
+// PruneKeys forgets VMs that the API has not listed for longer than age, after
+// asking.
+func (f *Fleet) PruneKeys(ctx context.Context, age time.Duration, sure bool) ([]string, error) {
+	if err := f.confirm(sure, fmt.Sprintf("Forget the keys of VMs that the API has not listed for %s?", age)); err != nil {
+		return nil, err
+	}
+	removed, err := f.keys.Prune(age)
+	return removed, storageError("prune the keystore", err)
+}
+
+func (f *Fleet) confirm(sure bool, question string) error {
+	switch {
+	case sure:
+		return nil
+	case f.o.Confirm == nil:
+		return &Error{Kind: Usage, What: "not done without a confirmation", Origin: OriginLocal, Next: "add --yes"}
+	}
+	return f.o.Confirm(question)
+}
+
+// ExportKeys writes keys, host keys, inventory and names to w as one bundle,
+// encrypted to recipients or with a passphrase.
+func (f *Fleet) ExportKeys(ctx context.Context, w io.Writer, o keystore.ExportOptions) (keystore.ExportSummary, error) {
+	if data, err := f.keys.Doc(namesDocName).Read(); err == nil {
+		o.Docs = map[string][]byte{namesDocName: data}
+	}
+	sum, err := f.keys.Export(ctx, w, o)
+	return sum, storageError("export the keys", err)
+}
+
+// ImportKeys merges a bundle, never overwriting something newer, and says what
+// it did, or would do.
+func (f *Fleet) ImportKeys(ctx context.Context, r io.Reader, identityFile string, dryRun bool) (keystore.Plan, error) {
+	plan, err := f.keys.Import(ctx, r, keystore.ImportOptions{DryRun: dryRun, IdentityFile: identityFile,
+		Doc: func(name string, data []byte, dryRun bool) (keystore.Action, error) {
+			return f.importDoc(ctx, name, data, dryRun)
+		}})
+	return plan, storageError("import the bundle", err)
+}
+
+// importDoc merges names: aliases of one's own win.
+func (f *Fleet) importDoc(ctx context.Context, name string, data []byte, dryRun bool) (keystore.Action, error) {
+	if name != namesDocName {
+		return keystore.ActionRefuse, nil
+	}
+	theirs, err := decodeNames(data)
+	if err != nil {
+		return keystore.ActionRefuse, nil
+	}
+	ours, err := f.readNamesDoc()
+	if err != nil {
+		return keystore.ActionRefuse, err
+	}
+	if !ours.merge(theirs) {
+		return keystore.ActionSame, nil
+	}
+	if dryRun {
+		return keystore.ActionUpdate, nil
+	}
+	return keystore.ActionUpdate, f.updateNames(ctx, func(d *namesDoc) { d.merge(theirs) })
+}
+
+// merge adds what is missing, and tells whether anything was.
+func (d *namesDoc) merge(other namesDoc) bool {
+	changed := false
+	if d.Aliases == nil {
+		d.Aliases = map[string]string{}
+	}
+	for name, id := range other.Aliases {
+		if _, have := d.Aliases[name]; !have {
+			d.Aliases[name], changed = id, true
+		}
+	}
+	for _, n := range other.Recorded {
+		if !slices.Contains(d.Recorded, n) {
+			d.Recorded, changed = append(d.Recorded, n), true
+		}
+	}
+	return changed
+}
+
+// ExportSSH writes every key, decrypted, and an ssh_config into dir, for plain
+// OpenSSH without this program.
+func (f *Fleet) ExportSSH(ctx context.Context, dir string) (int, error) {
+	vms, err := f.known()
+	if err != nil {
+		return 0, err
+	}
+	hosts, findings, err := f.keys.ExportSSH(ctx, dir, func(dir string, hosts []keystore.SSHHost) ([]byte, error) {
+		return f.exportedConfig(dir, hosts, vms), nil
+	})
+	for _, x := range findings {
+		f.o.Warn(x.What)
+	}
+	return len(hosts), storageError("export the keys", err)
+}
+
+// exportedConfig reaches the VMs through openssl, which is the one tool that
+// plain OpenSSH needs for TLS.
+func (f *Fleet) exportedConfig(dir string, hosts []keystore.SSHHost, vms []VM) []byte {
+	var b bytes.Buffer
+	for _, h := range hosts {
+		vm := VM{ID: h.Record.VMID}
+		if i := slices.IndexFunc(vms, func(v VM) bool { return v.ID == vm.ID }); i >= 0 {
+			vm = vms[i]
+		}
+		name := f.hostName(vm.ID)
+		fmt.Fprintf(&b, "Host %s\n  HostName %s\n  User root\n  HostKeyAlias %s\n", strings.Join(hostAliases(vm, vms), " "), name, name)
+		fmt.Fprintf(&b, "  IdentityFile %s\n  IdentitiesOnly yes\n", confQuote(h.IdentityFile))
+		fmt.Fprintf(&b, "  UserKnownHostsFile %s\n", confQuote(dir+"/known_hosts"))
+		fmt.Fprintf(&b, "  ProxyCommand openssl s_client -quiet -verify_quiet -verify_return_error -servername %s -connect %s\n", name, f.endpoint(vm.ID).Address)
+	}
+	return b.Bytes()
+}
+
+// EncryptKeys, DecryptKeys and RekeyKeys change how keys are kept on disk.
+func (f *Fleet) EncryptKeys(ctx context.Context, o keystore.EncryptOptions) error {
+	return storageError("encrypt the keystore", f.keys.Encrypt(ctx, o))
+}
+
+// DecryptKeys turns the keystore back into plain files.
+func (f *Fleet) DecryptKeys(ctx context.Context, progress func(done, total int)) error {
+	return storageError("decrypt the keystore", f.keys.Decrypt(ctx, progress))
+}
+
+// RekeyKeys encrypts every key anew, to other recipients.
+func (f *Fleet) RekeyKeys(ctx context.Context, o keystore.EncryptOptions) error {
+	return storageError("rekey the keystore", f.keys.Rekey(ctx, o))
+}

@@ -1,0 +1,216 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/keystore"
+)
+
+// syncJobs bounds the keys fetched side by side: enough to hide the round
+// trips, few enough not to be a burden on an API that is coming back.
+const syncJobs = 8
+
+// SyncReport says how fetching keys ended. It is one JSON value.
+type SyncReport struct {
+	VMs      int           `json:"vms"`       // VMs of the fleet
+	Wanted   int           `json:"wanted"`    // of them without a recorded key before
+	Fetched  int           `json:"fetched"`   // keys recorded now
+	Changed  int           `json:"changed"`   // recorded keys that the API has replaced
+	HostKeys int           `json:"host_keys"` // host keys pinned by a handshake
+	Failed   []SyncFailure `json:"failed"`
+	AsOf     time.Time     `json:"as_of"`
+	Source   Source        `json:"source"`
+}
+
+// SyncFailure is one key that could not be fetched.
+type SyncFailure struct {
+	VMID string `json:"vm_id"`
+	Name string `json:"name,omitempty"`
+	Why  string `json:"why"`
+}
+
+// Progress reports how far work on many VMs has come.
+type Progress struct {
+	Done, Total int
+	Current     string // name or id of the VM just finished
+}
+
+// syncer fetches keys side by side.
+type syncer struct {
+	f      *Fleet
+	mu     sync.Mutex
+	report SyncReport
+	onDone func(Progress)
+	done   int
+}
+
+// syncKeys fetches the keys of the listed VMs that have none yet. It stops
+// early when the API becomes unreachable, as every further call would wait for
+// nothing. The error is of kind Storage: a key could not be recorded.
+func (f *Fleet) syncKeys(ctx context.Context, vms []keystore.InventoryVM, onDone func(Progress)) (SyncReport, error) {
+	var missing []string
+	for _, vm := range vms {
+		if !f.keys.HasKey(vm.ID) && vm.State != string(api.StateDead) {
+			missing = append(missing, vm.ID)
+		}
+	}
+	s := &syncer{f: f, onDone: onDone}
+	s.report = SyncReport{VMs: len(vms), Wanted: len(missing), Failed: []SyncFailure{}, AsOf: f.o.Now().UTC(), Source: FromAPI}
+	err := s.fetch(ctx, missing)
+	return s.report, err
+}
+
+func (s *syncer) fetch(parent context.Context, ids []string) error {
+	group, ctx := errgroup.WithContext(parent)
+	group.SetLimit(syncJobs)
+	for _, id := range ids {
+		group.Go(func() error {
+			changed, err := s.f.fetchKey(ctx, id)
+			return s.finished(id, changed, err, len(ids))
+		})
+	}
+	err := group.Wait()
+	if kindOf(err) == Unavailable || kindOf(err) == Interrupted && parent.Err() == nil {
+		return nil // said in the report
+	}
+	return err
+}
+
+// finished counts one fetched key. An error that concerns all keys is returned
+// and ends the sync.
+func (s *syncer) finished(id string, changed bool, err error, total int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done++
+	if err == nil {
+		s.report.Fetched++
+		if changed {
+			s.report.Changed++
+		}
+		if s.onDone != nil {
+			s.onDone(Progress{Done: s.done, Total: total, Current: id})
+		}
+		return nil
+	}
+	s.report.Failed = append(s.report.Failed, SyncFailure{VMID: id, Why: why(err)})
+	switch kindOf(err) {
+	case Unavailable, Storage, Interrupted:
+		return err
+	}
+	return nil // a 403 too: a listing may hold VMs of other owners
+}
+
+// why is the reason of an error in one clause.
+func why(err error) string {
+	var e *Error
+	if errors.As(err, &e) && e.Why != "" {
+		return e.Why
+	}
+	return err.Error()
+}
+
+// fetchKey asks the API for one VM's key and records it with the VM's address.
+// It tells whether the key differs from the one recorded before.
+func (f *Fleet) fetchKey(ctx context.Context, id string) (changed bool, err error) {
+	had := f.keys.HasKey(id)
+	answer, err := reach(ctx, f, call[api.SSHKey]{
+		what: "fetch the SSH key of " + id, repeatable: true,
+		live: func(ctx context.Context, c *api.Client) (api.SSHKey, error) { return c.SSHKey(ctx, id) },
+		keep: func(k api.SSHKey) error {
+			if err := f.bind(); err != nil {
+				return err
+			}
+			changed, err = f.keys.PutKey(id, k.PrivateKey, keystore.KeyInfo{Source: "api", SSHPort: k.Port})
+			return err
+		},
+	})
+	if err != nil {
+		return false, err
+	}
+	if answer.Unsaved != nil {
+		return false, answer.Unsaved
+	}
+	f.fetchAddress(ctx, id)
+	return changed && had, nil
+}
+
+// fetchAddress records the VM's address inside the platform's network, which
+// is a second way to it for machines there. Nothing depends on it, so failing
+// to is only worth a line of detail.
+func (f *Fleet) fetchAddress(ctx context.Context, id string) {
+	client, err := f.client()
+	if err != nil {
+		return
+	}
+	ctx, stop := context.WithTimeout(ctx, probeTimeout)
+	defer stop()
+	meta, err := client.Metadata(ctx, id)
+	if err != nil || !meta.IP.IsValid() {
+		f.o.Logf("no address of %s is recorded: %v", id, err)
+		return
+	}
+	err = f.keys.UpdateRecord(id, func(r *keystore.Record) error {
+		r.IP = meta.IP.String()
+		return nil
+	})
+	if err != nil {
+		f.o.Logf("the address of %s could not be recorded: %v", id, err)
+	}
+}
+
+// SyncOptions says what Sync does.
+type SyncOptions struct {
+	Refresh    bool // fetch the keys that are recorded already too
+	NoHostKeys bool // do not ask the VMs for their host keys
+	OnProgress func(Progress)
+}
+
+// Sync records the inventory and every key and host key that is missing. It
+// makes one API call when nothing is missing.
+func (f *Fleet) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
+	answer, err := f.inventory(ctx)
+	if err == nil && answer.Source == FromCache {
+		err = answer.Outage
+		if answer.Outage == nil {
+			err = offlineError("fetch keys")
+		}
+	}
+	if err != nil {
+		return SyncReport{Failed: []SyncFailure{}}, err
+	}
+	vms := answer.Value.VMs
+	report, err := f.syncKeys(ctx, vms, o.OnProgress)
+	if o.Refresh && err == nil && len(report.Failed) == 0 {
+		err = f.refresh(ctx, vms, &report, o.OnProgress)
+	}
+	if !o.NoHostKeys && err == nil {
+		report.HostKeys, err = f.pinMissing(ctx, vms)
+	}
+	if err == nil {
+		err = answer.Unsaved
+	}
+	if err == nil && len(report.Failed) > 0 {
+		err = &Error{Kind: Partial, What: "some keys could not be fetched", Why: report.Failed[0].Why, Origin: OriginAPI,
+			Next: "run it again; what was fetched is recorded", Retryable: true}
+	}
+	return report, err
+}
+
+// refresh asks for all keys again, to learn of changed ones.
+func (f *Fleet) refresh(ctx context.Context, vms []keystore.InventoryVM, report *SyncReport, onDone func(Progress)) error {
+	s := &syncer{f: f, onDone: onDone, report: *report}
+	var ids []string
+	for _, vm := range vms {
+		ids = append(ids, vm.ID)
+	}
+	s.report.Fetched = 0
+	err := s.fetch(ctx, ids)
+	*report = s.report
+	return err
+}

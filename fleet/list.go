@@ -1,0 +1,250 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/keystore"
+	"github.com/vers-fleet/vers-fleet/retry"
+)
+
+// ListOptions says what List does besides listing.
+type ListOptions struct {
+	NoSync bool             // do not fetch the keys of VMs that have none yet
+	Gone   bool             // include VMs that the API no longer lists
+	OnKeys func(SyncReport) // told how fetching keys ended, when there was anything to fetch
+}
+
+// List returns the fleet, from the API when it answers and from the record
+// else. A live answer is recorded, and the keys of VMs that have none yet are
+// fetched, so that they are there before they are needed. A failure, an empty
+// list or a refused API key erases nothing.
+func (f *Fleet) List(ctx context.Context, o ListOptions) (Listing, error) {
+	answer, err := f.inventory(ctx)
+	if err != nil {
+		return Listing{}, err
+	}
+	list := Listing{Source: answer.Source, AsOf: answer.AsOf, Outage: answer.Outage, Unsaved: answer.Unsaved}
+	if answer.Source == FromAPI && answer.Unsaved == nil && !o.NoSync {
+		report, err := f.syncKeys(ctx, answer.Value.VMs, nil)
+		if o.OnKeys != nil && report.Wanted > 0 {
+			o.OnKeys(report)
+		}
+		if err == nil && report.Fetched > 0 {
+			err = f.pinFresh(ctx, answer.Value.VMs)
+		}
+		if err != nil {
+			list.Unsaved = errors.Join(list.Unsaved, err)
+		}
+	}
+	if answer.Source == FromAPI && answer.Unsaved == nil {
+		f.keepNames(ctx)
+	}
+	vms, err := f.merged(answer.Value)
+	if err != nil {
+		return Listing{}, err
+	}
+	if err := f.addRecords(vms); err != nil {
+		return Listing{}, err
+	}
+	for _, vm := range vms {
+		vm.Source, vm.AsOf = answer.Source, answer.AsOf
+		if !o.Gone && !vm.GoneAt.IsZero() {
+			continue
+		}
+		if !vm.Key.Recorded && vm.State != string(api.StateDead) {
+			list.KeysLeft++
+		}
+		list.VMs = append(list.VMs, vm)
+	}
+	slices.SortFunc(list.VMs, byName)
+	return list, nil
+}
+
+// byName orders named VMs first, by name, and the rest by id.
+func byName(a, b VM) int {
+	if (a.Name == "") != (b.Name == "") {
+		if a.Name == "" {
+			return 1
+		}
+		return -1
+	}
+	if c := strings.Compare(a.Name, b.Name); c != 0 {
+		return c
+	}
+	return strings.Compare(a.ID, b.ID)
+}
+
+// inventory asks for the list of VMs by the offline rule.
+func (f *Fleet) inventory(ctx context.Context) (Answer[keystore.Inventory], error) {
+	return reach(ctx, f, call[keystore.Inventory]{
+		what: "list the VMs", repeatable: true,
+		live: func(ctx context.Context, c *api.Client) (keystore.Inventory, error) {
+			vms, err := c.VMs(ctx)
+			return f.toInventory(vms), err
+		},
+		keep: f.keepInventory,
+		recorded: func() (keystore.Inventory, time.Time, error) {
+			inv, err := f.recordedInventory()
+			if keystore.IsNotFound(err) {
+				return f.inventoryOfKeys()
+			}
+			return inv, inv.AsOf, err
+		},
+	})
+}
+
+// recordedInventory is the inventory as it was last recorded. A damaged one is
+// as good as none: it must not stand before the keys, which are still here.
+func (f *Fleet) recordedInventory() (keystore.Inventory, error) {
+	inv, err := f.keys.Inventory()
+	if keystore.KindOf(err) != keystore.KindDamaged {
+		return inv, err
+	}
+	f.o.Warn("the recorded inventory is damaged, so names and states are not known: " + err.Error())
+	return inv, &keystore.Error{Kind: keystore.KindNotFound, Op: "read inventory", Err: err}
+}
+
+// inventoryOfKeys stands in for an inventory that was never recorded when keys
+// were imported: it lists the VMs whose keys are here.
+func (f *Fleet) inventoryOfKeys() (keystore.Inventory, time.Time, error) {
+	ids, err := f.keys.IDs()
+	if err == nil && len(ids) == 0 {
+		err = errNothingRecorded
+	}
+	return keystore.Inventory{}, time.Time{}, err
+}
+
+func (f *Fleet) toInventory(vms []api.VM) keystore.Inventory {
+	inv := keystore.Inventory{AsOf: f.o.Now().UTC()}
+	for _, v := range vms {
+		inv.VMs = append(inv.VMs, keystore.InventoryVM{ID: v.ID, OwnerID: v.OwnerID, State: string(v.State),
+			CreatedAt: v.CreatedAt, Labels: v.Labels})
+	}
+	return inv
+}
+
+// keepInventory records a listing. VMs that are no longer in it become
+// tombstones; an empty listing is believed to be a mistake of the server as
+// long as VMs are recorded, so it is kept from erasing anything.
+func (f *Fleet) keepInventory(inv keystore.Inventory) error {
+	if len(inv.VMs) == 0 {
+		if old, err := f.recordedInventory(); err == nil && len(old.VMs) > 0 {
+			f.o.Warn("the API lists no VM at all; what was recorded is kept")
+			return nil
+		}
+	}
+	if err := f.bind(); err != nil {
+		return err
+	}
+	if err := f.keepGoneNames(inv); err != nil {
+		return err
+	}
+	if err := f.keys.PutInventory(inv); err != nil {
+		return err
+	}
+	listed := make([]string, len(inv.VMs))
+	for i, v := range inv.VMs {
+		listed[i] = v.ID
+	}
+	return f.keys.MarkGone(listed, inv.AsOf)
+}
+
+// known returns every VM that the record knows of, without asking the API and
+// without reading the keys.
+func (f *Fleet) known() ([]VM, error) {
+	inv, err := f.recordedInventory()
+	if err != nil && !keystore.IsNotFound(err) {
+		return nil, storageError("read the recorded inventory", err)
+	}
+	return f.merged(inv)
+}
+
+// merged joins an inventory with the VMs known only from the keystore or from
+// files with names, and gives all of them their names.
+func (f *Fleet) merged(inv keystore.Inventory) ([]VM, error) {
+	byID := make(map[string]VM, len(inv.VMs))
+	for _, v := range inv.VMs {
+		byID[v.ID] = VM{ID: v.ID, OwnerID: v.OwnerID, State: v.State, CreatedAt: v.CreatedAt, Labels: v.Labels,
+			Source: FromCache, AsOf: inv.AsOf}
+	}
+	ids, err := f.keys.IDs()
+	if err != nil {
+		return nil, storageError("read the keystore", err)
+	}
+	for _, id := range ids {
+		if _, ok := byID[id]; !ok {
+			byID[id] = VM{ID: id, State: "unknown", Source: FromCache, AsOf: inv.AsOf}
+		}
+	}
+	book, err := f.readNames()
+	if err != nil {
+		return nil, err
+	}
+	book.yield(inv, ids)
+	for id := range book.names {
+		if _, ok := byID[id]; !ok {
+			byID[id] = VM{ID: id, State: "unknown", Source: FromCache, AsOf: inv.AsOf}
+		}
+	}
+	out := make([]VM, 0, len(byID))
+	for _, vm := range byID {
+		vm.Names = book.of(vm)
+		if len(vm.Names) > 0 {
+			vm.Name = vm.Names[0].Name
+		}
+		vm.Role = book.role(vm)
+		vm.Endpoint = f.endpoint(vm.ID).Address
+		out = append(out, vm)
+	}
+	return out, nil
+}
+
+// addRecords fills in what the keystore knows of each VM.
+func (f *Fleet) addRecords(vms []VM) error {
+	records, findings, err := f.keys.Records()
+	if err != nil {
+		return storageError("read the keystore", err)
+	}
+	byID := make(map[string]keystore.Record, len(records))
+	for _, r := range records {
+		byID[r.VMID] = r
+	}
+	for i := range vms {
+		if r, ok := byID[vms[i].ID]; ok {
+			vms[i].setRecord(r)
+		}
+	}
+	for _, finding := range findings {
+		for i := range vms {
+			if vms[i].ID == finding.VMID {
+				vms[i].Key.Problem = finding.What
+			}
+		}
+	}
+	return nil
+}
+
+func (v *VM) setRecord(r keystore.Record) {
+	v.Key = KeyState{Recorded: r.HasKey(), Source: r.Source, FetchedAt: r.FetchedAt, ProvedAt: r.ProvedAt, RefusedAt: r.RefusedAt}
+	v.GoneAt = r.GoneAt
+	if len(r.Endpoints) > 0 {
+		v.ReachedAt = r.Endpoints[0].WorkedAt
+	}
+}
+
+// Select narrows the listing to a selection.
+func (l Listing) Select(s Selection) ([]VM, error) { return choose(l.VMs, s) }
+
+// Warnings are the early signs of an outage: failed calls, rising latency.
+func (f *Fleet) Warnings() []retry.Warning {
+	s, err := f.memory.State()
+	if err != nil {
+		return nil
+	}
+	return s.Warnings(f.o.Now())
+}

@@ -1,0 +1,240 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"sort"
+
+	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+	"github.com/vers-fleet/vers-fleet/keystore"
+)
+
+// namesDocName is the document with the user's aliases and the names that
+// other sources gave when they were last readable.
+const namesDocName = "names"
+
+// namesDoc is its content.
+type namesDoc struct {
+	Version  int               `json:"version"`
+	Aliases  map[string]string `json:"aliases"`            // alias -> VM id
+	Recorded []namedVM         `json:"recorded,omitempty"` // from lieutenants.json, aliases.json and the registry
+}
+
+// namedVM is one name for one VM from one source outside the API.
+type namedVM struct {
+	VMID   string     `json:"vm_id"`
+	Name   string     `json:"name"`
+	Role   string     `json:"role,omitempty"`
+	Source NameSource `json:"source"`
+}
+
+// nameBook holds all names that do not come from labels.
+type nameBook struct {
+	names map[string][]namedVM // by VM id
+}
+
+// of returns the VM's names, strongest first, each once.
+func (b nameBook) of(vm VM) []Name {
+	var out []Name
+	add := func(name string, source NameSource) {
+		if name, err := lieutenant.CheckName(name); err == nil {
+			out = append(out, Name{Name: name, Source: source})
+		}
+	}
+	for _, n := range b.names[vm.ID] {
+		add(n.Name, n.Source)
+	}
+	add(vm.Labels["name"], SourceLabelName)
+	add(vm.Labels["lieutenant"], SourceLabelLieutenant)
+	add(vm.Labels["agent"], SourceLabelAgent)
+	order := nameSources()
+	sort.SliceStable(out, func(i, j int) bool {
+		return slices.Index(order, out[i].Source) < slices.Index(order, out[j].Source)
+	})
+	return out
+}
+
+// role is the label, or what the lieutenants' file or the registry says.
+func (b nameBook) role(vm VM) string {
+	if r := vm.Labels["role"]; r != "" {
+		return r
+	}
+	for _, n := range b.names[vm.ID] {
+		if n.Role != "" {
+			return n.Role
+		}
+	}
+	return ""
+}
+
+// readNames collects the names from the user's aliases and from the files of
+// other tools. A file that cannot be read does not hide the others; what it
+// said when it last could is used instead.
+func (f *Fleet) readNames() (nameBook, error) {
+	doc, err := f.readNamesDoc()
+	if err != nil {
+		return nameBook{}, err
+	}
+	book := nameBook{names: map[string][]namedVM{}}
+	for alias, id := range doc.Aliases {
+		book.add(namedVM{VMID: id, Name: alias, Source: SourceAlias})
+	}
+	fresh, seen := f.nameFiles()
+	for _, n := range fresh {
+		book.add(n)
+	}
+	for _, n := range doc.Recorded {
+		if !seen[n.Source] {
+			book.add(n)
+		}
+	}
+	return book, nil
+}
+
+func (b nameBook) add(n namedVM) { b.names[n.VMID] = append(b.names[n.VMID], n) }
+
+// nameFiles reads the files of other tools. seen tells which sources had one.
+func (f *Fleet) nameFiles() (found []namedVM, seen map[NameSource]bool) {
+	seen = map[NameSource]bool{}
+	for _, path := range lieutenant.Files(f.o.UserHome, f.o.VersHome) {
+		data, err := readSmall(path)
+		if err != nil {
+			continue
+		}
+		list, err := lieutenant.ParseLieutenants(data)
+		if err != nil {
+			f.o.Logf("%s is not used: %v", path, err)
+			continue
+		}
+		seen[SourceLieutenants] = true
+		for _, l := range list {
+			if !l.Local {
+				found = append(found, namedVM{VMID: l.VMID, Name: l.Name, Role: orElse(l.Role, "lieutenant"), Source: SourceLieutenants})
+			}
+		}
+		break // the first file that can be read is the one in use
+	}
+	if path := lieutenant.AliasesFile(f.o.UserHome); path != "" {
+		if data, err := readSmall(path); err == nil {
+			aliases, err := lieutenant.ParseAliases(data)
+			if err != nil {
+				f.o.Logf("%s is not used: %v", path, err)
+				return found, seen
+			}
+			seen[SourceVersAliases] = true
+			for _, a := range aliases {
+				found = append(found, namedVM{VMID: a.VMID, Name: a.Name, Source: SourceVersAliases})
+			}
+		}
+	}
+	return found, seen
+}
+
+// maxNameFile bounds the files of other tools that are read on every start.
+const maxNameFile = 8 << 20
+
+func readSmall(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxNameFile {
+		return nil, fmt.Errorf("%s is not a small file", path)
+	}
+	return os.ReadFile(path)
+}
+
+func (f *Fleet) readNamesDoc() (namesDoc, error) {
+	data, err := f.keys.Doc(namesDocName).Read()
+	if keystore.IsNotFound(err) {
+		return namesDoc{Version: 1}, nil
+	}
+	if err != nil {
+		return namesDoc{}, storageError("read the recorded names", err)
+	}
+	return decodeNames(data)
+}
+
+func decodeNames(data []byte) (namesDoc, error) {
+	doc := namesDoc{Version: 1}
+	if len(data) == 0 {
+		return doc, nil
+	}
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return doc, &Error{Kind: Storage, What: "cannot read the recorded names", Why: err.Error(), Origin: OriginLocal,
+			Next: "move names.json out of the profile's folder; aliases must then be set again", Err: err}
+	}
+	return doc, nil
+}
+
+// keepNames records what the sources of names outside the API say now, for the
+// day they cannot be read. It stops nothing: names are a convenience.
+func (f *Fleet) keepNames(ctx context.Context) {
+	fresh, seen := f.nameFiles()
+	if names, ok := f.registryNames(ctx); ok {
+		fresh, seen[SourceRegistry] = append(fresh, names...), true
+	}
+	if len(seen) == 0 {
+		return
+	}
+	doc, err := f.readNamesDoc()
+	if err != nil || !doc.record(fresh, seen) {
+		return
+	}
+	if err := f.updateNames(ctx, func(d *namesDoc) { d.record(fresh, seen) }); err != nil {
+		f.o.Warn("names could not be recorded: " + err.Error())
+	}
+}
+
+// record replaces the names of the sources seen, and tells whether that
+// changed anything.
+func (d *namesDoc) record(fresh []namedVM, seen map[NameSource]bool) bool {
+	next := slices.Clone(fresh)
+	for _, n := range d.Recorded {
+		if !seen[n.Source] {
+			next = append(next, n)
+		}
+	}
+	slices.SortFunc(next, func(a, b namedVM) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.VMID, b.VMID), cmp.Compare(a.Name, b.Name))
+	})
+	if slices.Equal(next, d.Recorded) {
+		return false
+	}
+	d.Recorded = next
+	return true
+}
+
+// registryNames asks the optional registry.
+func (f *Fleet) registryNames(ctx context.Context) ([]namedVM, bool) {
+	if f.o.Registry.URL == "" || f.o.Registry.Token == nil {
+		return nil, false
+	}
+	ctx, stop := context.WithTimeout(ctx, probeTimeout)
+	defer stop()
+	client, err := f.client()
+	if err != nil {
+		return nil, false
+	}
+	token, err := f.o.Registry.Token(ctx)
+	if err != nil {
+		f.o.Warn("the registry is not asked: " + err.Error())
+		return nil, false
+	}
+	list, err := client.RegistryVMs(ctx, f.o.Registry.URL, token)
+	if err != nil {
+		f.o.Warn("the registry does not answer: " + reason(err))
+		return nil, false
+	}
+	var names []namedVM
+	for _, vm := range list {
+		if name, err := lieutenant.CheckName(vm.Name); err == nil {
+			names = append(names, namedVM{VMID: vm.ID, Name: name, Role: vm.Role, Source: SourceRegistry})
+		}
+	}
+	return names, true
+}

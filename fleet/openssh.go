@@ -1,0 +1,113 @@
+package fleet
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+)
+
+// One resolves a single name, id or prefix.
+func (f *Fleet) One(ctx context.Context, name string) (VM, error) {
+	vms, err := f.Resolve(ctx, Selection{Names: []string{name}})
+	if err != nil {
+		return VM{}, err
+	}
+	return vms[0], nil
+}
+
+// Knows reports whether word selects one or more recorded VMs.
+func (f *Fleet) Knows(word string) bool {
+	known, err := f.known()
+	if err != nil {
+		return false
+	}
+	_, err = pick(known, word)
+	return err == nil || kindOf(err) == Ambiguous
+}
+
+// StdioForward joins in and out to an address as seen from the VM (ssh -W).
+func (f *Fleet) StdioForward(ctx context.Context, vm VM, address string, in io.Reader, out io.Writer) error {
+	conn, err := f.Connect(ctx, vm)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return f.sessionError(ctx, vm, conn.Stdio(ctx, address, in, out))
+}
+
+// OpenSSHCommand is the plain ssh command that does what Session does.
+func (f *Fleet) OpenSSHCommand(vm VM, command []string) string {
+	args := []string{"ssh"}
+	for _, o := range f.sshOptions(vm) {
+		args = append(args, "-o", shellQuote(o.key+"="+o.value))
+	}
+	args = append(args, "root@"+f.hostName(vm.ID))
+	if len(command) > 0 {
+		args = append(args, "--", shellQuote(strings.Join(command, " ")))
+	}
+	return strings.Join(args, " ")
+}
+
+// sshOption is one line of an OpenSSH configuration.
+type sshOption struct{ key, value string }
+
+// sshOptions are what plain OpenSSH needs to reach the VM with what is
+// recorded. Values are quoted as ssh_config(5) wants it.
+func (f *Fleet) sshOptions(vm VM) []sshOption {
+	program, err := os.Executable()
+	if err != nil {
+		program = "vers-fleet"
+	}
+	proxy := shellQuote(program)
+	for _, a := range f.proxyArgs() {
+		proxy += " " + shellQuote(a)
+	}
+	return []sshOption{
+		{"User", "root"},
+		{"HostKeyAlias", f.hostName(vm.ID)},
+		{"IdentityFile", confQuote(f.keys.KeyPath(vm.ID))},
+		{"IdentitiesOnly", "yes"},
+		{"UserKnownHostsFile", confQuote(f.keys.KnownHostsPath())},
+		{"ProxyCommand", strings.ReplaceAll(proxy+" proxy "+vm.ID, "%", "%%")},
+	}
+}
+
+// proxyArgs make a ProxyCommand work from a program that has another
+// environment, such as an editor.
+func (f *Fleet) proxyArgs() []string {
+	args := []string{"--profile", f.o.Profile}
+	return append(args, f.o.ProxyFlags...)
+}
+
+// shellQuote makes s one word of a POSIX shell.
+func shellQuote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:,@%=") == "" && s[0] != '-' {
+		return s
+	}
+	if strings.HasPrefix(s, "--") && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz-") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// confQuote quotes a path for ssh_config, where % begins a token.
+func confQuote(s string) string {
+	s = strings.ReplaceAll(s, "%", "%%")
+	if strings.ContainsAny(s, " \t") {
+		return `"` + s + `"`
+	}
+	return s
+}
+
+// hostAliases are the names of a VM that plain ssh may use: its strongest name
+// unless another VM has it too, and its id.
+func hostAliases(vm VM, all []VM) []string {
+	var out []string
+	if vm.Name != "" && !strings.ContainsAny(vm.Name, " \t*?!,\"'#") {
+		if got, err := pick(all, vm.Name); err == nil && got.ID == vm.ID {
+			out = append(out, "vers-"+vm.Name)
+		}
+	}
+	return append(out, "vers-"+vm.ID, vm.ID)
+}

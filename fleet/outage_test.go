@@ -1,0 +1,101 @@
+package fleet_test
+
+import (
+	"crypto/x509"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+)
+
+func certPool(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return pool, err
+}
+
+// Scripts call the tool all the time. In an outage they must neither wait out
+// a full retry each nor trample the API.
+func TestManyRunsInAnOutage(t *testing.T) {
+	w, clk := newWorld(t, 6), newClock()
+	w.o.Now = clk.Now
+	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.fault(sim.Fault{Kind: "503"})
+	w.sim.ResetCalls()
+	clk.Advance(time.Minute)
+	const runs = 200
+	for range runs {
+		list, err := w.open().List(t.Context(), fleet.ListOptions{})
+		if err != nil || list.Source != fleet.FromCache || len(list.VMs) != 6 {
+			t.Fatalf("got %d VMs from %s: %v", len(list.VMs), list.Source, err)
+		}
+		clk.Advance(time.Minute / runs)
+	}
+	if n := len(w.sim.Calls()); n == 0 || n > 6 {
+		t.Errorf("%d runs in a minute of outage made %d API calls, want 1 to 6", runs, n)
+	}
+	w.sim.ClearFaults()
+	clk.Advance(2 * time.Minute) // any probe is due by now
+	list, err := w.open().List(t.Context(), fleet.ListOptions{})
+	if err != nil || list.Source != fleet.FromAPI {
+		t.Errorf("first run after the outage: source %s, %v", list.Source, err)
+	}
+}
+
+// ssh with a recorded key is not the API's business.
+func TestRecordedKeyMakesNoCall(t *testing.T) {
+	w := newWorld(t, 6)
+	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.fault(sim.Fault{Kind: "hang"})
+	w.sim.ResetCalls()
+	for range 20 {
+		f := w.open()
+		vm, err := f.One(t.Context(), "marketing")
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := f.Connect(t.Context(), vm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+	}
+	if n := len(w.sim.Calls()); n != 0 {
+		t.Errorf("%d API calls, want none", n)
+	}
+}
+
+// A success, a refusal or trouble on this machine is no outage.
+func TestWhatIsNoOutage(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		fault sim.Fault
+		want  fleet.Kind
+	}{
+		{"refused key", sim.Fault{Kind: sim.KindUnauthorized}, fleet.Auth},
+		{"forbidden", sim.Fault{Kind: sim.KindForbidden}, fleet.Auth},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, 6)
+			if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			w.fault(tc.fault)
+			_, err := w.open().List(t.Context(), fleet.ListOptions{})
+			if fleet.KindOf(err) != tc.want {
+				t.Errorf("got %v, want kind %s", err, tc.want)
+			}
+			s, err := w.open(offline).Status(t.Context())
+			if err != nil || s.API.State != "up" || s.Fleet.WithKey != 6 {
+				t.Errorf("afterwards: API %s, %d keys, %v", s.API.State, s.Fleet.WithKey, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,190 @@
+package fleet_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+)
+
+// After three outages, status has an honest idea of how long a fourth lasts.
+func TestForecastFromPastOutages(t *testing.T) {
+	w, clk := newWorld(t, 6), newClock()
+	w.o.Now = clk.Now
+	list := func() {
+		t.Helper()
+		if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status := func() fleet.Status {
+		t.Helper()
+		s, err := w.open(offline).Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	list()
+	lengths := []time.Duration{8 * time.Minute, 12 * time.Minute, 40 * time.Minute}
+	for n, d := range lengths {
+		clk.Advance(time.Hour)
+		w.fault(sim.Fault{Kind: "503"})
+		list()
+		if s := status(); s.API.State != "down" || s.API.Forecast.Known || s.API.Forecast.N != n {
+			t.Errorf("in outage %d: %+v", n+1, s.API)
+		}
+		clk.Advance(d)
+		w.sim.ClearFaults()
+		list()
+		if s := status(); s.API.State != "up" || len(s.API.Outages) != n+1 {
+			t.Errorf("after outage %d: %s with %d outages", n+1, s.API.State, len(s.API.Outages))
+		}
+	}
+	clk.Advance(time.Hour)
+	w.fault(sim.Fault{Kind: sim.KindReset})
+	list()
+	clk.Advance(5 * time.Minute)
+	s := status()
+	if s.API.State != "down" || s.API.Lasted < 300 || s.API.Lasted > 301 || s.API.Cause != "reset" {
+		t.Errorf("in the fourth: %+v", s.API)
+	}
+	for n, o := range s.API.Outages {
+		if diff := o.Seconds - lengths[n].Seconds(); diff < -1 || diff > 1 || o.Causes["http_503"] == 0 || o.Failures < 3 {
+			t.Errorf("outage %d is remembered as %+v", n+1, o)
+		}
+	}
+	f := s.API.Forecast
+	if !f.Known || f.N != 3 || f.Median.Round(time.Minute) != 12*time.Minute || f.Longest.Round(time.Minute) != 40*time.Minute ||
+		!f.RemainingKnown || f.Remaining.Round(time.Minute) != 7*time.Minute {
+		t.Errorf("forecast: %+v", f)
+	}
+	if !strings.Contains(s.Advice, "pull") {
+		t.Errorf("advice: %s", s.Advice)
+	}
+}
+
+// A server that wants to be left alone for longer than the caller has is not
+// asked again, nor waited for.
+func TestRetryAfterLongerThanThereIsTime(t *testing.T) {
+	for name, change := range map[string]struct {
+		header string
+		limit  time.Duration // of the context
+		policy time.Duration
+	}{
+		"than the retries' time": {"120", 0, 30 * time.Second},
+		"than --timeout":         {"120", 20 * time.Second, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 6)
+			record(t, w)
+			w.o.Retry.MaxElapsed = change.policy
+			w.fault(sim.Fault{Kind: "503", RetryAfter: change.header})
+			w.sim.ResetCalls()
+			ctx := t.Context()
+			if change.limit > 0 {
+				limited, stop := context.WithTimeout(ctx, change.limit)
+				defer stop()
+				ctx = limited
+			}
+			began := time.Now()
+			_, err := w.open().Connect(ctx, fleet.VM{ID: w.sim.VM(missing).ID(), Name: missing})
+			if fleet.KindOf(err) != fleet.Unavailable || !strings.Contains(err.Error(), "until") {
+				t.Errorf("got %v, want unavailable until then", err)
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			if n := len(w.sim.Calls()); n != 1 {
+				t.Errorf("%d calls, want 1", n)
+			}
+			// The next process knows it too.
+			if _, err := w.open().Connect(t.Context(), fleet.VM{ID: w.sim.VM(missing).ID()}); fleet.KindOf(err) != fleet.Unavailable {
+				t.Errorf("the next one: %v", err)
+			}
+			if n := len(w.sim.Calls()); n != 1 {
+				t.Errorf("%d calls after the next one, want 1", n)
+			}
+		})
+	}
+}
+
+// A probe that its user interrupts leaves the probing to the next process.
+func TestInterruptedProbeIsNotHeldAgainstOthers(t *testing.T) {
+	w, clk := newWorld(t, 6), newClock()
+	w.o.Now = clk.Now
+	record(t, w)
+	clk.Advance(time.Minute)
+	w.fault(sim.Fault{Kind: "503"})
+	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	clk.Advance(2 * time.Minute)
+	w.sim.ClearFaults()
+	w.fault(sim.Fault{Kind: sim.KindHang, Count: 1})
+	ctx, interrupt := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, interrupt)
+	if _, err := w.open().List(ctx, fleet.ListOptions{}); fleet.KindOf(err) != fleet.Interrupted {
+		t.Fatalf("got %v, want interrupted", err)
+	}
+	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromAPI {
+		t.Errorf("the next process is answered from %s: %v", list.Source, err)
+	}
+	// Nor does one without an API key keep the others from asking.
+	w.fault(sim.Fault{Kind: "503"})
+	clk.Advance(time.Minute)
+	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	clk.Advance(2 * time.Minute)
+	w.sim.ClearFaults()
+	keyless := func(o *fleet.Options) { o.API = api.Config{BaseURL: o.API.BaseURL} }
+	if _, err := w.open(keyless).List(t.Context(), fleet.ListOptions{}); fleet.KindOf(err) != fleet.Auth {
+		t.Errorf("without an API key: %v", err)
+	}
+	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromAPI {
+		t.Errorf("the one with a key is answered from %s: %v", list.Source, err)
+	}
+}
+
+// A name that was never seen is the API's matter while it is down, and the
+// user's when it answers.
+func TestUnknownNameWhileDown(t *testing.T) {
+	w := newWorld(t, 6)
+	record(t, w)
+	if _, err := w.open().One(t.Context(), "nobody-here"); fleet.KindOf(err) != fleet.NotFound {
+		t.Errorf("while up: %v", err)
+	}
+	w.fault(sim.Fault{Kind: "503"})
+	for range 2 { // the second one is answered from what the first learned
+		_, err := w.open().One(t.Context(), "nobody-here")
+		if fleet.KindOf(err) != fleet.Unavailable || !strings.Contains(err.Error(), "never seen") {
+			t.Errorf("while down: %v", err)
+		}
+	}
+	if vm, err := w.open().One(t.Context(), "marketing"); err != nil || vm.ID != sim.MarketingID {
+		t.Errorf("a known one: %v, %v", vm.ID, err)
+	}
+}
+
+// An empty list is no reason to forget anything.
+func TestEmptyListErasesNothing(t *testing.T) {
+	w := newWorld(t, 6)
+	front := newFront(w)
+	record(t, w)
+	warned := 0
+	w.o.Warn = func(string) { warned++ }
+	before := snapshot(t, w.home)
+	front.set(func(*http.Request) *reply {
+		return &reply{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: []byte("[]")}
+	}, nil)
+	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || warned == 0 {
+		t.Errorf("%v, %d warnings", err, warned)
+	}
+	before.compare(t, "an empty list", w.home, false)
+}

@@ -1,0 +1,81 @@
+package fleet_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+)
+
+// A profile holds the VMs of one endpoint and one account. What another one
+// says is shown, but recorded nowhere, and that is said.
+func TestProfilesDoNotMix(t *testing.T) {
+	w := newWorld(t, 6)
+	front := newFront(w)
+	record(t, w)
+	other := newWorldOf(t, sim.Config{VMs: 7, Seed: 2, Still: true})
+	const stranger = "99999999-8888-4777-8666-555555555555"
+	for name, change := range map[string]func(*fleet.Options){
+		"another endpoint": func(o *fleet.Options) { o.API = other.o.API },
+		"another account": func(o *fleet.Options) { // the front lets it in
+			o.API.APIKey = func(context.Context) (string, error) { return stranger + w.sim.APIKey()[36:], nil }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			front.set(nil, nil)
+			before := snapshot(t, w.home)
+			list, err := w.open(change).List(t.Context(), fleet.ListOptions{})
+			if err != nil || list.Source != fleet.FromAPI {
+				t.Fatalf("listed from %s: %v", list.Source, err)
+			}
+			if fleet.KindOf(list.Unsaved) != fleet.Usage || !strings.Contains(list.Unsaved.Error(), "nothing was recorded") {
+				t.Errorf("it does not say that nothing was recorded: %v", list.Unsaved)
+			}
+			if r, err := w.open(change).Sync(t.Context(), fleet.SyncOptions{Refresh: true}); err == nil || r.Fetched > 0 {
+				t.Errorf("keys sync: %+v, %v", r, err)
+			}
+			id := w.sim.VM(missing).ID()
+			if name == "another endpoint" {
+				id = other.sim.VMs()[6].ID()
+			}
+			if conn, err := w.open(change).Connect(t.Context(), fleet.VM{ID: id}); fleet.KindOf(err) != fleet.Usage {
+				t.Errorf("a key of another account: %v, %v", conn, err)
+			}
+			before.compare(t, name, w.home, false)
+		})
+	}
+	w.forget()
+	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Unsaved != nil || list.KeysLeft != 0 {
+		t.Errorf("its own API afterwards: %v, %v, %d keys left", err, list.Unsaved, list.KeysLeft)
+	}
+}
+
+// Two processes that record the fleet at the same time do not get in each
+// other's way.
+func TestTwoSyncsAtOnce(t *testing.T) {
+	w := newWorld(t, 12)
+	var all sync.WaitGroup
+	for range 2 {
+		f := w.open()
+		all.Go(func() {
+			r, err := f.Sync(t.Context(), fleet.SyncOptions{})
+			if err != nil || r.VMs != 12 || len(r.Failed) > 0 {
+				t.Errorf("keys sync: %+v, %v", r, err)
+			}
+		})
+	}
+	all.Wait()
+	keys, err := w.open().Keys()
+	if err != nil || len(keys) != 12 {
+		t.Errorf("%d keys are recorded: %v", len(keys), err)
+	}
+	if findings, err := w.open().CheckKeys(); err != nil {
+		t.Errorf("keys check: %v: %+v", err, findings)
+	}
+	if results, err := w.open().Drill(t.Context(), fleet.Selection{All: true}, nil); err != nil {
+		t.Errorf("drill: %v: %+v", err, results)
+	}
+}

@@ -1,0 +1,309 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer"
+)
+
+// PullItem is one VM's part of a pull.
+type PullItem struct {
+	VM    VM
+	Paths []string // on the VM; none means the configured pull paths
+}
+
+// PullRequest says what to fetch. Dest "" means the rule of contract.md: the
+// current folder for one VM with paths, else a folder named after each VM.
+type PullRequest struct {
+	Items   []PullItem
+	Dest    string
+	PerVM   bool // a folder for each VM even if there is only one (--all, -l)
+	Jobs    int  // VMs worked on side by side; 0 = 4
+	Options transfer.PullOptions
+	OnEvent func(VM, transfer.Event) // called from several goroutines
+	OnDone  func(PullResult)         // called as each VM is done, one at a time
+
+	pool *connPool // of a Watch
+}
+
+// PullResult is what one VM's pull did.
+type PullResult struct {
+	VMID      string           `json:"vm_id"`
+	VMName    string           `json:"name,omitempty"`
+	Dest      string           `json:"dest"`
+	Files     int64            `json:"files"`
+	Bytes     int64            `json:"bytes"`
+	Unchanged int64            `json:"unchanged"`
+	Skipped   int64            `json:"skipped"`
+	Outward   int64            `json:"outward_links"` // of skipped: symlinks that lead out of DEST
+	Failed    int64            `json:"failed"`
+	Verified  string           `json:"verified"`
+	Duration  float64          `json:"duration_seconds"`
+	Error     string           `json:"error,omitempty"`
+	Failures  []PullFailure    `json:"failures"`
+	HostKey   string           `json:"host_key,omitempty"` // fingerprint
+	KeySource string           `json:"key_source,omitempty"`
+	Summary   transfer.Summary `json:"-"`
+	Err       error            `json:"-"`
+}
+
+// PullFailure is one file that did not come.
+type PullFailure struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+}
+
+// defaultJobs is how many VMs are worked on side by side unless told else.
+const defaultJobs = 4
+
+// Pull fetches files from VMs, each over its own connection and into its own
+// folder. One VM that fails does not hold up the others. The error is nil when
+// everything came; with one VM it is that VM's, with several its kind is
+// Partial.
+func (f *Fleet) Pull(ctx context.Context, r PullRequest) ([]PullResult, error) {
+	results := make([]PullResult, len(r.Items))
+	var mu sync.Mutex
+	eachBounded(len(r.Items), orJobs(r.Jobs), func(n int) {
+		item := r.Items[n]
+		res := f.pullOne(ctx, r, item)
+		mu.Lock()
+		defer mu.Unlock()
+		results[n] = res
+		if r.OnDone != nil {
+			r.OnDone(res)
+		}
+	})
+	return results, pullError(ctx, results, r.Options.MaxTotal)
+}
+
+func orJobs(jobs int) int {
+	if jobs <= 0 {
+		return defaultJobs
+	}
+	return jobs
+}
+
+// eachBounded calls work for 0..n-1, at most jobs at a time.
+func eachBounded(n, jobs int, work func(int)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, jobs)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			work(i)
+		})
+	}
+	wg.Wait()
+}
+
+// destOf is where the item's files land; see contract.md.
+func (r PullRequest) destOf(item PullItem) string {
+	folder := folderName(r.Items, item.VM)
+	switch {
+	case len(r.Items) > 1 || r.PerVM:
+		return filepath.Join(orElse(r.Dest, "."), folder)
+	case r.Dest != "":
+		return r.Dest
+	case len(item.Paths) > 0:
+		return "."
+	}
+	return folder
+}
+
+// folderName is the VM's name, with a part of its id where two VMs of the same
+// pull share the name, or the id of a VM without one.
+func folderName(items []PullItem, vm VM) string {
+	for _, other := range items {
+		if other.VM.ID != vm.ID && strings.EqualFold(other.VM.Title(), vm.Title()) {
+			return vm.Title() + "-" + vm.ID
+		}
+	}
+	return vm.Title()
+}
+
+// pullOne fetches one VM's files.
+func (f *Fleet) pullOne(ctx context.Context, r PullRequest, item PullItem) (res PullResult) {
+	began := f.o.Now()
+	res = PullResult{VMID: item.VM.ID, VMName: item.VM.Name, Dest: r.destOf(item), Failures: []PullFailure{}}
+	defer func() { res.Duration = f.o.Now().Sub(began).Seconds() }()
+	if err := ctx.Err(); err != nil {
+		return res.failed(f.transferError(item.VM, "pull from", err))
+	}
+	conn, done, err := f.pullConn(ctx, r.pool, item.VM)
+	if err != nil {
+		return res.failed(err)
+	}
+	defer func() { done(res.Err) }()
+	res.HostKey = conn.Info().Fingerprint
+	if rec, err := f.keys.Record(item.VM.ID); err == nil {
+		res.KeySource = rec.Source
+	}
+	o := r.Options
+	o.Dest, o.Source, o.Logf = res.Dest, item.VM.ID, f.o.Logf
+	o.Paths = item.Paths
+	if len(o.Paths) == 0 {
+		o.Paths = f.o.PullPaths
+	}
+	if r.OnEvent != nil {
+		o.Events = func(e transfer.Event) { r.OnEvent(item.VM, e) }
+	}
+	sum, err := transfer.Pull(ctx, f.remote(item.VM, conn), o)
+	res.fill(sum)
+	return res.failed(f.transferError(item.VM, "pull from", err))
+}
+
+// pullConn returns a connection and what to do with it afterwards: close it,
+// or leave it open for the next round of a watch unless the pull failed.
+func (f *Fleet) pullConn(ctx context.Context, pool *connPool, vm VM) (*sshconn.Conn, func(error), error) {
+	if pool == nil {
+		conn, err := f.Connect(ctx, vm)
+		return conn, func(error) { _ = conn.Close() }, err
+	}
+	conn, err := pool.get(ctx, f, vm)
+	return conn, func(err error) {
+		if err != nil {
+			pool.drop(vm)
+		}
+	}, err
+}
+
+// remote hands a connection to the transfer engine, with the means to make
+// more of them.
+func (f *Fleet) remote(vm VM, conn transfer.Conn) transfer.Remote {
+	dial := func(ctx context.Context) (transfer.Conn, error) {
+		c, err := f.dial(ctx, vm)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+	return transfer.Remote{Conn: conn, Dial: dial, Redial: dial}
+}
+
+func (r *PullResult) fill(s transfer.Summary) {
+	r.Summary, r.Files, r.Bytes, r.Unchanged = s, s.Files, s.Bytes, s.Unchanged
+	r.Skipped, r.Outward, r.Failed, r.Verified = s.Skipped, s.Outward, s.Failed, s.Verified
+	for _, e := range s.Failures {
+		r.Failures = append(r.Failures, PullFailure{Path: e.Path, Reason: e.Reason})
+	}
+}
+
+func (r PullResult) failed(err error) PullResult {
+	if err != nil {
+		r.Err, r.Error = err, why(err)
+	}
+	return r
+}
+
+// transferError gives a failed transfer its kind. Nil stays nil.
+func (f *Fleet) transferError(vm VM, verb string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &Error{Kind: Unexpected, What: "cannot " + verb + " " + vm.Title(), Why: err.Error(), Origin: OriginSSH, Err: err}
+	var own *Error
+	var local *transfer.LocalError
+	var lost *transfer.LostError
+	var tool *transfer.ToolError
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.Is(err, context.Canceled):
+		e.Kind, e.Why, e.Origin = Interrupted, "interrupted", OriginLocal
+		e.Next = "run it again to go on where it stopped"
+	case errors.As(err, &local):
+		e.Kind, e.Origin = Storage, OriginLocal
+		e.Next = "make room or choose another DEST, then run it again: it goes on where it stopped"
+	case errors.As(err, &lost):
+		e.Kind, e.Retryable, e.Next = Unreachable, true, "run it again to go on where it stopped"
+	case errors.As(err, &tool):
+		e.Kind, e.Origin = Unreachable, OriginRemote
+	case errors.Is(err, fs.ErrNotExist):
+		e.Kind, e.Origin = NotFound, OriginRemote
+		e.Next = "look at what is there: vers-fleet ssh " + vm.Title() + " -- ls"
+	}
+	return e
+}
+
+// pullError sums up: the VM's own error for one VM, Partial for several or
+// when single files failed.
+func pullError(ctx context.Context, results []PullResult, maxTotal int64) error {
+	bad, files := 0, int64(0)
+	var first PullResult
+	for _, r := range results {
+		files += r.Failed
+		if r.Err != nil {
+			bad++
+			if first.Err == nil {
+				first = r
+			}
+		}
+	}
+	switch {
+	case bad == 1 && len(results) == 1:
+		return first.Err
+	case bad > 0:
+		if ctx.Err() != nil {
+			return first.Err
+		}
+		return &Error{Kind: Partial, What: fmt.Sprintf("%d of %d VMs failed", bad, len(results)), Origin: OriginSSH,
+			Why: VM{ID: first.VMID, Name: first.VMName}.Title() + ": " + first.Error, Next: "run it again: what is here is not fetched twice", Retryable: true, Err: first.Err}
+	case files > 0:
+		return filesError(files, results, maxTotal)
+	}
+	return nil
+}
+
+// filesError says that single files did not come, and what helps depends on
+// why: this machine's disk is a matter of its own.
+func filesError(files int64, results []PullResult, maxTotal int64) *Error {
+	e := &Error{Kind: Partial, What: counted(files, "file") + " did not come", Origin: OriginRemote,
+		Next: "run it again: what is here is not fetched twice", Retryable: true}
+	kinds := map[transfer.FailKind]int{}
+	n := 0
+	for _, r := range results {
+		for _, x := range r.Summary.Failures {
+			if n++; n == 1 {
+				e.Why = x.Path + ": " + x.Reason
+			}
+			kinds[x.Kind]++
+		}
+	}
+	switch {
+	case n > 0 && kinds[transfer.FailLocal] == n:
+		e.Kind, e.Origin, e.Next = Storage, OriginLocal, "make room or choose another DEST, then run it again: it goes on where it stopped"
+	case n > 0 && kinds[transfer.FailLimit] == n && maxTotal == 0:
+		e.Kind, e.Origin, e.Next = Storage, OriginLocal, "make room, choose another DEST or let --keep-free be less"
+	case n > 0 && kinds[transfer.FailLimit] == n:
+		e.Retryable, e.Next = false, "allow more with --max-total"
+	case n > 0 && kinds[transfer.FailRefused] == n:
+		e.Retryable, e.Next = false, "leave them out with --exclude; symlinks that lead out of DEST come with --all-links"
+	}
+	return e
+}
+
+// Push sends files to one VM. Its result has the form of a pull's, with the
+// folder on the VM as Dest.
+func (f *Fleet) Push(ctx context.Context, vm VM, o transfer.PushOptions) (res PullResult, err error) {
+	began := f.o.Now()
+	res = PullResult{VMID: vm.ID, VMName: vm.Name, Dest: o.Dest, Failures: []PullFailure{}}
+	defer func() { res.Duration = f.o.Now().Sub(began).Seconds() }()
+	conn, err := f.Connect(ctx, vm)
+	if err != nil {
+		return res.failed(err), err
+	}
+	defer conn.Close()
+	res.HostKey, o.Source, o.Logf = conn.Info().Fingerprint, vm.ID, f.o.Logf
+	sum, err := transfer.Push(ctx, f.remote(vm, conn), o)
+	res.fill(sum)
+	res = res.failed(f.transferError(vm, "push to", err))
+	return res, pullError(ctx, []PullResult{res}, 0)
+}

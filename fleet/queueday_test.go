@@ -1,0 +1,184 @@
+package fleet_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+)
+
+// A commit that was sent, was not taken, and has expired meanwhile is not sent
+// days later.
+func TestExpiredUnsettledCommitIsNotSent(t *testing.T) {
+	w := newWorld(t, 6)
+	w.o.Retry.MaxAttempts = 1
+	w.fault(sim.Fault{Kind: sim.KindReset})
+	r, err := w.open().Commit(t.Context(), fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{Queue: true})
+	if fleet.KindOf(err) != fleet.Queued || r.Status != fleet.StatusUnsettled {
+		t.Fatal(r.Status, err)
+	}
+	w.sim.ClearFaults()
+	w.forget()
+	days := func(o *fleet.Options) { o.Now = func() time.Time { return time.Now().Add(72 * time.Hour) } }
+	results, err := w.open(days).RunQueue(t.Context())
+	if len(results) != 1 || results[0].Status != fleet.StatusExpired || fleet.KindOf(err) == "" {
+		t.Errorf("%+v, %v", results, err)
+	}
+	if n := len(w.sim.Commits()); n != 0 {
+		t.Errorf("%d snapshots", n)
+	}
+}
+
+// The first request acted and its answer was lost; the second was refused for
+// another reason. The snapshot that exists must not be denied.
+func TestRefusalAfterALostAnswer(t *testing.T) {
+	w := newWorld(t, 6)
+	front := newFront(w)
+	posts := 0
+	var mu sync.Mutex
+	front.set(func(r *http.Request) *reply {
+		mu.Lock()
+		defer mu.Unlock()
+		if posts > 0 {
+			return &reply{status: http.StatusForbidden, body: []byte("403 Forbidden")}
+		}
+		return nil
+	}, func(r *http.Request, a *reply) {
+		mu.Lock()
+		defer mu.Unlock()
+		if r.Method == http.MethodPost {
+			posts++
+			*a = reply{status: http.StatusServiceUnavailable, body: []byte("Service unavailable")}
+		}
+	})
+	r, err := w.open().Commit(t.Context(), fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{})
+	if r.Status != fleet.StatusUnsettled || fleet.KindOf(err) != fleet.Queued {
+		t.Errorf("%d snapshots, yet: %s, %v", len(w.sim.Commits()), r.Status, err)
+	}
+	front.set(nil, nil)
+	w.forget()
+	if results, err := w.open().RunQueue(t.Context()); err != nil || len(results) != 1 || results[0].Status != fleet.StatusCommitted {
+		t.Errorf("%+v, %v", results, err)
+	}
+}
+
+// Queued, none sent: each VM has its own intent, and one damaged file keeps
+// neither the others from being sent nor itself from being dropped.
+func TestDamagedIntent(t *testing.T) {
+	w := newWorld(t, 6)
+	record(t, w)
+	w.fault(sim.Fault{Kind: "503"})
+	vms := []fleet.VM{{ID: w.sim.VMs()[0].ID()}, {ID: w.sim.VMs()[1].ID()}, {ID: w.sim.VMs()[2].ID()}}
+	w.open().List(t.Context(), fleet.ListOptions{NoSync: true}) // the outage is known
+	results, err := w.open().CommitAll(t.Context(), vms, fleet.CommitOptions{Queue: true})
+	if fleet.KindOf(err) != fleet.Queued {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.Status != fleet.StatusQueued {
+			t.Errorf("%+v", r)
+		}
+	}
+	bad := results[1].CommitID
+	if err := os.WriteFile(filepath.Join(w.home, "default", "queue", bad+".json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.sim.ClearFaults()
+	w.forget()
+	if _, err := w.open().Status(t.Context()); err != nil {
+		t.Errorf("status: %v", err)
+	}
+	ran, err := w.open().RunQueue(t.Context())
+	if fleet.KindOf(err) != fleet.Storage || len(ran) != 2 || len(w.sim.Commits()) != 2 {
+		t.Errorf("ran %+v, %v, %d snapshots", ran, err, len(w.sim.Commits()))
+	}
+	if _, err := w.open().DropQueued(t.Context(), []string{bad[:8]}, false); fleet.KindOf(err) != fleet.Usage {
+		t.Errorf("dropped without --force, although nobody knows if it was sent: %v", err)
+	}
+	if _, err := w.open().DropQueued(t.Context(), []string{bad[:8]}, true); err != nil {
+		t.Errorf("drop: %v", err)
+	}
+	if items, err := w.open().Queue(); err != nil || len(items) != 0 {
+		t.Errorf("%+v, %v", items, err)
+	}
+}
+
+// What another process is sending just now is neither taken from it by queue
+// run nor dropped.
+func TestQueueAndACommitUnderWay(t *testing.T) {
+	w := newWorld(t, 6)
+	front := newFront(w)
+	arrived, goOn := make(chan struct{}), make(chan struct{})
+	front.set(func(r *http.Request) *reply {
+		if r.Method == http.MethodPost {
+			close(arrived)
+			<-goOn
+		}
+		return nil
+	}, nil)
+	var all sync.WaitGroup
+	all.Go(func() {
+		if r, err := w.open().Commit(t.Context(), fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{Queue: true}); err != nil {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+	<-arrived
+	if r, err := w.open().RunQueue(t.Context()); err != nil || len(r) != 0 {
+		t.Errorf("queue run: %+v, %v", r, err)
+	}
+	if dropped, err := w.open().DropQueued(t.Context(), nil, true); err == nil || len(dropped) != 0 {
+		t.Errorf("queue drop: %+v, %v", dropped, err)
+	}
+	close(goOn)
+	all.Wait()
+	if n := len(w.sim.Commits()); n != 1 {
+		t.Errorf("%d snapshots", n)
+	}
+}
+
+// Ctrl-C before anything was sent leaves nothing behind.
+func TestInterruptedBeforeTheCommit(t *testing.T) {
+	w := newWorld(t, 6)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	var vms []fleet.VM
+	for _, vm := range w.sim.VMs() {
+		vms = append(vms, fleet.VM{ID: vm.ID()})
+	}
+	if _, err := w.open().CommitAll(ctx, vms, fleet.CommitOptions{}); fleet.KindOf(err) != fleet.Interrupted {
+		t.Error(err)
+	}
+	if items, err := w.open().Queue(); err != nil || len(items) != 0 {
+		t.Errorf("%d left in the queue, %v", len(items), err)
+	}
+}
+
+// Errors of what the user typed or others named can be pasted as they are.
+func TestAdviceCanBePasted(t *testing.T) {
+	w := newWorld(t, 6)
+	w.sim.VM(sim.MarketingID).SetLabels(map[string]string{"name": "it's $(id) #1"})
+	if err := w.sim.VM(sim.MarketingID).SetState("paused"); err != nil {
+		t.Fatal(err)
+	}
+	list, err := w.open().List(t.Context(), fleet.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vms, err := list.Select(fleet.Selection{Names: []string{"it's $(id) #1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.open().Connect(t.Context(), vms[0])
+	var e *fleet.Error
+	asError(err, &e)
+	if want := `vers-fleet resume 'it'\''s $(id) #1'`; !strings.HasPrefix(e.Next, want) {
+		t.Errorf("next: %s", e.Next)
+	}
+}

@@ -1,0 +1,266 @@
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+	"github.com/vers-fleet/vers-fleet/retry"
+)
+
+// How a session that comes back behaves.
+const (
+	reconnectAlive = 5 * time.Second        // keep-alive: a cut is noticed within four of these
+	reconnectBase  = 500 * time.Millisecond // first wait
+	reconnectCap   = 15 * time.Second       // longest wait: a person is sitting before it
+	reconnectShort = 10 * time.Second       // a session shorter than this counts as a failed try
+)
+
+// SessionAgain opens a shell that outlives its connection: it runs in tmux or
+// screen on the VM if there is one, and when the connection is lost it
+// connects again until it succeeds, the VM refuses, or ctx ends. Without tmux
+// and screen each connection has a fresh shell. What happens is told to
+// Options.Warn and Options.OnWait; the terminal is as it was meanwhile.
+func (f *Fleet) SessionAgain(ctx context.Context, vm VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
+	d := *f.dialer
+	d.KeepAlive = reconnectAlive
+	again := &Fleet{o: f.o, keys: f.keys, memory: f.memory, dialer: &d, account: f.account, client: f.client}
+	s := &lasting{f: again, vm: vm, run: o, forwards: forwards, token: strings.ToLower(rand.Text()[:8])}
+	s.run.Quiet = true
+	return s.keep(ctx)
+}
+
+// lasting is one session that outlives its connections.
+type lasting struct {
+	f        *Fleet
+	vm       VM
+	run      sshconn.RunOptions
+	forwards []sshconn.ForwardSpec
+	token    string
+	keeper   keeper
+}
+
+// keeper is the program on the VM that a shell lives in.
+type keeper string
+
+const (
+	keeperNone   keeper = ""
+	keeperTmux   keeper = "tmux"
+	keeperScreen keeper = "screen"
+)
+
+func (s *lasting) keep(ctx context.Context) error {
+	conn, err := s.f.Connect(ctx, s.vm)
+	if err != nil {
+		return err
+	}
+	s.keeper = s.findKeeper(ctx, conn)
+	if s.keeper == keeperNone {
+		s.f.o.Warn("neither tmux nor screen is on " + s.vm.Title() + ": after a cut you get a fresh shell")
+	}
+	base := reconnectBase
+	for {
+		began := s.f.o.Now()
+		err := s.session(ctx, conn)
+		cut := s.f.o.Now()
+		cause := lostBy(err)
+		if cause == "" || ctx.Err() != nil {
+			return s.ended(ctx, err)
+		}
+		s.leaveScreen()
+		s.f.o.Warn(fmt.Sprintf("connection to %s lost (%s); connecting again, Ctrl-C ends", s.vm.Title(), cause))
+		short := cut.Sub(began) < reconnectShort
+		if base = min(2*base, reconnectCap); !short {
+			base = reconnectBase
+		}
+		if conn, err = s.reconnect(ctx, base, short); err != nil {
+			return s.gaveUp(ctx, err)
+		}
+		s.back(ctx, conn, s.f.o.Now().Sub(cut))
+	}
+}
+
+// session runs the shell on one connection and closes it.
+func (s *lasting) session(ctx context.Context, conn *sshconn.Conn) error {
+	defer conn.Close()
+	for _, spec := range s.forwards {
+		if _, err := conn.Forward(ctx, spec); err != nil {
+			return s.f.explainForward(s.vm, err)
+		}
+	}
+	o := s.run
+	if o.Command = s.command(); o.Command != "" && o.TTY == sshconn.TTYAuto {
+		o.TTY = sshconn.TTYRequest
+	}
+	return conn.Run(ctx, o)
+}
+
+// lostBy says how the connection of a session was lost; "" if it was not.
+func lostBy(err error) string {
+	var se *sshconn.Error
+	switch {
+	case errors.Is(err, sshconn.ErrDisconnected) || !errors.As(err, &se) || se.Stage != sshconn.StageSession:
+		return ""
+	case errors.Is(err, sshconn.ErrDead):
+		return "the VM has not answered for a while: the network is cut, or this computer was asleep"
+	case errors.Is(err, sshconn.ErrLost):
+		return "it was cut"
+	}
+	return ""
+}
+
+// ended is the end of the whole session.
+func (s *lasting) ended(ctx context.Context, err error) error {
+	if errors.Is(err, sshconn.ErrDisconnected) && s.keeper != keeperNone {
+		s.f.o.Warn("the session goes on there; " + s.howToReturn())
+	}
+	return s.f.sessionError(ctx, s.vm, err)
+}
+
+// lostAgain is a failed try that is followed by another one.
+type lostAgain struct{ err error }
+
+// Error is what the try failed with.
+func (e lostAgain) Error() string { return e.err.Error() }
+
+// Unwrap returns it.
+func (e lostAgain) Unwrap() error { return e.err }
+
+// RetryHint implements retry.Hinter.
+func (lostAgain) RetryHint() retry.Hint { return retry.Hint{Transient: true, Unsent: true} }
+
+// errShort makes a connection that is lost again and again wait like one that
+// cannot be made.
+var errShort = errors.New("the connection lasted only a moment")
+
+// reconnect tries until it succeeds, ctx ends, or trying is of no use. After a
+// short session it waits first.
+func (s *lasting) reconnect(ctx context.Context, base time.Duration, short bool) (conn *sshconn.Conn, err error) {
+	hide := func() {}
+	defer func() { hide() }()
+	wait := func(w retry.Wait) {
+		hide()
+		hide = s.f.o.OnWait(Waiting{What: "reconnecting to " + s.vm.Title(), Attempt: w.Attempt, Reason: why(w.Err), Next: w.Next})
+	}
+	policy := retry.Policy{Base: base, Cap: reconnectCap}
+	err = retry.Do(ctx, policy, true, wait, func(ctx context.Context) error {
+		if short {
+			short = false
+			return lostAgain{errShort}
+		}
+		var err error
+		conn, err = s.f.Connect(ctx, s.vm)
+		var own *Error
+		if errors.As(err, &own) && own.Retryable {
+			return lostAgain{err}
+		}
+		return err
+	})
+	return conn, err
+}
+
+// gaveUp is the error for a session that does not come back, with the way to
+// return to what runs on.
+func (s *lasting) gaveUp(ctx context.Context, err error) error {
+	e := &Error{Kind: Unexpected, What: "the session on " + s.vm.Title() + " was lost", Why: err.Error(), Origin: OriginSSH, Err: err}
+	var own *Error
+	if errors.As(err, &own) {
+		e.Kind, e.Why, e.Next = own.Kind, why(own), own.Next
+	}
+	if ctx.Err() != nil {
+		e.Kind, e.Why, e.Origin = Interrupted, "connecting again was interrupted", OriginLocal
+	}
+	if s.keeper != keeperNone {
+		e.Next = s.howToReturn()
+	}
+	return e
+}
+
+func (s *lasting) howToReturn() string {
+	attach := "tmux attach -t " + s.name()
+	if s.keeper == keeperScreen {
+		attach = "screen -d -r " + s.name()
+	}
+	return "return to it with: vers-fleet ssh -t " + shellQuote(s.vm.Title()) + " -- " + attach
+}
+
+// back tells that the connection is there again, and what became of the shell.
+func (s *lasting) back(ctx context.Context, conn *sshconn.Conn, took time.Duration) {
+	text := fmt.Sprintf("connected to %s again after %s", s.vm.Title(), max(took.Round(time.Second), time.Second))
+	before := s.keeper
+	if s.keeper == keeperNone || !s.kept(ctx, conn) {
+		s.keeper = s.findKeeper(ctx, conn)
+		text += "; this is a fresh shell"
+		if before != keeperNone {
+			text += ": the " + string(before) + " session is gone, the VM may have been restarted"
+		}
+	}
+	s.f.o.Warn(text)
+	sshconn.DiscardTyped(s.run.Stdin) // it was typed blindly
+}
+
+func (s *lasting) name() string { return "vers-fleet-" + s.token }
+
+// command starts the shell, or returns to it. A TERM that the VM does not know
+// would keep both programs from starting.
+func (s *lasting) command() string {
+	const term = `infocmp >/dev/null 2>&1 || export TERM=xterm-256color; `
+	switch s.keeper {
+	case keeperTmux:
+		return term + "exec tmux new-session -A -D -s " + s.name()
+	case keeperScreen:
+		return term + "exec screen -d -RR -S " + s.name()
+	}
+	return ""
+}
+
+// probeKeeper bounds the questions about tmux and screen.
+const probeKeeper = 10 * time.Second
+
+// findKeeper looks for a program that can keep the shell. A tmux that is there
+// may still not work (it wants a UTF-8 locale and a folder for its socket), so
+// it is tried out; the try outlives the start of the real session, lest that
+// meets a tmux server that is just ending.
+func (s *lasting) findKeeper(ctx context.Context, conn *sshconn.Conn) keeper {
+	switch {
+	case s.ask(ctx, conn, "tmux new-session -d -s "+s.name()+"-try 'sleep 5' >/dev/null 2>&1"):
+		return keeperTmux
+	case s.ask(ctx, conn, "command -v screen >/dev/null 2>&1"):
+		return keeperScreen
+	}
+	return keeperNone
+}
+
+// kept reports whether the session still lives on the VM.
+func (s *lasting) kept(ctx context.Context, conn *sshconn.Conn) bool {
+	if s.keeper == keeperScreen {
+		return s.ask(ctx, conn, "screen -ls "+s.name()+" | grep -q "+s.name())
+	}
+	return s.ask(ctx, conn, "tmux has-session -t ="+s.name()+" 2>/dev/null")
+}
+
+func (s *lasting) ask(ctx context.Context, conn *sshconn.Conn, command string) bool {
+	ctx, stop := context.WithTimeout(ctx, probeKeeper)
+	defer stop()
+	return conn.Exec(ctx, command, nil, nil, nil) == nil
+}
+
+// leaveScreen undoes what programs told the terminal, which they now cannot:
+// attributes, hidden cursor, application keys, mouse and focus reports,
+// bracketed paste, alternate screen (xterm's ctlseqs; 1049 also moves the
+// cursor back, which is right only where a program had moved it with 1049).
+func (s *lasting) leaveScreen() {
+	if !sshconn.IsTerminal(s.run.Stdout) {
+		return
+	}
+	alternate := "\x1b[?1047l"
+	if s.keeper != keeperNone {
+		alternate = "\x1b[?1049l"
+	}
+	_, _ = io.WriteString(s.run.Stdout, "\x1b[0m\x1b[?25h\x1b[?1l\x1b>\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l"+alternate+"\r\n")
+}

@@ -1,0 +1,167 @@
+package fleet_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+)
+
+// drill during an outage asks nothing, so it must not keep others from asking.
+func TestOfflineWorkTakesNoProbe(t *testing.T) {
+	w := newWorld(t, 6)
+	record(t, w)
+	c := &clock{now: time.Now()}
+	w.o.Now = c.Now
+	w.fault(sim.Fault{Kind: "503"})
+	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromCache {
+		t.Fatal(list.Source, err)
+	}
+	w.fault(sim.Fault{Kind: sim.KindGatewayDown})
+	c.Advance(5 * time.Minute) // a probe is due
+	if _, err := w.open().Drill(t.Context(), fleet.Selection{All: true}, nil); fleet.KindOf(err) != fleet.Unreachable {
+		t.Fatal(err)
+	}
+	w.sim.ClearFaults()
+	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromAPI {
+		t.Errorf("the recovery is not noticed: from %s, %v", list.Source, err)
+	}
+}
+
+// A wait that ends says how long it was.
+func TestWaitSaysHowLong(t *testing.T) {
+	w := newWorld(t, 6)
+	w.fault(sim.Fault{Kind: "503"})
+	for name, wait := range map[string]func(f *fleet.Fleet) error{
+		"wait --timeout": func(f *fleet.Fleet) error { return f.AwaitAPI(t.Context(), 1200*time.Millisecond) },
+		"--wait=D": func(f *fleet.Fleet) error {
+			_, err := f.List(t.Context(), fleet.ListOptions{})
+			return err
+		},
+		"--timeout": func(f *fleet.Fleet) error {
+			ctx, stop := context.WithTimeout(t.Context(), 1200*time.Millisecond)
+			defer stop()
+			return f.AwaitAPI(ctx, 0)
+		},
+	} {
+		w.forget()
+		err := wait(w.open(func(o *fleet.Options) { o.Mode, o.WaitFor = fleet.Wait, 1200*time.Millisecond }))
+		if fleet.KindOf(err) != fleet.Unavailable || !strings.Contains(err.Error(), "within 1s") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A refused API key will not get better by waiting.
+func TestRefusedKeyEndsTheWait(t *testing.T) {
+	w := newWorld(t, 6)
+	w.fault(sim.Fault{Kind: sim.KindUnauthorized})
+	began := time.Now()
+	if err := w.open().AwaitAPI(t.Context(), time.Minute); fleet.KindOf(err) != fleet.Auth {
+		t.Error(err)
+	}
+	_, err := w.open(func(o *fleet.Options) { o.Mode, o.WaitFor = fleet.Wait, time.Minute }).List(t.Context(), fleet.ListOptions{})
+	if fleet.KindOf(err) != fleet.Auth {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+// Many that wait on one machine are one client to the API, and all notice when
+// it returns.
+func TestManyWaitersProbeAsOne(t *testing.T) {
+	w := newWorld(t, 6)
+	w.fault(sim.Fault{Kind: "503"})
+	var all sync.WaitGroup
+	const waiters = 40
+	ended := make([]time.Time, waiters)
+	for n := range waiters {
+		all.Go(func() {
+			if err := w.open().AwaitAPI(t.Context(), time.Minute); err != nil {
+				t.Error(err)
+			}
+			ended[n] = time.Now()
+		})
+	}
+	time.Sleep(3 * time.Second)
+	if n := len(w.sim.Calls()); n > waiters+2 { // the first ones did not know yet
+		t.Errorf("%d calls while it was down", n)
+	}
+	w.sim.ResetCalls()
+	w.sim.ClearFaults()
+	back := time.Now()
+	all.Wait()
+	for _, at := range ended {
+		if at.Sub(back) > 16*time.Second {
+			t.Errorf("noticed %s after the return", at.Sub(back))
+		}
+	}
+	t.Logf("%d calls after the return, last waiter after %s", len(w.sim.Calls()), time.Since(back).Round(time.Millisecond))
+	if n := len(w.sim.Calls()); n > waiters {
+		t.Errorf("%d calls after the return", n)
+	}
+}
+
+// A caller in a hurry proves nothing about the API.
+func TestShortTimeoutIsNoOutage(t *testing.T) {
+	w := newWorld(t, 6)
+	record(t, w)
+	w.fault(sim.Fault{Kind: sim.KindLatency, Latency: 400 * time.Millisecond})
+	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	if list, err := w.open().List(ctx, fleet.ListOptions{}); err != nil || list.Source != fleet.FromCache {
+		t.Fatal(list.Source, err)
+	}
+	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromAPI {
+		t.Errorf("everybody is held off: from %s, %v", list.Source, err)
+	}
+}
+
+// status is honest about an API that was never asked or refuses the key, and
+// still counts what is recorded.
+func TestStatusOfRefusedKey(t *testing.T) {
+	w := newWorld(t, 6)
+	record(t, w)
+	noKey := func(o *fleet.Options) {
+		o.API.APIKey = func(context.Context) (string, error) { return "", nil }
+	}
+	s, err := w.open(noKey).Status(t.Context())
+	if err != nil || s.API.State == "refused" || s.Fleet.VMs != 6 || s.Source != fleet.FromCache {
+		t.Errorf("no API key: %v, %q %q, %d VMs, %s", err, s.API.State, s.API.LastError, s.Fleet.VMs, s.Source)
+	}
+	if s.API.LastError == "" || !strings.Contains(s.Advice, "API key") {
+		t.Errorf("no API key: %q, advice %q", s.API.LastError, s.Advice)
+	}
+	w.fault(sim.Fault{Kind: sim.KindForbidden})
+	s, err = w.open().Status(t.Context())
+	if err != nil || s.API.State != "refused" || s.Fleet.VMs != 6 || s.Fleet.WithKey != 5 || s.Source != fleet.FromAPI {
+		t.Errorf("refused: %v, %q, %+v, %s", err, s.API.State, s.Fleet, s.Source)
+	}
+	w = newWorld(t, 6)
+	if s, err := w.open(offline).Status(t.Context()); err != nil || s.API.State != "unknown" || s.Source != fleet.FromCache {
+		t.Errorf("never asked: %v, %q, %s", err, s.API.State, s.Source)
+	}
+}
+
+// status is what looks whether the API is back, without waiting for the probe.
+func TestStatusProbesSoon(t *testing.T) {
+	w := newWorld(t, 6)
+	record(t, w)
+	c := &clock{now: time.Now()}
+	w.o.Now = c.Now
+	w.fault(sim.Fault{Kind: "503"})
+	if s, err := w.open().Status(t.Context()); err != nil || s.API.State != "down" {
+		t.Fatal(s.API.State, err)
+	}
+	w.sim.ClearFaults()
+	c.Advance(3 * time.Second)
+	if s, err := w.open().Status(t.Context()); err != nil || s.API.State != "up" {
+		t.Errorf("3 s later: %s, %v", s.API.State, err)
+	}
+}

@@ -1,0 +1,48 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"path"
+	"strings"
+)
+
+// mostRemotePaths bounds what a folder of many files offers.
+const mostRemotePaths = 1000
+
+// RemotePaths returns the paths on a VM that begin with prefix, folders with a
+// trailing slash, for a shell that completes a word. It uses what is recorded
+// and asks the API nothing; ctx bounds it. Names that a shell could not take
+// as one line are left out.
+func (f *Fleet) RemotePaths(ctx context.Context, name, prefix string) ([]string, error) {
+	off := f.with(Offline)
+	vm, err := off.One(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := off.Connect(ctx, vm)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	dir, _ := path.Split(prefix)
+	folder := dir
+	if folder == "" {
+		folder = "."
+	}
+	var out bytes.Buffer
+	if err := conn.Exec(ctx, "ls -1Ap -- "+shellQuote(folder), nil, &out, &bytes.Buffer{}); err != nil {
+		return nil, err
+	}
+	var paths []string
+	for entry := range strings.Lines(out.String()) {
+		p := dir + strings.TrimSuffix(entry, "\n")
+		if strings.HasPrefix(p, prefix) && !strings.ContainsFunc(p, unshowable) && len(paths) < mostRemotePaths {
+			paths = append(paths, p)
+		}
+	}
+	return paths, nil
+}
+
+// unshowable are control characters; a completion must not act on a terminal.
+func unshowable(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0xfffd }

@@ -1,0 +1,205 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Selection says which VMs a command is about: all of them, those whose labels
+// match, or those named. Exactly one of the three is used; an empty Selection
+// selects nothing.
+type Selection struct {
+	All    bool
+	Labels map[string]string // every pair must match
+	Names  []string          // names, full ids or unique prefixes of an id
+}
+
+// Empty reports whether nothing was asked for.
+func (s Selection) Empty() bool { return !s.All && len(s.Labels) == 0 && len(s.Names) == 0 }
+
+// minPrefix is the shortest prefix of an id that selects a VM: four hex digits
+// as in contract.md, so that a typed name is seldom taken for one.
+const minPrefix = 4
+
+// choose returns the VMs of the listing that the selection means, in the
+// listing's order for All and Labels and in the order given for Names, each
+// once. It never guesses: a name that fits none or several is an error that
+// lists the candidates.
+func choose(vms []VM, s Selection) ([]VM, error) {
+	if len(s.Names) > 0 && (s.All || len(s.Labels) > 0) {
+		return nil, &Error{Kind: Usage, What: "cannot tell which VMs are meant", Origin: OriginLocal,
+			Why: "names were given together with --all or -l", Next: "use one of the two"}
+	}
+	if len(s.Names) == 0 {
+		return chooseByLabel(vms, s)
+	}
+	var out []VM
+	for _, name := range s.Names {
+		vm, err := pick(vms, name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(out, func(o VM) bool { return o.ID == vm.ID }) {
+			out = append(out, vm)
+		}
+	}
+	return out, nil
+}
+
+func chooseByLabel(vms []VM, s Selection) ([]VM, error) {
+	var out []VM
+	for _, vm := range vms {
+		if vm.GoneAt.IsZero() && hasLabels(vm, s.Labels) && (s.All || len(s.Labels) > 0) {
+			out = append(out, vm)
+		}
+	}
+	if len(out) == 0 {
+		return nil, &Error{Kind: NotFound, What: "no VM is selected", Origin: OriginLocal,
+			Why: "no known VM matches", Next: "see what there is with: vers-fleet vms -o wide"}
+	}
+	return out, nil
+}
+
+// hasLabels compares with the VM's labels; role and name are also matched
+// against what is known from other sources, so that -l role=lieutenant works
+// for VMs without labels.
+func hasLabels(vm VM, want map[string]string) bool {
+	for k, v := range want {
+		got, ok := vm.Labels[k]
+		if !ok && k == "role" {
+			got, ok = vm.Role, vm.Role != ""
+		}
+		if !ok && k == "name" {
+			got, ok = vm.Name, vm.Name != ""
+		}
+		if !ok || got != v {
+			return false
+		}
+	}
+	return true
+}
+
+// pick finds the one VM that word means. The order is: full id, alias, any
+// other name, prefix of an id. A name that other people give (a label, a file)
+// never hides an id prefix: where both fit different VMs, neither is taken.
+func pick(vms []VM, word string) (VM, error) {
+	folded := strings.ToLower(word)
+	var byPrefix []VM
+	for _, vm := range vms {
+		if vm.ID == folded {
+			return vm, nil
+		}
+		if len(word) >= minPrefix && strings.HasPrefix(vm.ID, folded) {
+			byPrefix = append(byPrefix, vm)
+		}
+	}
+	for _, from := range nameSources() {
+		found := living(named(vms, word, from))
+		switch {
+		case len(found) == 0:
+			continue
+		case len(found) > 1:
+			return VM{}, ambiguous(word, found)
+		case from != SourceAlias && anyOther(byPrefix, found[0]):
+			return VM{}, ambiguous(word, append(found, byPrefix...))
+		}
+		return found[0], nil
+	}
+	switch byPrefix = living(byPrefix); len(byPrefix) {
+	case 0:
+		return VM{}, unknown(vms, word)
+	case 1:
+		return byPrefix[0], nil
+	}
+	return VM{}, ambiguous(word, byPrefix)
+}
+
+// named returns the VMs that bear the name in the given source.
+func named(vms []VM, name string, from NameSource) []VM {
+	var out []VM
+	for _, vm := range vms {
+		if slices.Contains(vm.Names, Name{Name: name, Source: from}) {
+			out = append(out, vm)
+		}
+	}
+	return out
+}
+
+// living leaves out VMs that are gone, unless all are.
+func living(vms []VM) []VM {
+	alive := slices.DeleteFunc(slices.Clone(vms), func(v VM) bool { return !v.GoneAt.IsZero() })
+	if len(alive) > 0 {
+		return alive
+	}
+	return vms
+}
+
+func anyOther(vms []VM, than VM) bool {
+	return slices.ContainsFunc(vms, func(v VM) bool { return v.ID != than.ID })
+}
+
+func ambiguous(word string, found []VM) error {
+	var list []string
+	for _, vm := range found {
+		if line := vm.ID + " (" + vm.Title() + ")"; !slices.Contains(list, line) {
+			list = append(list, line)
+		}
+	}
+	return &Error{Kind: Ambiguous, What: fmt.Sprintf("%q could be several VMs", word), Origin: OriginLocal,
+		Why: strings.Join(list, ", "), Next: "give the full id, or more of it"}
+}
+
+func unknown(vms []VM, word string) error {
+	e := &Error{Kind: NotFound, What: fmt.Sprintf("no VM is called %q", word), Origin: OriginLocal,
+		Next: "see what there is with: vers-fleet vms"}
+	if near := nearest(vms, word); len(near) > 0 {
+		e.Why = "known and alike: " + strings.Join(near, ", ")
+	} else if len(vms) == 0 {
+		e.Why = "no VM is known yet"
+	} else {
+		e.Why = fmt.Sprintf("none of the %d known VMs has that name or id", len(vms))
+	}
+	return e
+}
+
+// Resolve returns the VMs a selection means, from the record when it knows
+// them all and else from the API. Use ResolveLive for what changes a VM.
+func (f *Fleet) Resolve(ctx context.Context, s Selection) ([]VM, error) {
+	if !s.All && len(s.Labels) == 0 && f.o.Mode != Live {
+		known, err := f.known()
+		if err != nil {
+			return nil, err
+		}
+		if vms, err := choose(known, s); err == nil || kindOf(err) == Ambiguous {
+			return vms, err
+		}
+	}
+	return f.ResolveLive(ctx, s)
+}
+
+// ResolveLive is Resolve that asks the API first, as the record may be behind:
+// a name may have moved to another VM.
+func (f *Fleet) ResolveLive(ctx context.Context, s Selection) ([]VM, error) {
+	list, err := f.List(ctx, ListOptions{NoSync: true})
+	if err != nil {
+		return nil, err
+	}
+	vms, err := choose(list.VMs, s)
+	return vms, maybeNewer(err, list)
+}
+
+// maybeNewer makes an unknown name a matter of the API's outage when only the
+// record could be asked: the VM may be newer than the record.
+func maybeNewer(err error, list Listing) error {
+	var e *Error
+	if list.Outage == nil || !errors.As(err, &e) || e.Kind != NotFound {
+		return err
+	}
+	unknown := *e
+	unknown.Kind, unknown.Origin, unknown.Retryable = Unavailable, OriginAPI, true
+	unknown.Why += "; it was never seen from here, and the API cannot be asked: " + list.Outage.Why
+	return &unknown
+}

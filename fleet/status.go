@@ -1,0 +1,179 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/retry"
+)
+
+// Status is one screen's worth of: is the API up, since when, can I reach my
+// fleet, what should I do now. The JSON names are stable.
+type Status struct {
+	API      APIHealth       `json:"api"`
+	Fleet    Readiness       `json:"fleet"`
+	Queue    []QueueItem     `json:"queue"`
+	Warnings []retry.Warning `json:"warnings"`
+	Advice   string          `json:"advice"`
+	VMs      []VM            `json:"vms"`
+	Checks   []Check         `json:"checks,omitempty"` // with --verbose only
+	Source   Source          `json:"source"`           // of the API's health: live if it was asked just now
+	AsOf     time.Time       `json:"as_of"`
+}
+
+// APIHealth is what is known about the API.
+type APIHealth struct {
+	State      string         `json:"state"` // up, down, unknown, refused (the API key), no_key or local (trouble on this machine)
+	Since      time.Time      `json:"since,omitzero"`
+	Lasted     float64        `json:"lasted_seconds,omitempty"`
+	LastAnswer time.Time      `json:"last_answer,omitzero"`
+	LastError  string         `json:"last_error,omitempty"`
+	NextProbe  time.Time      `json:"next_probe,omitzero"`
+	Forecast   retry.Forecast `json:"-"`
+	Outlook    Outlook        `json:"forecast"`                  // Forecast for scripts
+	Latency    float64        `json:"latency_seconds,omitempty"` // of recent answers
+	Outages    []PastOutage   `json:"outages"`
+	Cause      string         `json:"cause,omitempty"`
+}
+
+// Outlook is what past outages say about the present one.
+type Outlook struct {
+	Text      string  `json:"text"`
+	Past      int     `json:"past_outages"`                // that it rests on; fewer than three say nothing
+	Median    float64 `json:"median_seconds,omitempty"`    // of the past outages
+	Longest   float64 `json:"longest_seconds,omitempty"`   // of the past outages
+	Remaining float64 `json:"remaining_seconds,omitempty"` // median of what those that lasted as long still had to go
+}
+
+// PastOutage is one outage that was seen from here.
+type PastOutage struct {
+	Start    time.Time      `json:"start"`
+	End      time.Time      `json:"end"`
+	Seconds  float64        `json:"seconds"`
+	Failures int            `json:"failures"`
+	Causes   map[string]int `json:"causes"`
+}
+
+// Readiness counts the VMs that could be reached without the API.
+type Readiness struct {
+	VMs         int       `json:"vms"`
+	WithKey     int       `json:"with_key"`
+	Proved      int       `json:"proved"` // a login with the recorded key has worked
+	MissingKeys []string  `json:"missing_keys"`
+	InventoryAt time.Time `json:"inventory_at,omitzero"`
+}
+
+// Status asks the API how it is, unless --offline forbids or another process
+// has just asked, and adds what is recorded.
+func (f *Fleet) Status(ctx context.Context) (Status, error) {
+	list, err := f.List(ctx, ListOptions{NoSync: true})
+	if kindOf(err) == Storage || kindOf(err) == Interrupted || kindOf(err) == Usage {
+		return Status{}, err
+	}
+	state, stateErr := f.memory.State()
+	if stateErr != nil {
+		f.o.Warn("what is known of the API's health cannot be read: " + stateErr.Error())
+	}
+	now := f.o.Now()
+	s := Status{API: health(state, now), VMs: list.VMs, Source: FromCache, AsOf: now.UTC(), Warnings: state.Warnings(now)}
+	if list.Source == FromAPI {
+		s.Source = FromAPI
+	}
+	if s.VMs == nil {
+		s.VMs = []VM{}
+	}
+	if s.Warnings == nil {
+		s.Warnings = []retry.Warning{}
+	}
+	var e *Error
+	noKey := ""
+	switch {
+	case !errors.As(err, &e) || e.Kind != Auth:
+	case e.Origin != OriginLocal:
+		s.API.State, s.API.LastError = "refused", e.Why
+	case s.API.State != "down": // no API key, or none that can be sent: the API was not asked
+		s.API.State, s.API.LastError, noKey = "no_key", e.What+": "+e.Why, e.Next
+	}
+	s.Fleet = readiness(list)
+	if s.Queue, err = f.Queue(); err != nil {
+		return s, err
+	}
+	s.Advice = orElse(noKey, f.advice(s))
+	return s, nil
+}
+
+// health puts the outage memory into words and figures.
+func health(s retry.State, now time.Time) APIHealth {
+	h := APIHealth{State: "unknown", LastAnswer: s.LastAnswer, Forecast: s.Forecast(now), Outages: []PastOutage{},
+		Latency: s.Latency.RecentTime().Seconds()}
+	f := h.Forecast
+	h.Outlook = Outlook{Text: f.String(), Past: f.N, Median: f.Median.Seconds(), Longest: f.Longest.Seconds(), Remaining: f.Remaining.Seconds()}
+	switch {
+	case s.Down():
+		h.State, h.Since, h.NextProbe = "down", s.Outage.Start, s.NextProbe
+		h.Lasted = s.Outage.Length(now).Seconds()
+	case s.Local != nil:
+		h.State, h.Since, h.Cause, h.LastError = "local", s.Local.First, string(s.Local.Cause), s.Local.Cause.Text()
+	case !s.LastAnswer.IsZero():
+		h.State = "up"
+	}
+	if s.LastError != nil && s.Down() {
+		h.Cause, h.LastError = string(s.LastError.Cause), s.LastError.Cause.Text()
+	}
+	for _, o := range s.Past {
+		h.Outages = append(h.Outages, PastOutage{Start: o.Start, End: o.End, Seconds: o.Length(now).Seconds(), Failures: o.Failures, Causes: o.Causes})
+	}
+	return h
+}
+
+func readiness(list Listing) Readiness {
+	r := Readiness{VMs: len(list.VMs), MissingKeys: []string{}, InventoryAt: list.AsOf}
+	for _, vm := range list.VMs {
+		switch {
+		case !vm.Key.Recorded:
+			r.MissingKeys = append(r.MissingKeys, vm.ID)
+			continue
+		case !vm.Key.ProvedAt.IsZero():
+			r.Proved++
+		}
+		r.WithKey++
+	}
+	return r
+}
+
+// advice is the one next step.
+func (f *Fleet) advice(s Status) string {
+	missing := len(s.Fleet.MissingKeys)
+	switch {
+	case s.API.State == "refused":
+		return "check the API key: vers-fleet config view"
+	case s.API.State == "local":
+		return "mend this machine's network first: " + s.API.LastError
+	case s.API.State == "down" && s.Fleet.WithKey == 0 && f.foundKeys() > 0:
+		return "no key is recorded, but other Vers clients left some here: vers-fleet keys import --found"
+	case s.API.State == "down" && s.Fleet.WithKey == 0:
+		return "no key is recorded: ask a colleague for a bundle (vers-fleet keys export), or wait: vers-fleet wait"
+	case s.API.State == "down":
+		return "bring the work home now: vers-fleet pull --all ./rescue"
+	case s.Fleet.VMs == 0:
+		return "record the fleet and its keys: vers-fleet vms"
+	case missing > 0:
+		return counted(missing, "VM") + " could not be reached in an outage: vers-fleet keys sync"
+	case len(s.Queue) > 0:
+		return "commits are waiting: vers-fleet queue run"
+	}
+	return "all is well; prove it with: vers-fleet drill"
+}
+
+// counted renders "1 VM", "2 VMs".
+func counted[N int | int64](n N, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
+}
+
+// countOf renders "2 of 12 VMs".
+func countOf(n, total int) string { return fmt.Sprintf("%d of %d VMs", n, total) }

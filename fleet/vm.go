@@ -1,0 +1,79 @@
+package fleet
+
+import (
+	"time"
+)
+
+// VM is one VM as far as anything is known of it. The JSON names are stable.
+type VM struct {
+	ID         string            `json:"vm_id"`
+	Name       string            `json:"name"` // the first of Names; "" when it has none
+	Role       string            `json:"role,omitempty"`
+	State      string            `json:"state"`
+	CreatedAt  time.Time         `json:"created_at,omitzero"`
+	OwnerID    string            `json:"owner_id,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
+	Names      []Name            `json:"names"`
+	Key        KeyState          `json:"key"`
+	Endpoint   string            `json:"endpoint"`            // where SSH is dialled
+	ReachedAt  time.Time         `json:"reached_at,omitzero"` // last login that worked
+	Reachable  *bool             `json:"reachable,omitempty"` // only after a probe
+	ProbeError string            `json:"probe_error,omitempty"`
+	GoneAt     time.Time         `json:"gone_at,omitzero"` // since when the API no longer lists it
+	Source     Source            `json:"source"`
+	AsOf       time.Time         `json:"as_of"`
+}
+
+// KeyState says what the keystore holds for a VM.
+type KeyState struct {
+	Recorded  bool      `json:"recorded"`
+	Source    string    `json:"source,omitempty"`
+	FetchedAt time.Time `json:"fetched_at,omitzero"`
+	ProvedAt  time.Time `json:"proved_at,omitzero"`
+	RefusedAt time.Time `json:"refused_at,omitzero"`
+	Problem   string    `json:"problem,omitempty"`
+}
+
+// Title is what to call the VM in a sentence: its name, or its id.
+func (v VM) Title() string {
+	if v.Name != "" {
+		return v.Name
+	}
+	return v.ID
+}
+
+// NameSource is where a name comes from; see the order in contract.md.
+type NameSource string
+
+// The sources of names, strongest first.
+const (
+	SourceAlias           NameSource = "alias"
+	SourceLabelName       NameSource = "label:name"
+	SourceLabelLieutenant NameSource = "label:lieutenant"
+	SourceLabelAgent      NameSource = "label:agent"
+	SourceLieutenants     NameSource = "lieutenants.json"
+	SourceVersAliases     NameSource = "aliases.json"
+	SourceRegistry        NameSource = "registry"
+)
+
+// nameSources lists the sources, strongest first.
+func nameSources() []NameSource {
+	return []NameSource{SourceAlias, SourceLabelName, SourceLabelLieutenant, SourceLabelAgent,
+		SourceLieutenants, SourceVersAliases, SourceRegistry}
+}
+
+// Name is one name of a VM and where it comes from.
+type Name struct {
+	Name   string     `json:"name"`
+	Source NameSource `json:"source"`
+}
+
+// Listing is the fleet at a moment.
+type Listing struct {
+	VMs      []VM
+	Source   Source
+	AsOf     time.Time
+	Outage   *Error // why the record had to serve
+	Unsaved  error  // the answer could not be recorded
+	KeysLeft int    // VMs without a recorded key
+}

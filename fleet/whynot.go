@@ -1,0 +1,136 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+)
+
+// explain turns a failed connection attempt into an *Error that names the real
+// cause. Nil stays nil.
+func (f *Fleet) explain(ctx context.Context, vm VM, err error) error {
+	var own *Error
+	if err == nil {
+		return nil
+	}
+	if errors.As(err, &own) {
+		return own
+	}
+	e := &Error{Kind: Unreachable, What: "cannot reach " + vm.Title(), Why: err.Error(), Origin: OriginSSH, Err: err}
+	var hk *sshconn.HostKeyError
+	var se *sshconn.Error
+	switch {
+	case errors.As(err, &hk):
+		return f.identityError(vm, hk, err)
+	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+		return &Error{Kind: Interrupted, What: e.What, Why: "interrupted", Origin: OriginLocal, Err: err}
+	case errors.As(err, &se):
+		f.explainStage(ctx, vm, e, se)
+	}
+	return e
+}
+
+// explainStage fills in what the failed stage tells.
+func (f *Fleet) explainStage(ctx context.Context, vm VM, e *Error, se *sshconn.Error) {
+	tries := f.triesOf(vm, se)
+	e.Why, e.Next, e.Retryable = triesText(tries), f.stageAdvice(tries[0]), tries[0].Transient()
+	switch {
+	case se.Stage == sshconn.StageTLSName:
+		e.Kind = Identity
+		return
+	case se.Stage == sshconn.StageConfig:
+		e.Kind, e.Origin = Usage, OriginLocal
+		return
+	case se.Stage == sshconn.StageSession:
+		return // the VM did answer; its state explains nothing
+	case se.Stage == sshconn.StageLogin && !se.Transient():
+		e.Kind = LoginRefused
+	}
+	state, when := f.currentState(ctx, vm)
+	how := e.Why
+	switch state {
+	case "paused", "sleeping":
+		e.Why = fmt.Sprintf("the VM is %s (%s)", state, when)
+		e.Next = "vers-fleet resume " + vm.Title()
+	case "booting":
+		e.Why = fmt.Sprintf("the VM is booting (%s)", when)
+		e.Next = "try again in a moment"
+	case "dead", "deleted":
+		e.Why = fmt.Sprintf("the VM is %s (%s)", state, when)
+		e.Retryable = false
+	case "running":
+		e.Why += fmt.Sprintf("; the VM is running (%s)", when)
+	}
+	if when != stateNow && state != "running" && state != "" {
+		e.Why += "; trying now: " + how // what is recorded may be past
+	}
+	if e.Next == "" {
+		e.Next = "vers-fleet drill shows which VMs can be reached; -v shows each step"
+	}
+}
+
+func (f *Fleet) identityError(vm VM, hk *sshconn.HostKeyError, err error) *Error {
+	e := &Error{Kind: Identity, Origin: OriginSSH, Err: err, What: "refusing to log in to " + vm.Title(), Why: hk.Error()}
+	if len(hk.Want) == 0 {
+		e.Next = "compare the fingerprint with one from a trusted source, then connect once without strict host keys"
+		return e
+	}
+	if other := f.ownerOfHostKey(vm.ID, hk.Key); other != "" {
+		e.Why += "; it is the host key of " + other
+	}
+	e.Next = "if the VM was rebuilt, accept the new host key: vers-fleet keys accept-host " + vm.Title() + " " + hk.Got
+	return e
+}
+
+// ownerOfHostKey names another VM that is known by the host key: a relative
+// (branched from the same image), or a mix-up.
+func (f *Fleet) ownerOfHostKey(id, key string) string {
+	records, _, err := f.keys.Records()
+	if err != nil {
+		return ""
+	}
+	for _, r := range records {
+		for _, k := range r.HostKeys {
+			if r.VMID != id && k.Key == key {
+				return r.VMID
+			}
+		}
+	}
+	return ""
+}
+
+// refusedError says that the VM refuses the key, and why no better one could
+// be had.
+func (f *Fleet) refusedError(vm VM, err, keyErr error) *Error {
+	e := &Error{Kind: LoginRefused, What: vm.Title() + " refuses the recorded key", Origin: OriginSSH, Err: err}
+	switch {
+	case keyErr == nil:
+		e.Why = "the API still gives the same key, so the VM's authorized_keys was changed"
+		e.Next = "repair /root/.ssh/authorized_keys on the VM through the platform, or restore it from a commit"
+	default:
+		e.Why = "a fresh key could not be fetched: " + why(keyErr)
+		e.Next = "vers-fleet wait, then try again"
+		e.Retryable = kindOf(keyErr) == Unavailable
+	}
+	return e
+}
+
+// noKeyError says why no key is at hand for a VM.
+func (f *Fleet) noKeyError(vm VM, err error) *Error {
+	var own *Error
+	if !errors.As(err, &own) {
+		return f.apiError("fetch the key of "+vm.Title(), err)
+	}
+	e := *own
+	e.What = "no key for " + vm.Title() + " is recorded, and none can be fetched"
+	if e.Kind == NotFound {
+		e.Why = "the API knows no such VM"
+	}
+	if hints := f.foundKeys(); e.Kind == Unavailable && hints > 0 {
+		e.Next = strings.TrimSpace("other Vers clients left keys on this machine: vers-fleet keys import --found")
+	}
+	return &e
+}

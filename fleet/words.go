@@ -1,0 +1,197 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+)
+
+// Words is one answer of a lieutenant.
+type Words struct {
+	VMID     string    `json:"vm_id"`
+	Name     string    `json:"name,omitempty"`
+	Text     string    `json:"text"`
+	Complete bool      `json:"complete"`
+	Damaged  bool      `json:"damaged,omitempty"` // something is missing
+	Started  time.Time `json:"started_at,omitzero"`
+	Ended    time.Time `json:"ended_at,omitzero"`
+}
+
+// WordsOptions selects answers.
+type WordsOptions struct {
+	History int       // the last so many; 0 = 1
+	All     bool      // every answer
+	Since   time.Time // those that ended later
+}
+
+// Words reads what the lieutenant on the VM said, from its event stream.
+func (f *Fleet) Words(ctx context.Context, vm VM, o WordsOptions) ([]Words, error) {
+	q := lieutenant.Query{Last: max(o.History, 1), Since: o.Since}
+	if o.All || !o.Since.IsZero() {
+		q.Last = 0
+	}
+	var out []Words
+	err := f.onStream(ctx, vm, "read the answers of", func(s *lieutenant.Stream) error {
+		answers, err := s.Answers(ctx, q)
+		if err == nil && len(answers.List) == 0 && o.Since.IsZero() {
+			err = lieutenant.ErrNoAnswer
+		}
+		if answers.Cut {
+			f.o.Warn("older answers are left out: all together exceed what is kept")
+		}
+		for _, a := range answers.List {
+			out = append(out, Words{VMID: vm.ID, Name: vm.Name, Text: a.Text, Complete: a.Complete, Damaged: a.Damaged,
+				Started: a.Started, Ended: a.Ended})
+		}
+		return err
+	})
+	return out, err
+}
+
+// RawWords writes the JSON lines of the last n answers, all if n is 0.
+func (f *Fleet) RawWords(ctx context.Context, vm VM, n int, w io.Writer) error {
+	return f.onStream(ctx, vm, "read the events of", func(s *lieutenant.Stream) error { return s.Raw(ctx, n, w) })
+}
+
+// Follow hands on what the lieutenant writes, from the beginning of the
+// answer it is writing, through reconnects and API outages, until ctx ends or
+// fn fails.
+func (f *Fleet) Follow(ctx context.Context, vm VM, fn func(lieutenant.Event) error) error {
+	var open *sshconn.Conn
+	defer func() {
+		if open != nil {
+			_ = open.Close()
+		}
+	}()
+	return f.onStream(ctx, vm, "follow", func(s *lieutenant.Stream) error {
+		from, err := s.Current(ctx)
+		if err != nil && !errors.Is(err, lieutenant.ErrNoLieutenant) {
+			return err
+		}
+		return s.Follow(ctx, lieutenant.FollowOptions{From: from,
+			Dropped: func(err error) { f.o.Warn(vm.Title() + ": the connection was lost, connecting again") },
+			Redial: func(ctx context.Context) (lieutenant.Conn, error) {
+				if open != nil {
+					_ = open.Close()
+				}
+				conn, err := f.Connect(ctx, vm)
+				if err != nil {
+					return nil, err
+				}
+				open = conn
+				return conn, nil
+			}}, fn)
+	})
+}
+
+// Activity is what a lieutenant does, and since when.
+type Activity struct {
+	VMID      string    `json:"vm_id"`
+	Name      string    `json:"name,omitempty"`
+	Phase     string    `json:"phase"` // working, idle, stopped or crashed
+	Since     time.Time `json:"since,omitzero"`
+	LastWrite time.Time `json:"last_write,omitzero"`
+	Answers   int       `json:"answers"` // -1: not known
+	Size      int64     `json:"stream_bytes"`
+	Error     string    `json:"error,omitempty"`
+}
+
+// Activity asks what the lieutenant on the VM does.
+func (f *Fleet) Activity(ctx context.Context, vm VM) (Activity, error) {
+	a := Activity{VMID: vm.ID, Name: vm.Name, Phase: "unknown", Answers: -1}
+	err := f.onStream(ctx, vm, "ask for the status of", func(s *lieutenant.Stream) error {
+		st, err := s.Status(ctx)
+		if err == nil {
+			a.Phase, a.Since, a.LastWrite, a.Answers, a.Size = string(st.Phase), st.Since, st.LastWrite, st.Answers, st.Size
+		}
+		return err
+	})
+	if err != nil {
+		a.Error = why(err)
+	}
+	return a, err
+}
+
+// AwaitIdle returns when the lieutenant has finished its answer: it is idle,
+// stopped or crashed.
+func (f *Fleet) AwaitIdle(ctx context.Context, vm VM, onWait func(Activity)) error {
+	for {
+		a, err := f.Activity(ctx, vm)
+		if err != nil || a.Phase != string(lieutenant.PhaseWorking) {
+			return err
+		}
+		if onWait != nil {
+			onWait(a)
+		}
+		if err := sleep(ctx, idlePoll); err != nil {
+			return f.transferError(vm, "wait for", err)
+		}
+	}
+}
+
+// idlePoll is how often a working lieutenant is looked at.
+const idlePoll = 3 * time.Second
+
+// Send writes one command to the lieutenant over SSH.
+func (f *Fleet) Send(ctx context.Context, vm VM, m lieutenant.Message) error {
+	return f.onStream(ctx, vm, "send to", func(s *lieutenant.Stream) error { return s.Send(ctx, m) })
+}
+
+// onStream connects and works on the VM's event stream.
+func (f *Fleet) onStream(ctx context.Context, vm VM, verb string, work func(*lieutenant.Stream) error) error {
+	conn, err := f.lend(ctx, vm)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return f.wordsError(ctx, vm, verb, work(&lieutenant.Stream{Conn: conn}))
+}
+
+// wordsError gives a failure on the event stream its kind and words.
+func (f *Fleet) wordsError(ctx context.Context, vm VM, verb string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	e := &Error{Kind: Unreachable, What: "cannot " + verb + " " + vm.Title(), Why: err.Error(), Origin: OriginSSH, Err: err}
+	switch {
+	case ctx.Err() != nil:
+		e.Kind, e.Why, e.Origin = Interrupted, "interrupted", OriginLocal
+	case errors.Is(err, lieutenant.ErrNoLieutenant), errors.Is(err, lieutenant.ErrNoAnswer):
+		e.Kind, e.Origin = NotFound, OriginRemote
+	case errors.Is(err, lieutenant.ErrNobody):
+		e.Kind, e.Origin, e.Next = NotFound, OriginRemote, "see what it does: vers-fleet output "+vm.Title()+" --status"
+	case errors.Is(err, lieutenant.ErrBadMessage):
+		e.Kind, e.Origin = Usage, OriginLocal
+	case errors.Is(err, lieutenant.ErrUnknownFate), errors.Is(err, lieutenant.ErrInPart):
+		e.Next = "look before sending again: vers-fleet output " + vm.Title() + " --follow"
+	default:
+		e.Retryable = true
+	}
+	return e
+}
+
+// AllWords reads the answers of several lieutenants, side by side; the error
+// says how many failed.
+func (f *Fleet) AllWords(ctx context.Context, vms []VM, o WordsOptions) ([]Words, error) {
+	f = f.forMany(len(vms))
+	lists, errs := make([][]Words, len(vms)), make([]error, len(vms))
+	eachBounded(len(vms), execJobs, func(n int) { lists[n], errs[n] = f.Words(ctx, vms[n], o) })
+	return slices.Concat(lists...), joined(errs, "read")
+}
+
+// Activities is Activity for several lieutenants, side by side.
+func (f *Fleet) Activities(ctx context.Context, vms []VM) ([]Activity, error) {
+	f = f.forMany(len(vms))
+	list, errs := make([]Activity, len(vms)), make([]error, len(vms))
+	eachBounded(len(vms), execJobs, func(n int) { list[n], errs[n] = f.Activity(ctx, vms[n]) })
+	return list, joined(errs, "asked")
+}
