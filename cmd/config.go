@@ -151,15 +151,17 @@ func newConfigPathCommand(env *Env) *cobra.Command {
 	return about(c, "", "works", exitOK)
 }
 
+// configPathValue is the JSON form of config path.
+type configPathValue struct {
+	Path string `json:"path"`
+}
+
 func runConfigPath(env *Env) error {
 	path, err := needConfigPath(env)
 	if err != nil {
 		return err
 	}
-	value := struct {
-		Path string `json:"path"`
-	}{path}
-	return ui.Value{JSON: value, Name: path, Text: func(t *ui.Text) { t.Line("%s", path) }}.Print(env.Streams, env.Format())
+	return ui.Value{JSON: configPathValue{path}, Name: path, Text: func(t *ui.Text) { t.Line("%s", path) }}.Print(env.Streams, env.Format())
 }
 
 func needConfigPath(env *Env) (string, error) {

@@ -112,10 +112,11 @@ func syncValue(r fleet.SyncReport) ui.Value {
 func newKeysPathCommand(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "path [VM]", Short: "Print where a key is, for ssh -i",
-		Long:    "Prints the path of a VM's private key, or of the whole store without VM.",
-		Example: "  ssh -i \"$(vers-fleet keys path marketing)\" ...",
-		Args:    argCount(0, 1),
-		RunE:    func(c *cobra.Command, args []string) error { return runKeysPath(c.Context(), env, args) },
+		Long:              "Prints the path of a VM's private key, or of the whole store without VM.",
+		Example:           "  ssh -i \"$(vers-fleet keys path marketing)\" ...",
+		Args:              argCount(0, 1),
+		ValidArgsFunction: completeVMs(env, 1),
+		RunE:              func(c *cobra.Command, args []string) error { return runKeysPath(c.Context(), env, args) },
 	}
 	return about(c, "", "works", exitOK, exitNotFound, exitStorage)
 }
@@ -140,8 +141,9 @@ func newKeysAcceptHostCommand(env *Env) *cobra.Command {
 		Use: "accept-host VM FINGERPRINT", Short: "Accept a VM's changed host key",
 		Long: `Replaces the pinned host key of a VM by the one it shows now, provided its
 fingerprint is the one given. Compare it with a trusted source first.`,
-		Example: "  vers-fleet keys accept-host marketing SHA256:...",
-		Args:    argCount(2, 2),
+		Example:           "  vers-fleet keys accept-host marketing SHA256:...",
+		Args:              argCount(2, 2),
+		ValidArgsFunction: completeVMs(env, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			f, err := env.Fleet(c.Context())
 			if err != nil {

@@ -14,6 +14,7 @@ type keysCryptOptions struct {
 	identity   string
 	recipients []string
 	rekey      bool
+	keyring    bool
 }
 
 func newKeysEncryptCommand(env *Env) *cobra.Command {
@@ -41,11 +42,16 @@ func newCryptCommand(env *Env, rekey bool, use, short, long string) *cobra.Comma
 		RunE:    func(c *cobra.Command, _ []string) error { return runCrypt(c.Context(), env, o) },
 	}
 	c.Flags().StringVarP(&o.identity, "identity", "i", "", "age identity or SSH private key `FILE`")
+	c.Flags().BoolVar(&o.keyring, "keyring", false, "with a passphrase: let the operating system's keyring unlock it without a question")
 	c.Flags().StringArrayVar(&o.recipients, "to", nil, "`RECIPIENT` who can open it too; repeat it for several")
 	return c
 }
 
 func runCrypt(ctx context.Context, env *Env, o keysCryptOptions) error {
+	byPassphrase := o.identity == "" && len(o.recipients) == 0
+	if o.keyring && !byPassphrase {
+		return usageError("--keyring goes with a passphrase only", "an identity file needs no keyring", "leave --keyring out, or --identity and --to")
+	}
 	f, err := env.Fleet(ctx)
 	if err != nil {
 		return err
@@ -54,7 +60,7 @@ func runCrypt(ctx context.Context, env *Env, o keysCryptOptions) error {
 	defer w.Stop()
 	opts := keystore.EncryptOptions{IdentityFile: o.identity, Recipients: o.recipients,
 		Progress: func(done, total int) { w.Update(fmt.Sprintf("%d of %d keys", done, total)) }}
-	if o.identity == "" && len(o.recipients) == 0 {
+	if byPassphrase {
 		if opts.Passphrase, err = newPassphrase(env, "New passphrase for the keystore:"); err != nil {
 			return err
 		}
@@ -65,6 +71,12 @@ func runCrypt(ctx context.Context, env *Env, o keysCryptOptions) error {
 	}
 	if err := do(f, ctx, opts); err != nil {
 		return err
+	}
+	if o.keyring {
+		if err := f.KeysToKeyring(); err != nil {
+			return err
+		}
+		env.Streams.Notef("unlock it without a question by: vers-fleet config set keys.keyring true")
 	}
 	if o.identity != "" {
 		env.Streams.Notef("unlock it without a question by: vers-fleet config set keys.identity %s", o.identity)

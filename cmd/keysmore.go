@@ -68,9 +68,10 @@ func newKeysRemoveCommand(env *Env) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "remove VM...", Short: "Forget VMs, their keys included",
-		Long:    "Forgets everything recorded about VMs, their keys included. It asks first; --yes\nanswers for scripts. The VMs themselves are not touched.",
-		Example: "  vers-fleet keys remove old-worker",
-		Args:    argCount(1, -1),
+		Long:              "Forgets everything recorded about VMs, their keys included. It asks first; --yes\nanswers for scripts. The VMs themselves are not touched.",
+		Example:           "  vers-fleet keys remove old-worker",
+		Args:              argCount(1, -1),
+		ValidArgsFunction: completeVMs(env, 0),
 		RunE: func(c *cobra.Command, args []string) error {
 			f, err := env.Fleet(c.Context())
 			if err != nil {

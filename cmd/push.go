@@ -35,7 +35,12 @@ again.`,
 			return runPush(c.Context(), env, o)
 		},
 	}
-	c.ValidArgsFunction = completeVMPaths(env)
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) == 0 { // a source, which is here
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return completeVMPaths(env)(c, args, word)
+	}
 	f := c.Flags()
 	f.BoolVarP(&o.transfer.DryRun, "dry-run", "n", false, "say what would be sent, change nothing")
 	f.BoolVar(&o.transfer.Checksum, "checksum", false, "compare content where size and time agree")

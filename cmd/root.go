@@ -128,6 +128,9 @@ func finish(env *Env, c *cobra.Command) {
 		c.Args = cobra.ArbitraryArgs
 		c.RunE = func(c *cobra.Command, args []string) error { return runGroup(c, args) }
 	}
+	if c.ValidArgsFunction == nil && !strings.Contains(c.Use, " ") && !c.HasSubCommands() {
+		c.ValidArgsFunction = cobra.NoFileCompletions
+	}
 	for _, sub := range c.Commands() {
 		finish(env, sub)
 	}

@@ -80,6 +80,12 @@ Options: --retry-after V, --retry-after-ms V, --latency D, --rate N, --bytes N,
   vers-fleet sim fault hang --endpoint ssh_key
   vers-fleet sim fault gateway-down --vm marketing
   vers-fleet sim fault off`,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return strings.Fields("off 503 " + faultNames(false) + " " + faultNames(true)), cobra.ShellCompDirectiveNoFileComp
+		},
 		DisableFlagParsing: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
@@ -147,7 +153,14 @@ resume VM, kill VM, rotate-key VM, rotate-host-key VM, cut (drop every SSH
 connection), stop (end the simulator).`,
 		Example: "  vers-fleet sim do finish marketing\n  vers-fleet sim do stop",
 		Args:    argCount(1, 2),
-		RunE:    func(c *cobra.Command, args []string) error { return runSimDo(c.Context(), env, args) },
+		ValidArgsFunction: func(c *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return completeVMs(env, 0)(c, args, word)
+			}
+			actions := strings.Fields("finish pause resume kill rotate-key rotate-host-key cut stop")
+			return actions, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error { return runSimDo(c.Context(), env, args) },
 	}
 	return about(c, "", "works", exitOK)
 }

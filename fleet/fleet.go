@@ -81,6 +81,7 @@ type Fleet struct {
 	memory  *retry.Memory
 	dialer  *sshconn.Dialer
 	account *account
+	unsaved *unsavedKeys
 
 	// client is built on first use, so that commands served by the record
 	// never read the API key.
@@ -104,7 +105,7 @@ const (
 func Open(o Options) (*Fleet, error) {
 	o = o.withDefaults()
 	ks := o.Keystore
-	ks.ParseKey, ks.Now, ks.Warn = sshconn.ParseKey, o.Now, o.Warn
+	ks.ParseKey, ks.DecryptSSHKey, ks.Now, ks.Warn = sshconn.ParseKey, sshconn.DecryptKey, o.Now, o.Warn
 	store, err := keystore.Open(filepath.Join(o.Home, o.Profile), ks)
 	if err != nil {
 		return nil, storageError("open the local record", err)
@@ -112,7 +113,7 @@ func Open(o Options) (*Fleet, error) {
 	o.Retry.Budget = retry.NewBudget(retryBudget, retryRefill)
 	who := &account{fetch: o.API.APIKey}
 	o.API.APIKey = who.apiKey
-	f := &Fleet{o: o, keys: store, account: who, client: sync.OnceValues(func() (*api.Client, error) { return api.New(o.API) })}
+	f := &Fleet{o: o, keys: store, account: who, unsaved: &unsavedKeys{}, client: sync.OnceValues(func() (*api.Client, error) { return api.New(o.API) })}
 	f.memory = retry.NewMemory(retry.StoreIn(store.Doc(healthDoc(o.API.BaseURL)).Volatile()), retry.MemoryOptions{Now: o.Now})
 	f.dialer = &sshconn.Dialer{RootCAs: o.RootCAs, Roots: o.LoadRoots, InsecureSkipVerify: !o.TLSVerify, KeepAlive: keepAlive, Logf: o.Logf}
 	return f, nil
@@ -148,7 +149,7 @@ func (o Options) withDefaults() Options {
 
 // with is the same fleet that treats the API in another way.
 func (f *Fleet) with(m Mode) *Fleet {
-	o := f.o
-	o.Mode = m
-	return &Fleet{o: o, keys: f.keys, memory: f.memory, dialer: f.dialer, account: f.account, client: f.client}
+	other := *f
+	other.o.Mode = m
+	return &other
 }

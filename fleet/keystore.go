@@ -207,10 +207,22 @@ func (f *Fleet) EncryptKeys(ctx context.Context, o keystore.EncryptOptions) erro
 
 // DecryptKeys turns the keystore back into plain files.
 func (f *Fleet) DecryptKeys(ctx context.Context, progress func(done, total int)) error {
-	return storageError("decrypt the keystore", f.keys.Decrypt(ctx, progress))
+	err := f.keys.Decrypt(ctx, progress)
+	if err == nil && f.o.Keystore.Keyring {
+		if err := f.keys.RemoveFromKeyring(); err != nil {
+			f.o.Warn("the keyring still holds the old identity, which opens nothing any more: " + err.Error())
+		}
+	}
+	return storageError("decrypt the keystore", err)
 }
 
 // RekeyKeys encrypts every key anew, to other recipients.
 func (f *Fleet) RekeyKeys(ctx context.Context, o keystore.EncryptOptions) error {
 	return storageError("rekey the keystore", f.keys.Rekey(ctx, o))
+}
+
+// KeysToKeyring lets the operating system's keyring unlock a keystore with a
+// passphrase, for scripts.
+func (f *Fleet) KeysToKeyring() error {
+	return storageError("put the keystore's identity into the keyring", f.keys.SaveToKeyring())
 }

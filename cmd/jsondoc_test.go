@@ -1,0 +1,112 @@
+package cmd
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+	"github.com/vers-fleet/vers-fleet/keystore"
+)
+
+// docs/json.md names exactly the fields that the commands print: a field that
+// is added, renamed or taken away must be so in the documentation too.
+func TestJSONIsDocumented(t *testing.T) {
+	doc := documentedFields(t)
+	types := map[string]any{
+		"vms": fleet.VM{}, "exec": execLine{}, "pull, push": fleet.PullResult{}, "pull events": pullEvent{},
+		"output": fleet.Words{}, "output --status": fleet.Activity{}, "commit, queue run": fleet.CommitResult{},
+		"branch": branched{}, "pause, resume": fleet.StateChange{}, "status": fleet.Status{},
+		"drill, keys check --probe": fleet.DrillResult{}, "queue list": fleet.QueueItem{}, "keys list": fleet.KeyInfo{},
+		"keys sync": fleet.SyncReport{}, "keys check": fleet.Finding{}, "keys import": keystore.PlanItem{},
+		"keys import --found": fleet.FoundKey{}, "alias list": fleet.Alias{}, "version": Build{},
+		"config view, config get": configValue{}, "config path": configPathValue{}, "sim status": sim.Status{},
+	}
+	for section, v := range types {
+		want := jsonFields(reflect.TypeOf(v), "")
+		got := doc[section]
+		delete(doc, section)
+		for _, f := range want {
+			if !slices.Contains(got, f) {
+				t.Errorf("docs/json.md, %s: %s is not documented", section, f)
+			}
+		}
+		for _, f := range got {
+			if !slices.Contains(want, f) {
+				t.Errorf("docs/json.md, %s: there is no field %s", section, f)
+			}
+		}
+	}
+	for section := range doc {
+		t.Errorf("docs/json.md: nothing is known of %s", section)
+	}
+}
+
+// documentedFields reads the first column of each section's table; ° marks a
+// field that may be left out.
+func documentedFields(t *testing.T) map[string][]string {
+	text, err := os.ReadFile("../docs/json.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, commands, _ := strings.Cut(string(text), "\n## Commands\n")
+	field := regexp.MustCompile("`([^`]+)`(°?)")
+	out := map[string][]string{}
+	for _, section := range strings.Split(commands, "\n### ")[1:] {
+		title, body, _ := strings.Cut(section, "\n")
+		for line := range strings.Lines(body) {
+			if column, ok := strings.CutPrefix(line, "| `"); ok {
+				column, _, _ = strings.Cut("`"+column, "|")
+				for _, m := range field.FindAllStringSubmatch(column, -1) {
+					out[title] = append(out[title], m[1]+m[2])
+				}
+			}
+		}
+	}
+	return out
+}
+
+// jsonFields lists the fields of a type's JSON form as the documentation
+// writes them.
+func jsonFields(typ reflect.Type, prefix string) []string {
+	var out []string
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" || !f.IsExported() {
+			continue
+		}
+		inner := f.Type
+		for inner.Kind() == reflect.Slice || inner.Kind() == reflect.Pointer {
+			if inner.Kind() == reflect.Slice {
+				name += "[]"
+			}
+			inner = inner.Elem()
+		}
+		if f.Anonymous && name == "" {
+			out = append(out, jsonFields(inner, prefix)...)
+			continue
+		}
+		mark := ""
+		if strings.Contains(options, "omit") {
+			mark = "°"
+		}
+		out = append(out, prefix+name+mark)
+		if inner.Kind() == reflect.Struct && !describedElsewhere(inner) {
+			out = append(out, jsonFields(inner, prefix+name+".")...)
+		}
+	}
+	return out
+}
+
+// describedElsewhere are structs whose fields stand in another section, or
+// under the options of sim fault and in the API's own documentation.
+func describedElsewhere(typ reflect.Type) bool {
+	return slices.Contains([]reflect.Type{reflect.TypeFor[time.Time](), reflect.TypeFor[fleet.VM](), reflect.TypeFor[fleet.QueueItem](),
+		reflect.TypeFor[sim.Fault](), reflect.TypeFor[sim.Commit]()}, typ)
+}
