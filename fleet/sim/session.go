@@ -40,6 +40,7 @@ type session struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	started bool
+	run     func() int // started, and to run once the request is answered
 	done    sync.WaitGroup
 
 	mu     sync.Mutex
@@ -53,6 +54,10 @@ func (c *sshConn) session(channel ssh.Channel, requests <-chan *ssh.Request) {
 		ok := s.request(req)
 		if req.WantReply {
 			_ = req.Reply(ok, nil)
+		}
+		if run := s.run; run != nil { // only now: a short command would close the channel before the answer
+			s.run = nil
+			s.done.Go(func() { s.end(run()) })
 		}
 	}
 	cancel() // the client closed the channel or is gone
@@ -132,8 +137,7 @@ func (s *session) start(req *ssh.Request) bool {
 			run = s.scriptShell
 		}
 	}
-	s.started = true
-	s.done.Go(func() { s.end(run()) })
+	s.started, s.run = true, run
 	return true
 }
 
