@@ -2,11 +2,11 @@ package cmd
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
 )
 
 // noArgs refuses arguments.
@@ -52,31 +52,8 @@ func argsError(c *cobra.Command, what string) error {
 // nearest returns the candidate that a mistyped word most likely means, or ""
 // when none is near.
 func nearest(word string, candidates []string) string {
-	best, bestDistance := "", max(2, len(word)/3)+1
-	for _, c := range slices.Sorted(slices.Values(candidates)) {
-		if d := editDistance(word, c); d < bestDistance {
-			best, bestDistance = c, d
-		}
+	if near := fleet.Nearest(word, candidates, 1); len(near) > 0 {
+		return near[0]
 	}
-	return best
-}
-
-// editDistance is the Levenshtein distance in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
+	return ""
 }

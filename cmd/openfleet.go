@@ -102,9 +102,16 @@ func loadRoots(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// showWait shows a pause before the next try; the result ends it.
+// patience is how long the API may take before it is worth a word.
+const patience = 400 * time.Millisecond
+
+// showWait shows a pause before the next try, and a try that takes long; the
+// result ends it.
 func (e *Env) showWait(w fleet.Waiting) func() {
 	waiter := e.Streams.NewWaiter()
+	if !e.Streams.Moving() && w.Attempt == 0 {
+		return func() {}
+	}
 	if !e.Streams.Moving() {
 		waiter.Start(waitText(w, time.Now(), false))
 		return waiter.Stop
@@ -114,6 +121,13 @@ func (e *Env) showWait(w fleet.Waiting) func() {
 	done.Go(func() {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
+		if w.Attempt == 0 {
+			select {
+			case <-stop:
+				return
+			case <-time.After(patience):
+			}
+		}
 		for {
 			waiter.Start(waitText(w, time.Now(), true))
 			select {
@@ -133,6 +147,9 @@ func (e *Env) showWait(w fleet.Waiting) func() {
 // waitText tells attempt, reason, next try and for how long the API has been
 // down. A live line counts down; a plain one says when.
 func waitText(w fleet.Waiting, now time.Time, live bool) string {
+	if w.Attempt == 0 {
+		return w.What + ": waiting for the API's answer"
+	}
 	next := "next try at " + ui.Absolute(w.Next)
 	if live {
 		next = "next try in " + ui.Span(max(0, w.Next.Sub(now).Round(time.Second)))

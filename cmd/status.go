@@ -45,13 +45,13 @@ func runStatus(ctx context.Context, env *Env, every time.Duration) error {
 		return err
 	}
 	if every > 0 {
-		return watch(ctx, env, every, func(ctx context.Context) error { return showStatus(ctx, env, f) })
+		return watch(ctx, env, every, func(ctx context.Context) error { return showStatus(ctx, env, f, false) })
 	}
-	return showStatus(ctx, env, f)
+	return showStatus(ctx, env, f, true)
 }
 
-func showStatus(ctx context.Context, env *Env, f *fleet.Fleet) error {
-	s, err := f.Status(ctx)
+func showStatus(ctx context.Context, env *Env, f *fleet.Fleet, soon bool) error {
+	s, err := f.Status(ctx, soon)
 	if err != nil {
 		return err
 	}

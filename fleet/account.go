@@ -2,6 +2,9 @@ package fleet
 
 import (
 	"context"
+	"net"
+	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
@@ -45,10 +48,30 @@ func (a *account) owner() string {
 // bind makes sure that a profile holds the VMs of one endpoint and account
 // only; it is called before anything the API said is recorded.
 func (f *Fleet) bind() error {
-	err := f.keys.BindEndpoint(f.o.API.BaseURL, f.account.owner())
+	err := f.keys.BindEndpoint(canonical(f.o.API.BaseURL), f.account.owner())
 	if keystore.KindOf(err) != keystore.KindMismatch {
 		return err
 	}
 	return &Error{Kind: Usage, What: "nothing was recorded in profile " + f.o.Profile, Why: err.Error(), Origin: OriginLocal, Err: err,
 		Next: "use another profile for this endpoint or account: --profile NAME"}
+}
+
+// canonical is a base URL as profiles and the outage memory compare it: other
+// ways to write the same endpoint must not look like another one.
+func canonical(baseURL string) string {
+	u, err := url.Parse(strings.TrimSpace(baseURL))
+	if err != nil || u.Host == "" {
+		return strings.TrimRight(baseURL, "/")
+	}
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		port = ""
+	}
+	switch {
+	case port != "":
+		host = net.JoinHostPort(host, port)
+	case strings.Contains(host, ":"):
+		host = "[" + host + "]"
+	}
+	return u.Scheme + "://" + host + strings.TrimRight(u.EscapedPath(), "/")
 }

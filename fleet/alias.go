@@ -33,12 +33,13 @@ func (f *Fleet) Aliases() ([]Alias, error) {
 // SetAlias gives a VM a name, which wins over all names from elsewhere. A name
 // that is taken moves, and the VM it named before is returned.
 func (f *Fleet) SetAlias(ctx context.Context, name string, vm VM) (before string, err error) {
-	if _, err := lieutenant.CheckName(name); err != nil {
+	clean, err := lieutenant.CheckName(name)
+	if err != nil {
 		return "", &Error{Kind: Usage, What: fmt.Sprintf("%q cannot be an alias", name), Why: err.Error(), Origin: OriginLocal, Err: err}
 	}
 	err = f.updateNames(ctx, func(d *namesDoc) {
-		before = d.Aliases[name]
-		d.Aliases[name] = vm.ID
+		before = d.Aliases[clean]
+		d.Aliases[clean] = vm.ID
 	})
 	return before, err
 }
@@ -71,54 +72,6 @@ func (f *Fleet) updateNames(ctx context.Context, change func(*namesDoc)) error {
 		return append(data, '\n'), err
 	})
 	return storageError("write the names", err)
-}
-
-// nearest returns up to three known names that look like word.
-func nearest(vms []VM, word string) []string {
-	type scored struct {
-		name string
-		d    int
-	}
-	var all []scored
-	for _, vm := range vms {
-		for _, n := range vm.Names {
-			if d := distance(strings.ToLower(n.Name), strings.ToLower(word)); d <= max(2, len(word)/3) {
-				all = append(all, scored{n.Name, d})
-			}
-		}
-	}
-	slices.SortStableFunc(all, func(a, b scored) int { return a.d - b.d })
-	var out []string
-	for _, s := range all {
-		if !slices.Contains(out, s.name) && len(out) < 3 {
-			out = append(out, s.name)
-		}
-	}
-	return out
-}
-
-// distance is the Levenshtein distance of two short words, in runes.
-func distance(a, b string) int {
-	s, t := []rune(a), []rune(b)
-	if len(s) > 64 || len(t) > 64 {
-		return 64
-	}
-	row := make([]int, len(t)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range s {
-		prev := row[0]
-		row[0] = i + 1
-		for j := range t {
-			cost := 1
-			if s[i] == t[j] {
-				cost = 0
-			}
-			prev, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, prev+cost)
-		}
-	}
-	return row[len(t)]
 }
 
 // CompletionName is a name that a shell may complete to.

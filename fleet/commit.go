@@ -44,6 +44,18 @@ const (
 // second snapshot and a crash cannot lose the first: afterwards the result is
 // committed, failed, or still in the queue and says so. The error is nil only
 // for committed; its kind is Queued for a commit left in the queue.
+//
+// A process that dies leaves behind, by the moment it died:
+//   - before the intent is written: nothing, and nothing was sent;
+//   - before it is marked as sent: an intent that queue run sends if it was
+//     asked for with Queue, and else reports as never sent;
+//   - after that: an intent marked as sent, whether or not the request left or
+//     was acted on. queue run asks the API for the id first: taken means
+//     acknowledged; not taken means sent again with the same id (Queue) or,
+//     once the API cannot be at work on it any more, reported as lost;
+//   - before the acknowledged intent is removed: the same, and it is taken.
+//
+// The lock of whoever works on an intent ends with its process.
 func (f *Fleet) Commit(ctx context.Context, vm VM, o CommitOptions) (CommitResult, error) {
 	now := f.o.Now().UTC()
 	ttl := o.TTL
@@ -52,14 +64,19 @@ func (f *Fleet) Commit(ctx context.Context, vm VM, o CommitOptions) (CommitResul
 	}
 	i := Intent{CommitID: uuid.NewString(), VMID: vm.ID, VMName: vm.Name, Name: o.Name, Description: o.Description,
 		KeepPaused: o.KeepPaused, CreatedAt: now, ExpiresAt: now.Add(ttl), Queued: o.Queue}
+	// The lock comes first: a queue run must not find the intent before it is
+	// clear that this process works on it.
+	release, err := f.keys.Lock(ctx, commitLock(i.CommitID), true)
+	if ctx.Err() != nil {
+		err = f.apiError("commit "+i.title(), ctx.Err())
+	}
+	if err != nil {
+		return f.result(i, StatusFailed, err), storageError("lock the commit's intent; nothing was sent", err)
+	}
+	defer release()
 	if err := f.journal().put(i); err != nil {
 		return f.result(i, StatusFailed, err), storageError("write the commit to the journal; nothing was sent", err)
 	}
-	release, err := f.keys.Lock(ctx, commitLock(i.CommitID), true)
-	if err != nil {
-		return f.result(i, StatusQueued, err), storageError("lock the commit's intent", err)
-	}
-	defer release()
 	return f.send(ctx, i)
 }
 
@@ -77,16 +94,18 @@ func (f *Fleet) send(ctx context.Context, i Intent) (CommitResult, error) {
 		case !i.Queued:
 			return f.refused(i, lostError(i))
 		}
-		i.Sent = false
+		if i.Sent = false; i.State(f.o.Now()) == StatusExpired {
+			return f.expired(i)
+		}
 	}
-	err := f.post(ctx, &i)
+	doubt, err := f.post(ctx, &i)
 	switch kind := kindOf(err); {
 	case err == nil:
 		return f.acknowledged(i)
-	case kind == Storage:
-		return f.result(i, StatusUnsettled, err), err
-	case i.Sent && kind != Auth && kind != NotFound && kind != Usage:
-		return f.settle(ctx, i, err)
+	case kind == Storage && i.Queued:
+		return f.result(i, StatusQueued, err), err
+	case doubt != nil, i.Sent && kind != Auth && kind != NotFound && kind != Usage:
+		return f.settle(ctx, i, err, doubt)
 	case kind == Unavailable || kind == Interrupted:
 		return f.leave(i, err)
 	}
@@ -95,25 +114,30 @@ func (f *Fleet) send(ctx context.Context, i Intent) (CommitResult, error) {
 
 // post sends the request, repeating it as the policy allows: the same id makes
 // a repetition harmless. i.Sent tells afterwards whether any of the requests
-// may have reached the API.
-func (f *Fleet) post(ctx context.Context, i *Intent) error {
-	_, err := reach(ctx, f, call[string]{
+// may have reached the API. doubt is how an earlier one of them ended that may
+// have acted all the same, so that the refusal of the last one does not mean
+// that no snapshot was taken.
+func (f *Fleet) post(ctx context.Context, i *Intent) (doubt, err error) {
+	var last error
+	_, err = reach(ctx, f, call[string]{
 		what: "commit " + i.title(), repeatable: true, acts: true,
 		live: func(ctx context.Context, c *api.Client) (string, error) {
-			before := i.Sent
+			if i.Sent && (doubt == nil || mayStillAct(last)) {
+				doubt = last
+			}
 			if err := f.markSent(i); err != nil {
 				return "", err
 			}
 			id, err := c.Commit(ctx, i.VMID, api.CommitRequest{CommitID: i.CommitID, Name: i.Name, Description: i.Description,
 				KeepPaused: i.KeepPaused})
 			var ae *api.Error
-			if !before && errors.As(err, &ae) && !ae.Sent {
+			if last = err; doubt == nil && errors.As(err, &ae) && !ae.Sent {
 				i.Sent = false // it surely never left
 			}
 			return id, err
 		},
 	})
-	return err
+	return doubt, err
 }
 
 // markSent records, before the request, that it may reach the API.
@@ -131,14 +155,14 @@ func (f *Fleet) markSent(i *Intent) error {
 
 // settle ends an attempt whose answer is missing or ambiguous (a timeout, a
 // reset, a 409 or 5xx after the server may have acted).
-func (f *Fleet) settle(ctx context.Context, i Intent, reason error) (CommitResult, error) {
+func (f *Fleet) settle(ctx context.Context, i Intent, reason, doubt error) (CommitResult, error) {
 	ctx, stop := settleContext(ctx)
 	defer stop()
 	taken, err := f.taken(ctx, i)
 	switch {
 	case err == nil && taken:
 		return f.acknowledged(i)
-	case err != nil, mayStillAct(reason):
+	case err != nil, mayStillAct(reason), doubt != nil && mayStillAct(doubt):
 		return f.leave(i, reason)
 	}
 	i.Sent = false
@@ -196,6 +220,16 @@ func (f *Fleet) taken(ctx context.Context, i Intent) (bool, error) {
 			Why: fmt.Sprintf("the API has commit %s for another VM (%s)", i.CommitID, parent)}
 	}
 	return true, nil
+}
+
+// expired drops an intent that was not sent in its time, or surely not taken.
+func (f *Fleet) expired(i Intent) (CommitResult, error) {
+	e := &Error{Kind: Partial, What: "the commit of " + i.title() + " has expired", Origin: OriginLocal,
+		Why: "it waited longer than it was meant to; no snapshot was taken", Next: "ask for it anew: vers-fleet commit " + shellQuote(i.title())}
+	if err := f.journal().remove(i.CommitID); err != nil {
+		return f.result(i, StatusExpired, e), storageError("drop an expired commit", err)
+	}
+	return f.result(i, StatusExpired, e), e
 }
 
 func lostError(i Intent) *Error {

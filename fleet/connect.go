@@ -5,11 +5,11 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
-	"github.com/vers-fleet/vers-fleet/retry"
 )
 
 // Connect opens an SSH connection to the VM. With a recorded key it connects
@@ -17,21 +17,24 @@ import (
 // API. The error says why not: the stage that failed, the last known state of
 // the VM, or why no key could be had.
 func (f *Fleet) Connect(ctx context.Context, vm VM) (*sshconn.Conn, error) {
-	if f.o.Mode == Live || !f.keys.HasKey(vm.ID) {
+	if f.o.Mode == Live || !f.hasKey(vm.ID) {
 		if err := f.needKey(ctx, vm); err != nil {
 			return nil, err
 		}
 	}
 	conn, err := f.dial(ctx, vm)
+	if isLost(err) {
+		conn, err = f.dialAnew(ctx, vm, err)
+	}
 	if !errors.Is(err, sshconn.ErrKeyRefused) {
 		return conn, f.explain(ctx, vm, err)
 	}
 	f.noteRefused(vm)
-	changed, keyErr := f.fetchKey(ctx, vm.ID)
+	changed, keyErr := f.obtainKey(ctx, vm)
 	if keyErr != nil || !changed {
 		return nil, f.refusedError(vm, err, keyErr)
 	}
-	f.o.Warn("the API has a new key for " + vm.Title() + "; it is recorded")
+	f.o.Warn("the API has a new key for " + vm.Title())
 	conn, err = f.dial(ctx, vm)
 	if errors.Is(err, sshconn.ErrKeyRefused) {
 		return nil, f.refusedError(vm, err, nil)
@@ -41,11 +44,23 @@ func (f *Fleet) Connect(ctx context.Context, vm VM) (*sshconn.Conn, error) {
 
 // needKey fetches the key of a VM that has none recorded.
 func (f *Fleet) needKey(ctx context.Context, vm VM) error {
-	_, err := f.fetchKey(ctx, vm.ID)
+	_, err := f.obtainKey(ctx, vm)
 	if err == nil {
 		return nil
 	}
 	return f.noKeyError(vm, err)
+}
+
+// dialAnew is dial after the recorded key turned out to be damaged and was set
+// aside. Without a new one that damage is the error.
+func (f *Fleet) dialAnew(ctx context.Context, vm VM, damage error) (*sshconn.Conn, error) {
+	f.o.Warn(why(damage) + "; asking the API for the key of " + vm.Title())
+	err := f.needKey(ctx, vm)
+	if err == nil {
+		return f.dial(ctx, vm)
+	}
+	return nil, &Error{Kind: Storage, What: "cannot read the key of " + vm.Title(), Why: why(damage) + "; a new one cannot be had: " + why(err),
+		Next: "vers-fleet keys sync while the API is up fetches it again", Origin: OriginLocal, Err: damage}
 }
 
 // target says how to reach the VM, from the record alone.
@@ -64,7 +79,7 @@ func (f *Fleet) target(vm VM) (sshconn.Target, keystore.Record, error) {
 
 // dial connects with the recorded keys and records what it learns.
 func (f *Fleet) dial(ctx context.Context, vm VM) (*sshconn.Conn, error) {
-	keys, err := f.keys.Candidates(vm.ID)
+	keys, err := f.candidates(vm.ID)
 	if err != nil {
 		return nil, storageError("read the key of "+vm.Title(), err)
 	}
@@ -183,32 +198,47 @@ func (f *Fleet) noteRefused(vm VM) {
 // stateNow says that a state was asked for just now.
 const stateNow = "now"
 
-// currentState asks the API, briefly and not while it is believed to be down,
-// what state the VM is in; else the inventory says what it was.
+// currentState says what state the VM is in, or when nobody can tell now, what
+// it was. It only explains a failure, so it neither waits for the API nor
+// insists on it, whatever the command's mode.
 func (f *Fleet) currentState(ctx context.Context, vm VM) (state, when string) {
-	now := f.o.Now()
-	if permit, _ := f.memory.Ask(false); permit != retry.PermitHold && f.o.Mode != Offline {
-		if client, err := f.client(); err == nil {
-			ctx, stop := context.WithTimeout(ctx, probeTimeout)
-			defer stop()
-			began := f.o.Now()
-			live, err := client.Status(ctx, vm.ID)
-			f.remember(err, 1, f.o.Now().Sub(began))
-			var ae *api.Error
-			if err == nil {
-				return string(live.State), stateNow
-			}
-			if errors.As(err, &ae) && ae.Kind == api.KindNotFound {
-				return "deleted", stateNow
-			}
+	asking := f
+	if f.o.Mode != Offline {
+		asking = f.with(Auto)
+	}
+	ctx, stop := context.WithTimeout(ctx, probeTimeout)
+	defer stop()
+	answer, err := reach(ctx, asking, call[string]{
+		what: "ask for the state of " + vm.Title(), repeatable: true,
+		live: func(ctx context.Context, c *api.Client) (string, error) {
+			now, err := c.Status(ctx, vm.ID)
+			return string(now.State), err
+		},
+		recorded: func() (string, time.Time, error) { return f.recordedState(vm.ID) },
+	})
+	switch {
+	case err == nil && answer.Source == FromAPI:
+		return answer.Value, stateNow
+	case kindOf(err) == NotFound:
+		return "deleted", stateNow
+	}
+	state, asOf, err := f.recordedState(vm.ID) // a refused API key does not make it less true
+	if err != nil {
+		return "", ""
+	}
+	return state, "as of " + ago(f.o.Now(), asOf)
+}
+
+// recordedState is the VM's state in the recorded inventory.
+func (f *Fleet) recordedState(id string) (string, time.Time, error) {
+	inv, err := f.keys.Inventory()
+	if err != nil {
+		return "", time.Time{}, errNothingRecorded
+	}
+	for _, v := range inv.VMs {
+		if v.ID == id {
+			return v.State, inv.AsOf, nil
 		}
 	}
-	if inv, err := f.keys.Inventory(); err == nil {
-		for _, v := range inv.VMs {
-			if v.ID == vm.ID {
-				return v.State, "as of " + ago(now, inv.AsOf)
-			}
-		}
-	}
-	return "", ""
+	return "", time.Time{}, errNothingRecorded
 }

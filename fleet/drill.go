@@ -173,8 +173,9 @@ func (f *Fleet) AcceptHostKey(ctx context.Context, vm VM, fingerprint string) er
 		return &Error{Kind: Identity, What: "the host key of " + vm.Title() + " was not accepted", Origin: OriginSSH,
 			Why: "it is " + got + ", not " + fingerprint, Next: "compare again with a trusted source"}
 	}
+	// One step: without any pin, whoever connects meanwhile would pin what it meets.
 	err = f.keys.UpdateRecord(vm.ID, func(r *keystore.Record) error {
-		r.HostKeys = nil
+		r.HostKeys = []keystore.HostKey{{Key: key, FirstSeen: f.o.Now().UTC(), Confirmed: true}}
 		return nil
 	})
 	if err == nil {

@@ -64,10 +64,10 @@ type Registry struct {
 	Token func(context.Context) (string, error)
 }
 
-// Waiting describes a pause before the next try of an API call.
+// Waiting describes a try of an API call, or a pause before the next.
 type Waiting struct {
 	What      string // what the caller is trying to do
-	Attempt   int    // the attempt that failed, from 1
+	Attempt   int    // the attempt that failed, from 1; 0 during a try, and nothing else is set
 	Reason    string
 	Next      time.Time // when the next attempt starts
 	DownSince time.Time // zero when the API is not known to be down

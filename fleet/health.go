@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
@@ -17,7 +16,7 @@ import (
 // endpoint has one of its own: that a mistyped api_url does not answer says
 // nothing about the right one.
 func healthDoc(baseURL string) string {
-	sum := sha256.Sum256([]byte(strings.TrimRight(baseURL, "/")))
+	sum := sha256.Sum256([]byte(canonical(baseURL)))
 	return "health-" + hex.EncodeToString(sum[:4])
 }
 
@@ -151,7 +150,7 @@ func (f *Fleet) AwaitAPI(ctx context.Context, limit time.Duration) error {
 			state, _ = f.memory.State()
 		}
 		if err := f.pauseUntilProbe(ctx, state, attempt, err); err != nil {
-			return f.awaitEnded(err, limit, f.o.Now().Sub(began))
+			return f.awaitEnded(err, f.o.Now().Sub(began))
 		}
 	}
 }
@@ -201,12 +200,13 @@ func (f *Fleet) pauseUntilProbe(ctx context.Context, s retry.State, attempt int,
 	return ctx.Err()
 }
 
-func (f *Fleet) awaitEnded(err error, limit, waited time.Duration) error {
+// awaitEnded is the error of a wait whose time is over, or that was interrupted.
+func (f *Fleet) awaitEnded(err error, waited time.Duration) error {
 	if errors.Is(err, context.Canceled) {
 		return f.apiError("wait for the API", err)
 	}
 	s, _ := f.memory.State()
-	return &Error{Kind: Unavailable, What: fmt.Sprintf("the API did not answer within %s", limit.Round(time.Second)),
+	return &Error{Kind: Unavailable, What: fmt.Sprintf("the API did not answer within %s", waited.Round(time.Second)),
 		Why: f.downReason(s), Next: "what is recorded works meanwhile: vers-fleet vms, ssh, pull", Origin: OriginAPI, Retryable: true, Err: err}
 }
 

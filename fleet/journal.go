@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -67,20 +68,27 @@ func (j journal) get(commitID string) (Intent, error) {
 	if err != nil {
 		return i, err
 	}
-	if err := json.Unmarshal(data, &i); err != nil {
+	if err = json.Unmarshal(data, &i); err == nil && (i.CommitID != commitID || !api.ValidID(i.CommitID) || !api.ValidID(i.VMID)) {
+		err = errors.New("it does not name its commit and VM")
+	}
+	if err != nil {
 		return i, &Error{Kind: Storage, What: "cannot read the queued commit " + commitID, Why: err.Error(), Origin: OriginLocal,
-			Next: "vers-fleet queue drop " + commitID, Err: err}
+			Next: "vers-fleet queue drop --force " + commitID, Err: err}
 	}
 	return i, nil
 }
+
+// names lists the commit ids of all intents, also of those that cannot be read.
+func (j journal) names() ([]string, error) { return j.folder.Names() }
 
 func (j journal) remove(commitID string) error {
 	return j.folder.Remove(context.Background(), commitID)
 }
 
-// list returns the intents, oldest first, and the first that cannot be read.
+// list returns the intents, oldest first, and the errors of those that cannot
+// be read.
 func (j journal) list() ([]Intent, error) {
-	names, err := j.folder.Names()
+	names, err := j.names()
 	if err != nil {
 		return nil, err
 	}

@@ -31,18 +31,15 @@ func (f *Fleet) CheckKeys() ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	all := newDirectory(vms)
 	out := []Finding{}
 	bad := 0
 	for _, x := range findings {
 		if x.Severity == keystore.SeverityError {
 			bad++
 		}
-		i := slices.IndexFunc(vms, func(v VM) bool { return v.ID == x.VMID })
-		one := Finding{Finding: x}
-		if i >= 0 {
-			one.Name = vms[i].Name
-		}
-		out = append(out, one)
+		vm, _ := all.byID(x.VMID)
+		out = append(out, Finding{Finding: x, Name: vm.Name})
 	}
 	for _, vm := range vms {
 		if !f.keys.HasKey(vm.ID) {
@@ -185,16 +182,17 @@ func (f *Fleet) ExportSSH(ctx context.Context, dir string) (int, error) {
 // exportedConfig reaches the VMs through openssl, which is the one tool that
 // plain OpenSSH needs for TLS.
 func (f *Fleet) exportedConfig(dir string, hosts []keystore.SSHHost, vms []VM) []byte {
+	all := newDirectory(vms)
 	var b bytes.Buffer
 	for _, h := range hosts {
-		vm := VM{ID: h.Record.VMID}
-		if i := slices.IndexFunc(vms, func(v VM) bool { return v.ID == vm.ID }); i >= 0 {
-			vm = vms[i]
+		vm, ok := all.byID(h.Record.VMID)
+		if !ok {
+			vm = VM{ID: h.Record.VMID}
 		}
 		name := f.hostName(vm.ID)
-		fmt.Fprintf(&b, "Host %s\n  HostName %s\n  User root\n  HostKeyAlias %s\n", strings.Join(hostAliases(vm, vms), " "), name, name)
-		fmt.Fprintf(&b, "  IdentityFile %s\n  IdentitiesOnly yes\n", confQuote(h.IdentityFile))
-		fmt.Fprintf(&b, "  UserKnownHostsFile %s\n", confQuote(dir+"/known_hosts"))
+		fmt.Fprintf(&b, "Host %s\n  HostName %s\n  User root\n  HostKeyAlias %s\n", strings.Join(hostAliases(vm, all), " "), name, name)
+		fmt.Fprintf(&b, "  IdentityFile %s\n  IdentitiesOnly yes\n", confPath(h.IdentityFile))
+		fmt.Fprintf(&b, "  UserKnownHostsFile %s\n", confPath(dir+"/known_hosts"))
 		fmt.Fprintf(&b, "  ProxyCommand openssl s_client -quiet -verify_quiet -verify_return_error -servername %s -connect %s\n", name, f.endpoint(vm.ID).Address)
 	}
 	return b.Bytes()

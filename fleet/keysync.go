@@ -48,21 +48,39 @@ type syncer struct {
 	report SyncReport
 	onDone func(Progress)
 	done   int
+
+	refused map[string]bool // ids whose key the API does not give
 }
 
-// syncKeys fetches the keys of the listed VMs that have none yet. It stops
-// early when the API becomes unreachable, as every further call would wait for
-// nothing. The error is of kind Storage: a key could not be recorded.
-func (f *Fleet) syncKeys(ctx context.Context, vms []keystore.InventoryVM, onDone func(Progress)) (SyncReport, error) {
-	var missing []string
+// syncKeys fetches the keys of the listed VMs that have none yet, or of all to
+// learn of changed ones. It stops early when the API becomes unreachable, as
+// every further call would wait for nothing. The error is of kind Storage: a
+// key could not be recorded.
+func (f *Fleet) syncKeys(ctx context.Context, vms []keystore.InventoryVM, all bool, onDone func(Progress)) (SyncReport, error) {
+	s := &syncer{f: f, onDone: onDone, refused: map[string]bool{}}
+	s.report = SyncReport{VMs: len(vms), Failed: []SyncFailure{}, AsOf: f.o.Now().UTC(), Source: FromAPI}
+	var ids []string
 	for _, vm := range vms {
-		if !f.keys.HasKey(vm.ID) && vm.State != string(api.StateDead) {
-			missing = append(missing, vm.ID)
+		if vm.State == string(api.StateDead) {
+			continue
+		}
+		missing := !f.keys.HasKey(vm.ID)
+		if missing {
+			s.report.Wanted++
+		}
+		if missing || all {
+			ids = append(ids, vm.ID)
 		}
 	}
-	s := &syncer{f: f, onDone: onDone}
-	s.report = SyncReport{VMs: len(vms), Wanted: len(missing), Failed: []SyncFailure{}, AsOf: f.o.Now().UTC(), Source: FromAPI}
-	err := s.fetch(ctx, missing)
+	if len(ids) == 0 {
+		return s.report, nil
+	}
+	refusals := f.refusals()
+	if !all {
+		ids, s.report.Failed = refusals.putOff(ids, f.o.Now())
+	}
+	err := s.fetch(ctx, ids)
+	f.noteRefusals(refusals, ids, s.refused)
 	return s.report, err
 }
 
@@ -102,6 +120,8 @@ func (s *syncer) finished(id string, changed bool, err error, total int) error {
 	switch kindOf(err) {
 	case Unavailable, Storage, Interrupted:
 		return err
+	case Auth, NotFound:
+		s.refused[id] = true
 	}
 	return nil // a 403 too: a listing may hold VMs of other owners
 }
@@ -116,7 +136,9 @@ func why(err error) string {
 }
 
 // fetchKey asks the API for one VM's key and records it with the VM's address.
-// It tells whether the key differs from the one recorded before.
+// It tells whether the key differs from the one recorded before. When the key
+// came but could not be recorded, the error is of kind Storage and the key is
+// kept in memory.
 func (f *Fleet) fetchKey(ctx context.Context, id string) (changed bool, err error) {
 	had := f.keys.HasKey(id)
 	answer, err := reach(ctx, f, call[api.SSHKey]{
@@ -134,6 +156,9 @@ func (f *Fleet) fetchKey(ctx context.Context, id string) (changed bool, err erro
 		return false, err
 	}
 	if answer.Unsaved != nil {
+		if kindOf(answer.Unsaved) == Storage { // not a key of another account
+			f.unsaved.put(id, answer.Value.PrivateKey)
+		}
 		return false, answer.Unsaved
 	}
 	f.fetchAddress(ctx, id)
@@ -172,45 +197,30 @@ type SyncOptions struct {
 }
 
 // Sync records the inventory and every key and host key that is missing. It
-// makes one API call when nothing is missing.
+// makes one API call when nothing is missing. When what came cannot be
+// recorded it stops there.
 func (f *Fleet) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
-	answer, err := f.inventory(ctx)
+	answer, err := f.inventory(ctx, false)
 	if err == nil && answer.Source == FromCache {
 		err = answer.Outage
 		if answer.Outage == nil {
 			err = offlineError("fetch keys")
 		}
 	}
+	if err == nil {
+		err = answer.Unsaved
+	}
 	if err != nil {
 		return SyncReport{Failed: []SyncFailure{}}, err
 	}
 	vms := answer.Value.VMs
-	report, err := f.syncKeys(ctx, vms, o.OnProgress)
-	if o.Refresh && err == nil && len(report.Failed) == 0 {
-		err = f.refresh(ctx, vms, &report, o.OnProgress)
-	}
+	report, err := f.syncKeys(ctx, vms, o.Refresh, o.OnProgress)
 	if !o.NoHostKeys && err == nil {
 		report.HostKeys, err = f.pinMissing(ctx, vms)
-	}
-	if err == nil {
-		err = answer.Unsaved
 	}
 	if err == nil && len(report.Failed) > 0 {
 		err = &Error{Kind: Partial, What: "some keys could not be fetched", Why: report.Failed[0].Why, Origin: OriginAPI,
 			Next: "run it again; what was fetched is recorded", Retryable: true}
 	}
 	return report, err
-}
-
-// refresh asks for all keys again, to learn of changed ones.
-func (f *Fleet) refresh(ctx context.Context, vms []keystore.InventoryVM, report *SyncReport, onDone func(Progress)) error {
-	s := &syncer{f: f, onDone: onDone, report: *report}
-	var ids []string
-	for _, vm := range vms {
-		ids = append(ids, vm.ID)
-	}
-	s.report.Fetched = 0
-	err := s.fetch(ctx, ids)
-	*report = s.report
-	return err
 }

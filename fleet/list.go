@@ -15,6 +15,7 @@ import (
 // ListOptions says what List does besides listing.
 type ListOptions struct {
 	NoSync bool             // do not fetch the keys of VMs that have none yet
+	Soon   bool             // while the API is down, ask it as soon as may be and not only when a probe is due
 	Gone   bool             // include VMs that the API no longer lists
 	OnKeys func(SyncReport) // told how fetching keys ended, when there was anything to fetch
 }
@@ -24,13 +25,13 @@ type ListOptions struct {
 // fetched, so that they are there before they are needed. A failure, an empty
 // list or a refused API key erases nothing.
 func (f *Fleet) List(ctx context.Context, o ListOptions) (Listing, error) {
-	answer, err := f.inventory(ctx)
+	answer, err := f.inventory(ctx, o.Soon)
 	if err != nil {
 		return Listing{}, err
 	}
 	list := Listing{Source: answer.Source, AsOf: answer.AsOf, Outage: answer.Outage, Unsaved: answer.Unsaved}
 	if answer.Source == FromAPI && answer.Unsaved == nil && !o.NoSync {
-		report, err := f.syncKeys(ctx, answer.Value.VMs, nil)
+		report, err := f.syncKeys(ctx, answer.Value.VMs, false, nil)
 		if o.OnKeys != nil && report.Wanted > 0 {
 			o.OnKeys(report)
 		}
@@ -80,9 +81,9 @@ func byName(a, b VM) int {
 }
 
 // inventory asks for the list of VMs by the offline rule.
-func (f *Fleet) inventory(ctx context.Context) (Answer[keystore.Inventory], error) {
+func (f *Fleet) inventory(ctx context.Context, soon bool) (Answer[keystore.Inventory], error) {
 	return reach(ctx, f, call[keystore.Inventory]{
-		what: "list the VMs", repeatable: true,
+		what: "list the VMs", repeatable: true, soon: soon,
 		live: func(ctx context.Context, c *api.Client) (keystore.Inventory, error) {
 			vms, err := c.VMs(ctx)
 			return f.toInventory(vms), err
@@ -219,12 +220,12 @@ func (f *Fleet) addRecords(vms []VM) error {
 			vms[i].setRecord(r)
 		}
 	}
+	problems := make(map[string]string, len(findings))
 	for _, finding := range findings {
-		for i := range vms {
-			if vms[i].ID == finding.VMID {
-				vms[i].Key.Problem = finding.What
-			}
-		}
+		problems[finding.VMID] = finding.What
+	}
+	for i := range vms {
+		vms[i].Key.Problem = problems[vms[i].ID]
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -95,7 +96,13 @@ func (f *Fleet) readNames() (nameBook, error) {
 	return book, nil
 }
 
-func (b nameBook) add(n namedVM) { b.names[n.VMID] = append(b.names[n.VMID], n) }
+// add takes a name for a VM. What is no VM's id is left out: an imported
+// bundle may hold anything.
+func (b nameBook) add(n namedVM) {
+	if api.ValidID(n.VMID) {
+		b.names[n.VMID] = append(b.names[n.VMID], n)
+	}
+}
 
 // nameFiles reads the files of other tools. seen tells which sources had one.
 func (f *Fleet) nameFiles() (found []namedVM, seen map[NameSource]bool) {

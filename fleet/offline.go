@@ -31,6 +31,7 @@ type Answer[T any] struct {
 type call[T any] struct {
 	what       string // completes "cannot ...": "list the VMs"
 	repeatable bool   // may be sent twice without acting twice
+	soon       bool   // somebody wants to know now: probe as soon as may be
 	insist     bool   // ask even while the API is believed to be down
 	acts       bool   // changes something: it is never what finds out whether the API is back
 	live       func(context.Context, *api.Client) (T, error)
@@ -59,7 +60,7 @@ func reach[T any](ctx context.Context, f *Fleet, c call[T]) (Answer[T], error) {
 		return waitAndReach(ctx, f, c)
 	}
 	// What nothing recorded can answer is worth asking as soon as may be.
-	permit, state := f.memory.Ask(f.o.Mode != Auto || c.recorded == nil)
+	permit, state := f.memory.Ask(f.o.Mode != Auto || c.recorded == nil || c.soon)
 	if permit == retry.PermitHold && c.insist && !state.NotBefore.After(f.o.Now()) { // never earlier than the API allows
 		permit = retry.PermitProbe
 	}
@@ -72,7 +73,7 @@ func reach[T any](ctx context.Context, f *Fleet, c call[T]) (Answer[T], error) {
 	}
 	failure := f.apiError(c.what, err)
 	// A person who gives the API only so long (--timeout) wants the record then.
-	if ctx.Err() == nil && isUnreachable(err) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if isUnreachable(err) && !errors.Is(ctx.Err(), context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fallback(f, c, failure)
 	}
 	return Answer[T]{}, failure
@@ -111,6 +112,7 @@ func waitAndReach[T any](ctx context.Context, f *Fleet, c call[T]) (Answer[T], e
 // that it is up.
 func attempt[T any](ctx context.Context, f *Fleet, c call[T], permit retry.Permit) (T, error) {
 	var value T
+	caller := ctx
 	client, err := f.client()
 	if err != nil {
 		f.remember(err, 0, 0)
@@ -122,13 +124,7 @@ func attempt[T any](ctx context.Context, f *Fleet, c call[T], permit retry.Permi
 		}
 		permit = retry.PermitCall
 	}
-	policy := f.o.Retry
-	if c.recorded != nil && f.o.Mode == Auto {
-		policy.MaxAttempts = briefAttempts
-	}
-	if permit == retry.PermitProbe {
-		policy.MaxAttempts = 1
-	}
+	policy := f.policy(c.recorded != nil, permit)
 	if permit == retry.PermitProbe && c.recorded != nil {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeout(ctx, probeTimeout)
@@ -142,14 +138,31 @@ func attempt[T any](ctx context.Context, f *Fleet, c call[T], permit retry.Permi
 		done = f.o.OnWait(f.waiting(c.what, w))
 	}, func(ctx context.Context) (err error) {
 		done()
-		done = func() {}
+		done = f.o.OnWait(Waiting{What: c.what})
 		calls, began = calls+1, f.o.Now()
 		value, err = c.live(ctx, client)
 		return err
 	})
 	done()
-	f.remember(err, calls, f.o.Now().Sub(began))
+	latency := f.o.Now().Sub(began)
+	if err != nil && errors.Is(caller.Err(), context.DeadlineExceeded) && latency < probeTimeout {
+		calls = 0 // that a caller is in a hurry proves nothing about the API
+	}
+	f.remember(err, calls, latency)
 	return value, err
+}
+
+// policy is how long a call is repeated: briefly when the record is at hand,
+// and not at all when it only finds out whether the API is back.
+func (f *Fleet) policy(recorded bool, permit retry.Permit) retry.Policy {
+	p := f.o.Retry
+	if recorded && f.o.Mode == Auto {
+		p.MaxAttempts = briefAttempts
+	}
+	if permit == retry.PermitProbe {
+		p.MaxAttempts = 1
+	}
+	return p
 }
 
 // kept records a live answer. Failing to is reported beside the answer: it

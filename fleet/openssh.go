@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 )
 
 // One resolves a single name, id or prefix.
@@ -22,7 +23,7 @@ func (f *Fleet) Knows(word string) bool {
 	if err != nil {
 		return false
 	}
-	_, err = pick(known, word)
+	_, err = newDirectory(known).pick(word)
 	return err == nil || kindOf(err) == Ambiguous
 }
 
@@ -66,9 +67,9 @@ func (f *Fleet) sshOptions(vm VM) []sshOption {
 	return []sshOption{
 		{"User", "root"},
 		{"HostKeyAlias", f.hostName(vm.ID)},
-		{"IdentityFile", confQuote(f.keys.KeyPath(vm.ID))},
+		{"IdentityFile", confPath(f.keys.KeyPath(vm.ID))},
 		{"IdentitiesOnly", "yes"},
-		{"UserKnownHostsFile", confQuote(f.keys.KnownHostsPath())},
+		{"UserKnownHostsFile", confPath(f.keys.KnownHostsPath())},
 		{"ProxyCommand", strings.ReplaceAll(proxy+" proxy "+vm.ID, "%", "%%")},
 	}
 }
@@ -91,23 +92,31 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// confQuote quotes a path for ssh_config, where % begins a token.
+// confPath is a path as a value of ssh_config, where % begins a token.
+func confPath(s string) string { return confQuote(strings.ReplaceAll(s, "%", "%%")) }
+
+// confQuote makes s one word of ssh_config, which knows quotes, backslashes and
+// comments as argv_split in OpenSSH's misc.c does.
 func confQuote(s string) string {
-	s = strings.ReplaceAll(s, "%", "%%")
-	if strings.ContainsAny(s, " \t") {
-		return `"` + s + `"`
+	if !strings.ContainsAny(s, " \t\"'\\#") {
+		return s
 	}
-	return s
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
 // hostAliases are the names of a VM that plain ssh may use: its strongest name
-// unless another VM has it too, and its id.
-func hostAliases(vm VM, all []VM) []string {
+// unless another VM has it too or it means more than itself in ssh_config, and
+// its id.
+func hostAliases(vm VM, all *directory) []string {
 	var out []string
-	if vm.Name != "" && !strings.ContainsAny(vm.Name, " \t*?!,\"'#") {
-		if got, err := pick(all, vm.Name); err == nil && got.ID == vm.ID {
+	if vm.Name != "" && !strings.ContainsFunc(vm.Name, notInAlias) {
+		if got, err := all.pick(vm.Name); err == nil && got.ID == vm.ID {
 			out = append(out, "vers-"+vm.Name)
 		}
 	}
 	return append(out, "vers-"+vm.ID, vm.ID)
+}
+
+func notInAlias(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-+@", r)
 }

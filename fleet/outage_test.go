@@ -92,7 +92,7 @@ func TestWhatIsNoOutage(t *testing.T) {
 			if fleet.KindOf(err) != tc.want {
 				t.Errorf("got %v, want kind %s", err, tc.want)
 			}
-			s, err := w.open(offline).Status(t.Context())
+			s, err := w.open(offline).Status(t.Context(), true)
 			if err != nil || s.API.State != "up" || s.Fleet.WithKey != 6 {
 				t.Errorf("afterwards: API %s, %d keys, %v", s.API.State, s.Fleet.WithKey, err)
 			}

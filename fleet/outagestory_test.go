@@ -24,7 +24,7 @@ func TestForecastFromPastOutages(t *testing.T) {
 	}
 	status := func() fleet.Status {
 		t.Helper()
-		s, err := w.open(offline).Status(t.Context())
+		s, err := w.open(offline).Status(t.Context(), true)
 		if err != nil {
 			t.Fatal(err)
 		}

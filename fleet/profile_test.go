@@ -79,3 +79,24 @@ func TestTwoSyncsAtOnce(t *testing.T) {
 		t.Errorf("drill: %v: %+v", err, results)
 	}
 }
+
+// One endpoint can be written in several ways; going to another one on purpose
+// takes a profile of its own.
+func TestOneEndpointManyWritings(t *testing.T) {
+	w := newWorld(t, 6)
+	record(t, w)
+	for _, write := range []func(string) string{
+		func(u string) string { return u + "/" },
+		func(u string) string { return strings.Replace(u, "http://", "HTTP://", 1) },
+	} {
+		list, err := w.open(func(o *fleet.Options) { o.API.BaseURL = write(o.API.BaseURL) }).List(t.Context(), fleet.ListOptions{})
+		if err != nil || list.Unsaved != nil {
+			t.Errorf("%s: %v, %v", write(w.o.API.BaseURL), err, list.Unsaved)
+		}
+	}
+	other := newWorldOf(t, sim.Config{VMs: 7, Seed: 2, Still: true})
+	list, err := w.open(func(o *fleet.Options) { o.API, o.Profile = other.o.API, "other" }).List(t.Context(), fleet.ListOptions{})
+	if err != nil || list.Unsaved != nil || len(list.VMs) != 7 {
+		t.Errorf("--profile other: %v, %v", err, list.Unsaved)
+	}
+}

@@ -219,6 +219,8 @@ func (f *Fleet) transferError(vm VM, verb string, err error) error {
 	case errors.Is(err, context.Canceled):
 		e.Kind, e.Why, e.Origin = Interrupted, "interrupted", OriginLocal
 		e.Next = "run it again to go on where it stopped"
+	case errors.Is(err, context.DeadlineExceeded):
+		return outOfTime(e.What, err)
 	case errors.As(err, &local):
 		e.Kind, e.Origin = Storage, OriginLocal
 		e.Next = "make room or choose another DEST, then run it again: it goes on where it stopped"
@@ -228,7 +230,7 @@ func (f *Fleet) transferError(vm VM, verb string, err error) error {
 		e.Kind, e.Origin = Unreachable, OriginRemote
 	case errors.Is(err, fs.ErrNotExist):
 		e.Kind, e.Origin = NotFound, OriginRemote
-		e.Next = "look at what is there: vers-fleet ssh " + vm.Title() + " -- ls"
+		e.Next = "look at what is there: vers-fleet ssh " + vm.arg() + " -- ls"
 	}
 	return e
 }
@@ -251,8 +253,9 @@ func pullError(ctx context.Context, results []PullResult, maxTotal int64) error 
 	case bad == 1 && len(results) == 1:
 		return first.Err
 	case bad > 0:
-		if ctx.Err() != nil {
-			return first.Err
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return &Error{Kind: Interrupted, What: "interrupted", Why: "not everything was pulled", Origin: OriginLocal, Err: ctx.Err(),
+				Next: "run it again to go on where it stopped"}
 		}
 		return &Error{Kind: Partial, What: fmt.Sprintf("%d of %d VMs failed", bad, len(results)), Origin: OriginSSH,
 			Why: VM{ID: first.VMID, Name: first.VMName}.Title() + ": " + first.Error, Next: "run it again: what is here is not fetched twice", Retryable: true, Err: first.Err}

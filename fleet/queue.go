@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"strings"
 
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -24,17 +25,19 @@ func (f *Fleet) Queue() ([]QueueItem, error) {
 }
 
 // RunQueue sends what is due and settles what is not settled, one process at a
-// time. Expired intents that were never sent are dropped and reported. A
-// commit that another process is just working on is left to it.
+// time. Expired intents that were never sent are dropped and reported, with an
+// error of kind Partial. A commit that another process is just working on is
+// left to it; one that cannot be read stays, is an error of kind Storage, and
+// holds up no other.
 func (f *Fleet) RunQueue(ctx context.Context) ([]CommitResult, error) {
 	release, err := f.keys.Lock(ctx, "queue-run", true)
 	if err != nil {
 		return nil, storageError("lock the queue", err)
 	}
 	defer release()
-	intents, err := f.journal().list()
-	if err != nil {
-		f.o.Warn(err.Error())
+	intents, damaged := f.journal().list()
+	if len(intents) == 0 && damaged != nil {
+		return []CommitResult{}, storageError("read the queue", damaged)
 	}
 	results := []CommitResult{}
 	var first error
@@ -50,6 +53,9 @@ func (f *Fleet) RunQueue(ctx context.Context) ([]CommitResult, error) {
 		if ctx.Err() != nil {
 			break
 		}
+	}
+	if damaged != nil && (first == nil || kindOf(first) == Queued) {
+		first = storageError("read the queue", damaged)
 	}
 	return results, first
 }
@@ -72,8 +78,8 @@ func (f *Fleet) runIntent(ctx context.Context, commitID string) (r CommitResult,
 		return CommitResult{CommitID: commitID, Status: StatusFailed, Error: why(err), At: f.o.Now().UTC()}, true, storageError("read the queue", err)
 	}
 	if !i.Sent && i.State(f.o.Now()) == StatusExpired {
-		err := f.journal().remove(commitID)
-		return f.result(i, StatusExpired, &Error{Why: "it waited longer than it was meant to; ask for it anew"}), true, storageError("drop an expired commit", err)
+		r, err := f.expired(i)
+		return r, true, err
 	}
 	if !i.Sent && !i.Queued {
 		// A crash came between writing the intent and sending it.
@@ -88,23 +94,23 @@ func (f *Fleet) runIntent(ctx context.Context, commitID string) (r CommitResult,
 // DropQueued removes intents, all of them when no ids are given. One that was
 // sent may have been taken all the same; it is dropped only with force.
 func (f *Fleet) DropQueued(ctx context.Context, commitIDs []string, force bool) ([]Intent, error) {
-	intents, err := f.journal().list()
+	names, err := f.journal().names()
 	if err != nil {
 		return nil, storageError("read the queue", err)
 	}
 	if len(commitIDs) > 0 {
-		intents, err = only(intents, commitIDs)
+		names, err = only(names, commitIDs)
 		if err != nil {
 			return nil, err
 		}
 	}
 	dropped := []Intent{}
-	for _, i := range intents {
-		if i.Sent && !force {
-			return dropped, &Error{Kind: Usage, Origin: OriginLocal, What: "the commit of " + i.title() + " was not dropped",
-				Why: "it was sent, so a snapshot may exist", Next: "settle it with vers-fleet queue run, or drop it with --force"}
+	for _, name := range names {
+		i, err := f.drop(ctx, name, force)
+		if keystore.IsNotFound(err) { // done by another process meanwhile
+			continue
 		}
-		if err := f.journal().remove(i.CommitID); err != nil {
+		if err != nil {
 			return dropped, storageError("drop a queued commit", err)
 		}
 		dropped = append(dropped, i)
@@ -112,14 +118,44 @@ func (f *Fleet) DropQueued(ctx context.Context, commitIDs []string, force bool) 
 	return dropped, nil
 }
 
-// only picks the intents with the given commit ids or unique prefixes.
-func only(intents []Intent, ids []string) ([]Intent, error) {
-	var out []Intent
+// drop removes one intent, unless another process works on it. What a damaged
+// one was cannot be known, so it counts as sent.
+func (f *Fleet) drop(ctx context.Context, commitID string, force bool) (Intent, error) {
+	refuse := &Error{Kind: Usage, Origin: OriginLocal, What: "the commit " + commitID + " was not dropped",
+		Next: "settle it with vers-fleet queue run, or drop it with --force"}
+	release, err := f.keys.Lock(ctx, commitLock(commitID), false)
+	if keystore.KindOf(err) == keystore.KindLocked {
+		refuse.Why, refuse.Next = "it is being sent by another process", "see what became of it: vers-fleet queue list"
+		return Intent{}, refuse
+	}
+	if err != nil {
+		return Intent{}, err
+	}
+	defer release()
+	i, err := f.journal().get(commitID)
+	switch {
+	case keystore.IsNotFound(err):
+		return i, err
+	case err != nil && !force:
+		refuse.Why, refuse.Next = "its entry is damaged, so it may have been sent and a snapshot may exist", "drop it with --force"
+		return i, refuse
+	case err != nil:
+		i = Intent{CommitID: commitID}
+	case i.Sent && !force:
+		refuse.What, refuse.Why = "the commit of "+i.title()+" was not dropped", "it was sent, so a snapshot may exist"
+		return i, refuse
+	}
+	return i, f.journal().remove(commitID)
+}
+
+// only picks the commit ids that are given in full or by a unique prefix.
+func only(commits, ids []string) ([]string, error) {
+	var out []string
 	for _, id := range ids {
-		var match []Intent
-		for _, i := range intents {
-			if len(id) >= minPrefix && len(i.CommitID) >= len(id) && i.CommitID[:len(id)] == id {
-				match = append(match, i)
+		var match []string
+		for _, c := range commits {
+			if len(id) >= minPrefix && strings.HasPrefix(c, id) {
+				match = append(match, c)
 			}
 		}
 		if len(match) != 1 {

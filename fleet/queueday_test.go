@@ -92,7 +92,7 @@ func TestDamagedIntent(t *testing.T) {
 	}
 	w.sim.ClearFaults()
 	w.forget()
-	if _, err := w.open().Status(t.Context()); err != nil {
+	if _, err := w.open().Status(t.Context(), true); err != nil {
 		t.Errorf("status: %v", err)
 	}
 	ran, err := w.open().RunQueue(t.Context())

@@ -29,8 +29,9 @@ const (
 func (f *Fleet) SessionAgain(ctx context.Context, vm VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
 	d := *f.dialer
 	d.KeepAlive = reconnectAlive
-	again := &Fleet{o: f.o, keys: f.keys, memory: f.memory, dialer: &d, account: f.account, client: f.client}
-	s := &lasting{f: again, vm: vm, run: o, forwards: forwards, token: strings.ToLower(rand.Text()[:8])}
+	again := *f
+	again.dialer = &d
+	s := &lasting{f: &again, vm: vm, run: o, forwards: forwards, token: strings.ToLower(rand.Text()[:8])}
 	s.run.Quiet = true
 	return s.keep(ctx)
 }
@@ -88,10 +89,8 @@ func (s *lasting) keep(ctx context.Context) error {
 // session runs the shell on one connection and closes it.
 func (s *lasting) session(ctx context.Context, conn *sshconn.Conn) error {
 	defer conn.Close()
-	for _, spec := range s.forwards {
-		if _, err := conn.Forward(ctx, spec); err != nil {
-			return s.f.explainForward(s.vm, err)
-		}
+	if err := s.f.forward(ctx, s.vm, conn, s.forwards); err != nil {
+		return err
 	}
 	o := s.run
 	if o.Command = s.command(); o.Command != "" && o.TTY == sshconn.TTYAuto {

@@ -131,20 +131,20 @@ func TestStatusOfRefusedKey(t *testing.T) {
 	noKey := func(o *fleet.Options) {
 		o.API.APIKey = func(context.Context) (string, error) { return "", nil }
 	}
-	s, err := w.open(noKey).Status(t.Context())
+	s, err := w.open(noKey).Status(t.Context(), true)
 	if err != nil || s.API.State == "refused" || s.Fleet.VMs != 6 || s.Source != fleet.FromCache {
 		t.Errorf("no API key: %v, %q %q, %d VMs, %s", err, s.API.State, s.API.LastError, s.Fleet.VMs, s.Source)
 	}
-	if s.API.LastError == "" || !strings.Contains(s.Advice, "API key") {
+	if s.API.LastError == "" || !strings.Contains(s.Advice, "API_KEY") {
 		t.Errorf("no API key: %q, advice %q", s.API.LastError, s.Advice)
 	}
 	w.fault(sim.Fault{Kind: sim.KindForbidden})
-	s, err = w.open().Status(t.Context())
+	s, err = w.open().Status(t.Context(), true)
 	if err != nil || s.API.State != "refused" || s.Fleet.VMs != 6 || s.Fleet.WithKey != 5 || s.Source != fleet.FromAPI {
 		t.Errorf("refused: %v, %q, %+v, %s", err, s.API.State, s.Fleet, s.Source)
 	}
 	w = newWorld(t, 6)
-	if s, err := w.open(offline).Status(t.Context()); err != nil || s.API.State != "unknown" || s.Source != fleet.FromCache {
+	if s, err := w.open(offline).Status(t.Context(), true); err != nil || s.API.State != "unknown" || s.Source != fleet.FromCache {
 		t.Errorf("never asked: %v, %q, %s", err, s.API.State, s.Source)
 	}
 }
@@ -156,12 +156,12 @@ func TestStatusProbesSoon(t *testing.T) {
 	c := &clock{now: time.Now()}
 	w.o.Now = c.Now
 	w.fault(sim.Fault{Kind: "503"})
-	if s, err := w.open().Status(t.Context()); err != nil || s.API.State != "down" {
+	if s, err := w.open().Status(t.Context(), true); err != nil || s.API.State != "down" {
 		t.Fatal(s.API.State, err)
 	}
 	w.sim.ClearFaults()
 	c.Advance(3 * time.Second)
-	if s, err := w.open().Status(t.Context()); err != nil || s.API.State != "up" {
+	if s, err := w.open().Status(t.Context(), true); err != nil || s.API.State != "up" {
 		t.Errorf("3 s later: %s, %v", s.API.State, err)
 	}
 }

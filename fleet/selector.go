@@ -36,14 +36,16 @@ func choose(vms []VM, s Selection) ([]VM, error) {
 	if len(s.Names) == 0 {
 		return chooseByLabel(vms, s)
 	}
+	seen := map[string]bool{}
+	all := newDirectory(vms)
 	var out []VM
 	for _, name := range s.Names {
-		vm, err := pick(vms, name)
+		vm, err := all.pick(name)
 		if err != nil {
 			return nil, err
 		}
-		if !slices.ContainsFunc(out, func(o VM) bool { return o.ID == vm.ID }) {
-			out = append(out, vm)
+		if !seen[vm.ID] {
+			seen[vm.ID], out = true, append(out, vm)
 		}
 	}
 	return out, nil
@@ -85,19 +87,13 @@ func hasLabels(vm VM, want map[string]string) bool {
 // pick finds the one VM that word means. The order is: full id, alias, any
 // other name, prefix of an id. A name that other people give (a label, a file)
 // never hides an id prefix: where both fit different VMs, neither is taken.
-func pick(vms []VM, word string) (VM, error) {
-	folded := strings.ToLower(word)
-	var byPrefix []VM
-	for _, vm := range vms {
-		if vm.ID == folded {
-			return vm, nil
-		}
-		if len(word) >= minPrefix && strings.HasPrefix(vm.ID, folded) {
-			byPrefix = append(byPrefix, vm)
-		}
+func (d *directory) pick(word string) (VM, error) {
+	if vm, ok := d.byID(strings.ToLower(word)); ok {
+		return vm, nil
 	}
+	byPrefix := living(d.withPrefix(strings.ToLower(word)))
 	for _, from := range nameSources() {
-		found := living(named(vms, word, from))
+		found := living(d.named(word, from))
 		switch {
 		case len(found) == 0:
 			continue
@@ -108,24 +104,13 @@ func pick(vms []VM, word string) (VM, error) {
 		}
 		return found[0], nil
 	}
-	switch byPrefix = living(byPrefix); len(byPrefix) {
+	switch len(byPrefix) {
 	case 0:
-		return VM{}, unknown(vms, word)
+		return VM{}, unknown(d.vms, word)
 	case 1:
 		return byPrefix[0], nil
 	}
 	return VM{}, ambiguous(word, byPrefix)
-}
-
-// named returns the VMs that bear the name in the given source.
-func named(vms []VM, name string, from NameSource) []VM {
-	var out []VM
-	for _, vm := range vms {
-		if slices.Contains(vm.Names, Name{Name: name, Source: from}) {
-			out = append(out, vm)
-		}
-	}
-	return out
 }
 
 // living leaves out VMs that are gone, unless all are.
@@ -155,7 +140,13 @@ func ambiguous(word string, found []VM) error {
 func unknown(vms []VM, word string) error {
 	e := &Error{Kind: NotFound, What: fmt.Sprintf("no VM is called %q", word), Origin: OriginLocal,
 		Next: "see what there is with: vers-fleet vms"}
-	if near := nearest(vms, word); len(near) > 0 {
+	var names []string
+	for _, vm := range vms {
+		for _, n := range vm.Names {
+			names = append(names, n.Name)
+		}
+	}
+	if near := Nearest(word, names, 3); len(near) > 0 {
 		e.Why = "known and alike: " + strings.Join(near, ", ")
 	} else if len(vms) == 0 {
 		e.Why = "no VM is known yet"
@@ -173,7 +164,14 @@ func (f *Fleet) Resolve(ctx context.Context, s Selection) ([]VM, error) {
 		if err != nil {
 			return nil, err
 		}
-		if vms, err := choose(known, s); err == nil || kindOf(err) == Ambiguous {
+		vms, err := choose(known, s)
+		if kindOf(err) == Ambiguous { // perhaps with VMs that are gone, which only the records tell
+			if err := f.addRecords(known); err != nil {
+				return nil, err
+			}
+			vms, err = choose(known, s)
+		}
+		if err == nil || kindOf(err) == Ambiguous {
 			return vms, err
 		}
 	}

@@ -43,10 +43,8 @@ func (f *Fleet) Session(ctx context.Context, vm VM, o sshconn.RunOptions, forwar
 		return err
 	}
 	defer conn.Close()
-	for _, spec := range forwards {
-		if _, err := conn.Forward(ctx, spec); err != nil {
-			return f.explainForward(vm, err)
-		}
+	if err := f.forward(ctx, vm, conn, forwards); err != nil {
+		return err
 	}
 	return f.sessionError(ctx, vm, conn.Run(ctx, o))
 }
@@ -60,14 +58,29 @@ func (f *Fleet) sessionError(ctx context.Context, vm VM, err error) error {
 	case errors.As(err, &exit):
 		return &RemoteStatus{VM: vm, Status: exit.ExitStatus(), Err: err}
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &Error{Kind: Unreachable, What: "the session on " + vm.Title() + " was ended", Why: "the time given by --timeout is over",
-			Origin: OriginLocal, Err: err}
+		return outOfTime("the session on "+vm.Title()+" was ended", err)
 	case ctx.Err() != nil:
 		return &Error{Kind: Interrupted, What: "interrupted", Why: "the session on " + vm.Title() + " was ended", Origin: OriginLocal, Err: err}
 	}
 	e := &Error{Kind: Unreachable, What: "the session on " + vm.Title() + " ended", Why: err.Error(), Origin: OriginSSH, Retryable: true, Err: err,
 		Next: "connect again; vers-fleet drill shows which VMs can be reached"}
 	return e
+}
+
+// outOfTime is the error of work on a VM that --timeout ended.
+func outOfTime(what string, err error) *Error {
+	return &Error{Kind: Unreachable, What: what, Why: "the time given by --timeout is over", Origin: OriginLocal, Retryable: true, Err: err,
+		Next: "give it longer with --timeout"}
+}
+
+// forward sets up all forwards of a session.
+func (f *Fleet) forward(ctx context.Context, vm VM, conn *sshconn.Conn, forwards []sshconn.ForwardSpec) error {
+	for _, spec := range forwards {
+		if _, err := conn.Forward(ctx, spec); err != nil {
+			return f.explainForward(vm, err)
+		}
+	}
+	return nil
 }
 
 // explainForward gives a forwarding that cannot be set up its words.
@@ -83,10 +96,8 @@ func (f *Fleet) Hold(ctx context.Context, vm VM, forwards []sshconn.ForwardSpec)
 		return err
 	}
 	defer conn.Close()
-	for _, spec := range forwards {
-		if _, err := conn.Forward(ctx, spec); err != nil {
-			return f.explainForward(vm, err)
-		}
+	if err := f.forward(ctx, vm, conn, forwards); err != nil {
+		return err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
@@ -153,7 +164,7 @@ func (f *Fleet) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error) {
 			r.OnDone(res)
 		}
 	})
-	if parent.Err() != nil {
+	if errors.Is(parent.Err(), context.Canceled) {
 		return results, &Error{Kind: Interrupted, What: "interrupted", Why: "the commands were not all run to their end", Origin: OriginLocal}
 	}
 	return results, execError(results)
@@ -177,8 +188,11 @@ func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm VM) ExecResult {
 		res.Status = remote.Status
 		res.Error = remote.Err.Error()
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		res.Err = &Error{Kind: Unreachable, What: "the command on " + vm.Title() + " was stopped", Origin: OriginRemote,
-			Why: "it took longer than " + r.Timeout.String(), Next: "give it longer with --timeout", Err: res.Err}
+		late := outOfTime("the command on "+vm.Title()+" was stopped", res.Err)
+		if r.Timeout > 0 {
+			late.Why = "it took longer than " + r.Timeout.String()
+		}
+		res.Err = late
 		res.Error = why(res.Err)
 	default:
 		res.Error = why(res.Err)

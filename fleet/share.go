@@ -101,9 +101,9 @@ func (f *Fleet) forMany(vms int) *Fleet {
 	if vms <= shareStartMost {
 		return f
 	}
-	o := f.o
-	o.Share.Start = nil
-	return &Fleet{o: o, keys: f.keys, memory: f.memory, dialer: f.dialer, account: f.account, client: f.client}
+	other := *f
+	other.o.Share.Start = nil
+	return &other
 }
 
 // connectShared borrows a connection to the VM, or makes one and has it shared

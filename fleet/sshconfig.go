@@ -18,6 +18,7 @@ func (f *Fleet) SSHConfig() (string, int, error) {
 	if err != nil {
 		return "", 0, err
 	}
+	all := newDirectory(vms)
 	var b strings.Builder
 	n := 0
 	for _, vm := range vms {
@@ -25,9 +26,13 @@ func (f *Fleet) SSHConfig() (string, int, error) {
 			continue
 		}
 		n++
-		fmt.Fprintf(&b, "Host %s\n", strings.Join(hostAliases(vm, vms), " "))
+		fmt.Fprintf(&b, "Host %s\n", strings.Join(hostAliases(vm, all), " "))
 		fmt.Fprintf(&b, "  HostName %s\n", f.hostName(vm.ID))
 		for _, o := range f.sshOptions(vm) {
+			if strings.ContainsAny(o.value, "\r\n") || o.key != "ProxyCommand" && strings.Contains(o.value, "${") {
+				return "", 0, &Error{Kind: Usage, What: "cannot write the entries for OpenSSH", Origin: OriginLocal,
+					Why: fmt.Sprintf("ssh_config has no way to say %s %q", o.key, o.value), Next: "use a plain folder for home: vers-fleet config set home DIR"}
+			}
 			fmt.Fprintf(&b, "  %s %s\n", o.key, o.value)
 		}
 	}
@@ -35,9 +40,13 @@ func (f *Fleet) SSHConfig() (string, int, error) {
 }
 
 // sshInclude is the line that makes OpenSSH read the entries. It must come
-// before any Host block, so it is the first line of the file.
+// before any Host block, so it is the first line of the file. The path is a
+// pattern; % and $ are expanded in it from OpenSSH 9.9 on and not before, so
+// they are matched instead of written. There is no comment behind it, which
+// OpenSSH before 8.7 would take for more files.
 func (f *Fleet) sshInclude() string {
-	return "Include " + confQuote(f.sshConfigFile()) + " # vers-fleet, profile " + f.o.Profile
+	pattern := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, "%", "?", "$", "?").Replace(f.sshConfigFile())
+	return "Include " + confQuote(pattern)
 }
 
 func (f *Fleet) sshConfigFile() string { return filepath.Join(f.keys.Dir(), "ssh_config") }
@@ -80,9 +89,10 @@ func (f *Fleet) changeUserConfig(change func([]string) []string) error {
 		return &Error{Kind: Usage, What: "there is no ~/.ssh/config to change", Why: "HOME is not set", Origin: OriginLocal,
 			Next: "print the entries instead: vers-fleet ssh-config"}
 	}
-	path := filepath.Join(f.o.UserHome, ".ssh", "config")
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // a config kept elsewhere stays there
+	dir := filepath.Join(f.o.UserHome, ".ssh")
+	path, err := followed(filepath.Join(dir, "config"))
+	if err != nil {
+		return storageError("read ~/.ssh/config", err)
 	}
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -101,7 +111,7 @@ func (f *Fleet) changeUserConfig(change func([]string) []string) error {
 	if text == string(old) {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return storageError("write "+path, err)
 	}
 	mode := fs.FileMode(0o600)
@@ -109,4 +119,21 @@ func (f *Fleet) changeUserConfig(change func([]string) []string) error {
 		mode = info.Mode().Perm()
 	}
 	return storageError("write "+path, keystore.WriteFile(path, []byte(text), mode))
+}
+
+// followed is the file that a chain of symbolic links ends at, which need not
+// exist: a configuration that is kept elsewhere stays there, and the link too.
+func followed(path string) (string, error) {
+	const most = 40 // as Linux follows, path_resolution(7)
+	for range most {
+		to, err := os.Readlink(path)
+		if err != nil {
+			return path, nil // no link; reading it says the rest
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		path = to
+	}
+	return "", fmt.Errorf("%s: too many symbolic links", path)
 }

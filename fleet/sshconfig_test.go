@@ -73,7 +73,7 @@ func TestOpenSSHReadsTheConfig(t *testing.T) {
 				w.sim.VMs()[n].SetLabels(map[string]string{"name": name})
 			}
 		}
-		record2(t, w)
+		recordAll(t, w)
 		user := t.TempDir()
 		f := w.open(func(o *fleet.Options) { o.UserHome = user })
 		if _, _, err := f.InstallSSHConfig(); err != nil {
@@ -106,7 +106,7 @@ func TestOpenSSHReadsTheConfig(t *testing.T) {
 	}
 }
 
-func record2(t *testing.T, w *world) {
+func recordAll(t *testing.T, w *world) {
 	t.Helper()
 	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)

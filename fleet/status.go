@@ -66,9 +66,11 @@ type Readiness struct {
 }
 
 // Status asks the API how it is, unless --offline forbids or another process
-// has just asked, and adds what is recorded.
-func (f *Fleet) Status(ctx context.Context) (Status, error) {
-	list, err := f.List(ctx, ListOptions{NoSync: true})
+// has just asked, and adds what is recorded. While the API is known to be down
+// it is asked when the next probe is due, or with soon, because somebody wants
+// to know now, as soon as the last call is two seconds old.
+func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
+	list, err := f.List(ctx, ListOptions{NoSync: true, Soon: soon})
 	if kindOf(err) == Storage || kindOf(err) == Interrupted || kindOf(err) == Usage {
 		return Status{}, err
 	}
@@ -77,12 +79,9 @@ func (f *Fleet) Status(ctx context.Context) (Status, error) {
 		f.o.Warn("what is known of the API's health cannot be read: " + stateErr.Error())
 	}
 	now := f.o.Now()
-	s := Status{API: health(state, now), VMs: list.VMs, Source: FromCache, AsOf: now.UTC(), Warnings: state.Warnings(now)}
+	s := Status{API: health(state, now), Source: FromCache, AsOf: now.UTC(), Warnings: state.Warnings(now)}
 	if list.Source == FromAPI {
 		s.Source = FromAPI
-	}
-	if s.VMs == nil {
-		s.VMs = []VM{}
 	}
 	if s.Warnings == nil {
 		s.Warnings = []retry.Warning{}
@@ -92,13 +91,17 @@ func (f *Fleet) Status(ctx context.Context) (Status, error) {
 	switch {
 	case !errors.As(err, &e) || e.Kind != Auth:
 	case e.Origin != OriginLocal:
-		s.API.State, s.API.LastError = "refused", e.Why
+		s.API.State, s.API.LastError, s.Source = "refused", e.Why, FromAPI
 	case s.API.State != "down": // no API key, or none that can be sent: the API was not asked
 		s.API.State, s.API.LastError, noKey = "no_key", e.What+": "+e.Why, e.Next
 	}
+	if err != nil { // the VMs are there all the same, and so are their keys
+		list, _ = f.with(Offline).List(ctx, ListOptions{})
+	}
+	s.VMs = append([]VM{}, list.VMs...)
 	s.Fleet = readiness(list)
 	if s.Queue, err = f.Queue(); err != nil {
-		return s, err
+		f.o.Warn(err.Error()) // what can be read is shown
 	}
 	s.Advice = orElse(noKey, f.advice(s))
 	return s, nil

@@ -42,6 +42,9 @@ func (v VM) Title() string {
 	return v.ID
 }
 
+// arg is the VM as a word that can be pasted into a shell.
+func (v VM) arg() string { return shellQuote(v.Title()) }
+
 // NameSource is where a name comes from; see the order in contract.md.
 type NameSource string
 

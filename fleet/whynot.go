@@ -54,7 +54,7 @@ func (f *Fleet) explainStage(ctx context.Context, vm VM, e *Error, se *sshconn.E
 	switch state {
 	case "paused", "sleeping":
 		e.Why = fmt.Sprintf("the VM is %s (%s)", state, when)
-		e.Next = "vers-fleet resume " + vm.Title()
+		e.Next = "vers-fleet resume " + vm.arg()
 	case "booting":
 		e.Why = fmt.Sprintf("the VM is booting (%s)", when)
 		e.Next = "try again in a moment"
@@ -81,7 +81,7 @@ func (f *Fleet) identityError(vm VM, hk *sshconn.HostKeyError, err error) *Error
 	if other := f.ownerOfHostKey(vm.ID, hk.Key); other != "" {
 		e.Why += "; it is the host key of " + other
 	}
-	e.Next = "if the VM was rebuilt, accept the new host key: vers-fleet keys accept-host " + vm.Title() + " " + hk.Got
+	e.Next = "if the VM was rebuilt, accept the new host key: vers-fleet keys accept-host " + vm.arg() + " " + hk.Got
 	return e
 }
 
@@ -106,14 +106,15 @@ func (f *Fleet) ownerOfHostKey(id, key string) string {
 // be had.
 func (f *Fleet) refusedError(vm VM, err, keyErr error) *Error {
 	e := &Error{Kind: LoginRefused, What: vm.Title() + " refuses the recorded key", Origin: OriginSSH, Err: err}
-	switch {
-	case keyErr == nil:
-		e.Why = "the API still gives the same key, so the VM's authorized_keys was changed"
+	var cause *Error
+	if !errors.As(keyErr, &cause) {
+		e.Why = "the API gives no other key, so the VM's authorized_keys was changed"
 		e.Next = "repair /root/.ssh/authorized_keys on the VM through the platform, or restore it from a commit"
-	default:
-		e.Why = "a fresh key could not be fetched: " + why(keyErr)
+		return e
+	}
+	e.Why, e.Next, e.Retryable = "a fresh key could not be fetched: "+cause.Why, cause.Next, cause.Retryable
+	if cause.Kind == Unavailable && f.o.Mode != Offline {
 		e.Next = "vers-fleet wait, then try again"
-		e.Retryable = kindOf(keyErr) == Unavailable
 	}
 	return e
 }

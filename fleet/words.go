@@ -163,16 +163,18 @@ func (f *Fleet) wordsError(ctx context.Context, vm VM, verb string, err error) e
 	}
 	e := &Error{Kind: Unreachable, What: "cannot " + verb + " " + vm.Title(), Why: err.Error(), Origin: OriginSSH, Err: err}
 	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return outOfTime(e.What, err)
 	case ctx.Err() != nil:
 		e.Kind, e.Why, e.Origin = Interrupted, "interrupted", OriginLocal
 	case errors.Is(err, lieutenant.ErrNoLieutenant), errors.Is(err, lieutenant.ErrNoAnswer):
 		e.Kind, e.Origin = NotFound, OriginRemote
 	case errors.Is(err, lieutenant.ErrNobody):
-		e.Kind, e.Origin, e.Next = NotFound, OriginRemote, "see what it does: vers-fleet output "+vm.Title()+" --status"
+		e.Kind, e.Origin, e.Next = NotFound, OriginRemote, "see what it does: vers-fleet output "+vm.arg()+" --status"
 	case errors.Is(err, lieutenant.ErrBadMessage):
 		e.Kind, e.Origin = Usage, OriginLocal
 	case errors.Is(err, lieutenant.ErrUnknownFate), errors.Is(err, lieutenant.ErrInPart):
-		e.Next = "look before sending again: vers-fleet output " + vm.Title() + " --follow"
+		e.Next = "look before sending again: vers-fleet output " + vm.arg() + " --follow"
 	default:
 		e.Retryable = true
 	}

@@ -15,6 +15,26 @@ type display struct {
 	w     io.Writer
 	lines int  // lines of the region now on the screen
 	open  bool // an ordinary write left the cursor inside a line
+	turn  any  // the Waiter that shows its line; others wait for theirs
+}
+
+// claim gives the region to who unless another has it.
+func (d *display) claim(who any) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.turn == nil {
+		d.turn = who
+	}
+	return d.turn == who
+}
+
+// release gives the region back.
+func (d *display) release(who any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.turn == who {
+		d.turn = nil
+	}
 }
 
 // Write writes ordinary text, above the moving region.

@@ -10,9 +10,10 @@ import (
 
 // Waiter tells why the program waits: a spinner with one line of text on a
 // terminal, one plain line per change in verbose mode elsewhere, else nothing.
-// All methods may be called from several goroutines, Start and Stop as often
-// as wanted. Nothing stays on the terminal after Stop; the cursor is never
-// hidden, so even a killed program leaves the terminal usable.
+// Of several waiters one is shown at a time. All methods may be called from
+// several goroutines, Start and Stop as often as wanted. Nothing stays on the
+// terminal after Stop; the cursor is never hidden, so even a killed program
+// leaves the terminal usable.
 type Waiter struct {
 	s    *Streams
 	mu   sync.Mutex
@@ -33,7 +34,7 @@ func (w *Waiter) Start(text string) {
 		w.sayPlainly()
 		return
 	}
-	if w.spin == nil {
+	if w.spin == nil && w.s.display.claim(w) {
 		w.startSpinner()
 	}
 }
@@ -50,6 +51,7 @@ func (w *Waiter) Stop() {
 	if sp != nil { // not under w.mu: the spinner's tick asks for the text
 		sp.Stop()
 		w.s.display.clear()
+		w.s.display.release(w)
 	}
 }
 

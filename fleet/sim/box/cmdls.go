@@ -18,7 +18,7 @@ type lsEntry struct {
 }
 
 func cmdLs(c *cmd) int {
-	f, names, ok := c.parse("laA1hdFRtSrinLg", "all=a", "almost-all=A", "human-readable=h", "directory=d", "recursive=R",
+	f, names, ok := c.parse("laA1hdFpRtSrinLg", "all=a", "almost-all=A", "human-readable=h", "directory=d", "recursive=R",
 		"reverse=r", "inode=i", "classify=F", "color", "color:=color")
 	if !ok {
 		return 2
@@ -131,8 +131,11 @@ func (c *cmd) lsPrint(out *bufio.Writer, f flags, entries []lsEntry) {
 			c.lsLong(out, f, e)
 		}
 		out.WriteString(e.name)
-		if f.on("F") {
+		switch {
+		case f.on("F"):
 			out.WriteString(classify(e.fi.Mode()))
+		case f.on("p") && e.fi.IsDir():
+			out.WriteByte('/')
 		}
 		if f.on("l") && e.fi.Mode()&fs.ModeSymlink != 0 {
 			if target, err := c.fs.Readlink(e.full); err == nil {

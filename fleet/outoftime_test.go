@@ -1,0 +1,45 @@
+package fleet_test
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+)
+
+// What --timeout ends is neither an unexpected error nor an interruption.
+func TestOutOfTime(t *testing.T) {
+	w := newWorld(t, 6)
+	record(t, w)
+	vm := fleet.VM{ID: sim.MarketingID, Name: "marketing"}
+	big := filepath.Join(w.sim.VM(vm.ID).Root(), "root", "big")
+	if err := os.WriteFile(big, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(big, 2<<30); err != nil {
+		t.Fatal(err)
+	}
+	for name, work := range map[string]func(context.Context, *fleet.Fleet) error{
+		"pull": func(ctx context.Context, f *fleet.Fleet) error {
+			_, err := f.Pull(ctx, fleet.PullRequest{Dest: t.TempDir(), Items: []fleet.PullItem{{VM: vm, Paths: []string{"/root/big"}}}})
+			return err
+		},
+		"exec": func(ctx context.Context, f *fleet.Fleet) error {
+			_, err := f.Exec(ctx, fleet.ExecRequest{VMs: []fleet.VM{vm}, Command: "sleep 30",
+				Output: func(fleet.VM) (io.Writer, io.Writer) { return io.Discard, io.Discard }})
+			return err
+		},
+	} {
+		ctx, stop := context.WithTimeout(t.Context(), 400*time.Millisecond)
+		err := work(ctx, w.open())
+		stop()
+		if fleet.KindOf(err) != fleet.Unreachable {
+			t.Errorf("%s: %s: %v", name, fleet.KindOf(err), err)
+		}
+	}
+}
