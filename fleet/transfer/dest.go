@@ -21,17 +21,18 @@ const partialPrefix = ".vers-fleet-partial-"
 // path goes through os.Root, one folder at a time, and a symlink on the way is
 // refused even if it stays inside.
 type dest struct {
-	path  string
-	root  *os.Root // nil in a dry run into a folder that does not exist
-	part  *os.Root // the partial folder; nil in a dry run
-	partF *os.File // the same folder, for renames
-	name  string   // of the partial folder
-	new   bool     // the partial folder was empty
-	umask fs.FileMode
-	fold  bool // the file system ignores case or Unicode form
-	fsync bool
-	lock  *os.File
-	dirs  *dirCache
+	path   string
+	root   *os.Root // nil in a dry run into a folder that does not exist
+	part   *os.Root // the partial folder; nil in a dry run
+	partF  *os.File // the same folder, for new files and renames
+	partFD int      // its descriptor
+	name   string   // of the partial folder
+	new    bool     // the partial folder was empty
+	umask  fs.FileMode
+	fold   bool // the file system ignores case or Unicode form
+	fsync  bool
+	lock   *os.File
+	dirs   *dirCache
 }
 
 // openDest makes and opens the destination and, unless it is a dry run, the
@@ -89,7 +90,9 @@ func (d *dest) openPartial(token string) error {
 		lock, err := part.OpenFile("lock", os.O_CREATE|os.O_RDWR, 0o600)
 		if err == nil && tryLock(lock) == nil {
 			d.part, d.lock = part, lock
-			d.partF, err = part.Open(".")
+			if d.partF, err = part.Open("."); err == nil {
+				d.partFD = descriptor(d.partF)
+			}
 			return err
 		}
 		if lock != nil {

@@ -18,7 +18,7 @@ func tryLock(f *os.File) error {
 // rename moves id of the partial folder to base in h. Both names are single
 // parts, so nothing can lead elsewhere.
 func (d *dest) rename(id string, h *dirHandle, base string) error {
-	err := unix.Renameat(int(d.partF.Fd()), id, int(h.f.Fd()), base)
+	err := unix.Renameat(d.partFD, id, h.fd, base)
 	if err != nil {
 		return &os.LinkError{Op: "rename", Old: id, New: base, Err: err}
 	}

@@ -27,6 +27,7 @@ type dirHandle struct {
 	c    *dirCache
 	r    *os.Root
 	f    *os.File // the same folder, for renames relative to it
+	fd   int      // its descriptor
 	refs int
 	gone bool // no longer in the cache; closed with the last release
 }
@@ -57,7 +58,7 @@ func (c *dirCache) getLocked(rel string, create bool) (*dirHandle, error) {
 		return nil, err
 	}
 	c.evictLocked()
-	h := &dirHandle{c: c, r: r, f: f, refs: 1}
+	h := &dirHandle{c: c, r: r, f: f, fd: descriptor(f), refs: 1}
 	c.open[rel] = h
 	return h, nil
 }

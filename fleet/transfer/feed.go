@@ -11,7 +11,7 @@ import (
 // packet per name would cost more than the files.
 type feeder struct {
 	st         *stream
-	data, hash *bufio.Writer // hash is nil if the VM cannot hash
+	data, hash *bufio.Writer // hash is nil if hashes have no session of their own
 }
 
 // feed asks for files as the queue has them, never too far ahead, so that
@@ -52,37 +52,58 @@ func (f *feeder) begin() error {
 			return err
 		}
 	}
-	if f.hash == nil {
+	to := f.hash
+	if f.st.both {
+		to = f.data
+	}
+	if to == nil {
 		return nil
 	}
-	_, err := fmt.Fprintf(f.hash, "%d\n", f.st.p.q.hashBatch())
+	_, err := fmt.Fprintf(to, "%d\n", f.st.p.q.hashBatch())
 	return err
 }
 
 // run feeds until nothing is left or the stream is dead.
 func (f *feeder) run(ctx context.Context) error {
-	for n := 0; ; n++ {
-		if !f.st.hasRoom(n) {
-			if err := f.flush(); err != nil {
-				return err
-			}
-			if !f.st.room(ctx) {
-				return nil
-			}
-		}
-		t, ok := f.st.p.q.trySmall(ctx)
+	q := f.st.p.q
+	for n := 0; ; {
+		batch, ok := q.takeBatch(ctx, false)
 		if !ok {
 			if err := f.flush(); err != nil {
 				return err
 			}
-			if t, ok = f.st.p.q.takeSmall(ctx); !ok {
+			if batch, ok = q.takeBatch(ctx, true); !ok {
 				return nil
 			}
 		}
-		if err := f.ask(t); err != nil {
+		asked, err := f.askAll(ctx, batch, n)
+		if n += asked; asked < len(batch) {
+			q.again(batch[asked:])
 			return err
 		}
 	}
+}
+
+// askAll asks for files and returns for how many it did; n were asked for before.
+func (f *feeder) askAll(ctx context.Context, batch []*task, n int) (int, error) {
+	for i, t := range batch {
+		if !f.st.hasRoom(n + i) {
+			if err := f.flush(); err != nil {
+				return i, err
+			}
+			if !f.st.room(ctx) {
+				return i, nil
+			}
+		}
+		if f.st.both && t.got {
+			f.st.p.halves.Store(true) // the next stream has a session for each tool
+			return i, nil
+		}
+		if err := f.ask(t); err != nil {
+			return i + 1, err
+		}
+	}
+	return len(batch), nil
 }
 
 // ask asks for one file.
@@ -122,24 +143,41 @@ func (st *stream) roomLocked() bool {
 	return st.ahead <= maxAhead && st.order.len() <= maxAheadTasks
 }
 
-// room waits until not too much is on its way; false if the stream is dead.
+// room waits until half of what may be on its way has come: names go in
+// handfuls, too. It is false if the stream is dead.
 func (st *stream) room(ctx context.Context) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	for !st.dead && ctx.Err() == nil && !st.roomLocked() {
+	for !st.dead && ctx.Err() == nil && (st.ahead > maxAhead/2 || st.order.len() > maxAheadTasks/2) {
 		st.cond.Wait()
 	}
 	return !st.dead && ctx.Err() == nil
 }
 
-// trySmall is takeSmall without waiting.
-func (q *queue) trySmall(ctx context.Context) (t *task, ok bool) {
+const (
+	feedBatch = 64      // files taken at once: a wake-up for each would cost more than they do
+	feedBytes = 1 << 20 // bytes, about
+)
+
+// takeBatch takes a few small files. Without wait it does not wait for any; with
+// it, ok is false when none will come for now, as with takeSmall.
+func (q *queue) takeBatch(ctx context.Context, wait bool) (ts []*task, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.stopped(ctx) != nil || q.small.len() == 0 {
+	for q.small.len() == 0 {
+		if !wait || q.closed || q.stopped(ctx) != nil {
+			return nil, false
+		}
+		q.cond.Wait()
+	}
+	if q.stopped(ctx) != nil {
 		return nil, false
 	}
-	t = q.small.pop()
-	q.tookLocked(t)
-	return t, true
+	for bytes := int64(0); q.small.len() > 0 && len(ts) < feedBatch && bytes < feedBytes; {
+		t := q.small.pop()
+		q.tookLocked(t)
+		bytes += t.it.size
+		ts = append(ts, t)
+	}
+	return ts, true
 }

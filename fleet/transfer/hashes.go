@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bufio"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -23,10 +24,10 @@ func parseHash(line string) (sum [32]byte, ok bool) {
 }
 
 // readLine reads a line of at most 8 KiB.
-func readLine(s *session) (string, error) {
+func readLine(r *bufio.Reader) (string, error) {
 	var line []byte
 	for len(line) < 8<<10 {
-		b, err := s.out.ReadByte()
+		b, err := r.ReadByte()
 		if err != nil {
 			return string(line), err
 		}
@@ -63,7 +64,7 @@ func prefixHashes(ctx context.Context, c Conn, rs []prefixRequest) (sums [][32]b
 		return sums, ok, err
 	}
 	for range rs {
-		line, err := readLine(s)
+		line, err := readLine(s.out)
 		if err != nil {
 			return sums, ok, s.failure(err)
 		}
@@ -91,7 +92,7 @@ func blockHashes(ctx context.Context, c Conn, name string, n, block int64, fn fu
 		return err
 	}
 	for i := range count {
-		line, err := readLine(s)
+		line, err := readLine(s.out)
 		if err != nil {
 			if err = s.failure(err); isDrop(err) {
 				return err

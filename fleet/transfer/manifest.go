@@ -24,6 +24,7 @@ type lister interface {
 	absent(*root)
 	refused(path, why string)
 	unreadable(r *root, said string)
+	idle() // nothing more is here for the moment
 }
 
 // errGarbage ends a listing that makes no sense.
@@ -48,6 +49,7 @@ type manifest struct {
 func listShell(ctx context.Context, c Conn, roots []*root, to lister) (complete bool, err error) {
 	s := startSession(ctx, c, runSh)
 	defer s.stop()
+	s.idle = to.idle
 	go func() {
 		args := []string{listScript, "sh", linkScript, statScript, statTopScript}
 		for _, r := range roots {
@@ -117,7 +119,8 @@ func (m *manifest) readTools() error {
 		return errGarbage
 	}
 	m.list = got[1]
-	t := tools{list: got[1], tar: "none", hash: "none", zstd: got[4] == "zstd", dd: got[5] == "dd"}
+	t := tools{list: got[1], tar: "none", hash: "none", zstd: got[4] == "zstd", dd: got[5] == "dd" || got[5] == "dd tee"}
+	t.tee = strings.HasSuffix(got[5], " tee")
 	if got[2] == "gnu" || got[2] == "plain" {
 		t.tar = got[2]
 	}

@@ -275,11 +275,31 @@ func (p *pull) want(it *item, old os.FileInfo) error {
 	}
 	if it.size >= largeFile && !(it.sparse() && p.tools.tar == "gnu" && !p.hasPart(rel)) && (p.tools.dd || p.tools.list == "sftp") {
 		p.wg.Go(func() { p.far.need(p.ctx, p.r.Conn) })
-		return p.q.put(p.ctx, t, true)
+		return p.q.put(p.ctx, true, t)
 	}
 	p.findSmall(t)
 	if p.o.Checksum && old != nil && !t.got && old.Mode().IsRegular() && old.Size() == it.size {
 		p.takeOld(t)
 	}
-	return p.q.put(p.ctx, t, false)
+	p.pending = append(p.pending, t)
+	if len(p.pending) >= pendingMost || p.tools.list == "sftp" {
+		return p.handOver()
+	}
+	return nil
 }
+
+// pendingMost bounds the small files that are not handed over yet.
+const pendingMost = 256
+
+// handOver puts what was planned into the queue.
+func (p *pull) handOver() error {
+	if len(p.pending) == 0 {
+		return nil
+	}
+	err := p.q.put(p.ctx, false, p.pending...)
+	p.pending = p.pending[:0]
+	return err
+}
+
+// idle implements lister: the listing pauses, and what was planned need not.
+func (p *pull) idle() { _ = p.handOver() }

@@ -30,7 +30,7 @@ type lane struct {
 	wg     sync.WaitGroup
 	once   sync.Once
 
-	earlyTar, earlyHash *session // opened beside the listing; used once
+	early *session // bothCmd, opened beside the listing; used once
 }
 
 // pool is the connections in use. Safe for concurrent use.
@@ -142,10 +142,8 @@ func (po *pool) ring() {
 }
 
 func (l *lane) close() {
-	for _, s := range []*session{l.earlyTar, l.earlyHash} {
-		if s != nil {
-			s.stop()
-		}
+	if l.early != nil {
+		l.early.stop()
 	}
 	if c, ok := l.conn.(io.Closer); ok && l.own {
 		_ = c.Close()

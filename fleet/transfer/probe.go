@@ -9,6 +9,7 @@ type tools struct {
 	hash string // a command, or none
 	zstd bool
 	dd   bool
+	tee  bool // and /dev/fd, so that one session can feed two tools
 }
 
 // verified is the summary's word on the proof.
@@ -29,5 +30,8 @@ func (t tools) method() string {
 	}
 	return fmt.Sprintf("list: %s, files: %s tar, ranges: %v, proof: %s, zstd: %v", t.list, t.tar, t.dd, t.hash, t.zstd)
 }
+
+// both tells whether one session can send contents and hashes.
+func (t tools) both() bool { return t.tee && t.tar != "none" && t.canHash() }
 
 func (t tools) canHash() bool { return t.hash != "none" && t.list != "sftp" }

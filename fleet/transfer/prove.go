@@ -141,4 +141,5 @@ func (q *queue) againLarge(t *task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.addLocked(t, true)
+	q.cond.Broadcast()
 }

@@ -29,6 +29,7 @@ type pull struct {
 	far        distance
 	toolsKnown atomic.Bool
 	started    bool
+	halves     atomic.Bool // of some files the content is here and only the hash is wanted
 	filesMark  int64
 
 	// The plan; only the listing's goroutine touches it until it has ended.
@@ -45,7 +46,8 @@ type pull struct {
 	freeOK   bool
 	missing  int
 	complete bool
-	fresh    string // the last folder, if it is new: nothing is in it
+	pending  []*task // small files not in the queue yet
+	fresh    string  // the last folder, if it is new: nothing is in it
 }
 
 // Pull fetches o.Paths into o.Dest. The Summary is filled as far as things
@@ -68,6 +70,7 @@ func Pull(ctx context.Context, r Remote, o PullOptions) (Summary, error) {
 		p.pool.most = min(o.MaxConns, maxConns)
 	}
 	p.free, p.freeOK = d.freeSpace()
+	p.halves.Store(o.Checksum || !d.new)
 	for _, asked := range o.Paths {
 		p.roots = append(p.roots, newRoot(asked))
 	}
@@ -104,6 +107,9 @@ func (p *pull) run(ctx context.Context) error {
 	listed := make(chan error, 1)
 	p.wg.Go(func() {
 		err := p.list()
+		if e := p.handOver(); err == nil {
+			err = e
+		}
 		if err != nil {
 			p.q.stop(err)
 		}
@@ -121,11 +127,11 @@ func (p *pull) run(ctx context.Context) error {
 	return p.finish()
 }
 
-// openEarly opens the sessions for contents and hashes beside that for the
-// listing if nothing of what is asked for is here yet, so that they are needed
-// for sure: on a slow VM or far away that saves the time of opening them.
+// openEarly opens the session for contents and hashes beside that for the
+// listing if nothing of what is asked for is here yet, so that it is needed for
+// sure: on a slow VM or far away that saves the time of opening it.
 func (p *pull) openEarly() {
-	if p.o.DryRun {
+	if p.o.DryRun || p.halves.Load() {
 		return
 	}
 	for _, r := range p.roots {
@@ -138,26 +144,28 @@ func (p *pull) openEarly() {
 		}
 	}
 	l := p.pool.live[0]
-	l.earlyTar = startSession(l.ctx, l.conn, tarCmd)
-	l.earlyHash = startSession(l.ctx, l.conn, hashCmd)
-	l.earlyTar.calm.Store(true)
-	l.earlyHash.calm.Store(true)
-	if tar := l.earlyTar; !p.far.begun.Swap(true) {
-		p.wg.Go(func() { p.far.ping(tar) }) // stream waits for it
+	s := startSplit(l.ctx, l.conn, bothCmd)
+	s.calm.Store(true)
+	l.early = s
+	if !p.far.begun.Swap(true) {
+		p.wg.Go(func() { p.far.ping(s) }) // stream waits for it
 	}
 }
 
-// take is a session that was opened early, or a new one.
-func (l *lane) take(ctx context.Context, early **session, cmd string) *session {
-	s := *early
-	*early = nil
-	if s == nil || cmd == rangeCmd {
-		if s != nil {
-			s.stop()
-		}
-		return startSession(ctx, l.conn, cmd)
+// take is the session that was opened early if it is of this kind, or a new one.
+func (l *lane) take(ctx context.Context, both bool) *session {
+	s := l.early
+	l.early = nil
+	switch {
+	case both && s != nil:
+		return s
+	case both:
+		return startSplit(ctx, l.conn, bothCmd)
+	case s != nil:
+		l.p.far.wait(ctx) // perhaps the ping is on this very session
+		s.stop()
 	}
-	return s
+	return startSession(ctx, l.conn, tarCmd)
 }
 
 // outcome is the error that ended the pull early, if one did.

@@ -101,7 +101,7 @@ func (p *push) hashes(files []*pushItem) (map[string][32]byte, error) {
 		return nil, err
 	}
 	for {
-		line, err := readLine(s)
+		line, err := readLine(s.out)
 		if err != nil {
 			if err = s.failure(err); isDrop(err) {
 				return nil, err

@@ -127,6 +127,7 @@ func (l *pushLister) found(t tools) error {
 func (l *pushLister) absent(*root)             {}
 func (l *pushLister) refused(string, string)   {}
 func (l *pushLister) unreadable(*root, string) {}
+func (l *pushLister) idle()                    {}
 
 // sameOnVM tells whether the VM has a file of the same size and time.
 func (it *pushItem) sameOnVM(there item) bool {

@@ -77,8 +77,8 @@ func (q *queue) wakeOn(ctx context.Context) func() bool {
 	})
 }
 
-// put adds a task; it waits while too many do.
-func (q *queue) put(ctx context.Context, t *task, isLarge bool) error {
+// put adds tasks; it waits while too many do.
+func (q *queue) put(ctx context.Context, isLarge bool, ts ...*task) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.queued >= maxQueued && ctx.Err() == nil && q.err == nil {
@@ -87,8 +87,11 @@ func (q *queue) put(ctx context.Context, t *task, isLarge bool) error {
 	if err := q.stopped(ctx); err != nil {
 		return err
 	}
-	q.open++
-	q.addLocked(t, isLarge)
+	q.open += len(ts)
+	for _, t := range ts {
+		q.addLocked(t, isLarge)
+	}
+	q.cond.Broadcast()
 	return nil
 }
 
@@ -100,7 +103,6 @@ func (q *queue) addLocked(t *task, isLarge bool) {
 	} else {
 		q.small.push(t)
 	}
-	q.cond.Broadcast()
 }
 
 // putOdd adds a task that is read by itself from the start.
@@ -126,6 +128,7 @@ func (q *queue) again(tasks []*task) {
 	for _, t := range tasks {
 		q.addLocked(t, false)
 	}
+	q.cond.Broadcast()
 }
 
 // putSettle hands a task over to be read by itself.
@@ -158,9 +161,10 @@ func (q *queue) takeSmall(ctx context.Context) (t *task, ok bool) {
 }
 
 func (q *queue) tookLocked(t *task) {
-	q.queued--
 	q.bytes -= t.it.size
-	q.cond.Broadcast()
+	if q.queued--; q.queued == maxQueued-1 {
+		q.cond.Broadcast() // put may go on
+	}
 }
 
 // waitSmall waits until there is a small file (true) or all is done (false).
@@ -192,8 +196,9 @@ func (q *queue) takeSettle(ctx context.Context, most int) []*task {
 func (q *queue) done() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.open--
-	q.cond.Broadcast()
+	if q.open--; q.open == 0 {
+		q.cond.Broadcast()
+	}
 }
 
 // closePut says that the listing is complete.

@@ -34,20 +34,39 @@ type session struct {
 	done   chan struct{}
 	err    error // of Exec; valid after done
 	synced bool
-	last   atomic.Int64 // UnixNano of the last byte
-	calm   atomic.Bool  // nothing is expected now: do not watch
+	last   atomic.Int64  // UnixNano of the last byte
+	calm   atomic.Bool   // nothing is expected now: do not watch
+	side   *bufio.Reader // stderr, where a command answers there too; else nil
+	sideR  *io.PipeReader
+	idle   func() // called by the reader before it waits for more of out; may be nil
 }
 
-// startSession runs cmd on c. The caller must call close.
+// startSession runs cmd on c. The caller must call stop.
 func startSession(ctx context.Context, c Conn, cmd string) *session {
+	s := &session{}
+	s.start(ctx, c, cmd, &s.stderr, nil)
+	return s
+}
+
+// startSplit is startSession for a command that answers on stderr too.
+func startSplit(ctx context.Context, c Conn, cmd string) *session {
+	r, w := io.Pipe()
+	s := &session{sideR: r}
+	s.side = bufio.NewReaderSize(&touchReader{s: s, r: r}, 16<<10)
+	s.start(ctx, c, cmd, w, w)
+	return s
+}
+
+// start runs cmd; side, if not nil, ends as stdout does.
+func (s *session) start(ctx context.Context, c Conn, cmd string, stderr io.Writer, side *io.PipeWriter) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	inR, inW := io.Pipe()
 	outR, outW := io.Pipe()
-	s := &session{in: inW, outR: outR, cancel: cancel, done: make(chan struct{})}
-	s.out = bufio.NewReaderSize(&touchReader{s, outR}, 128<<10)
+	s.in, s.outR, s.cancel, s.done = inW, outR, cancel, make(chan struct{})
+	s.out = bufio.NewReaderSize(&touchReader{s: s, r: outR, main: true}, 128<<10)
 	s.last.Store(time.Now().UnixNano())
 	go func() {
-		err := c.Exec(ctx, cmd, inR, outW, &s.stderr)
+		err := c.Exec(ctx, cmd, inR, outW, stderr)
 		if cause := context.Cause(ctx); cause != nil && err != nil {
 			err = cause
 		}
@@ -58,9 +77,11 @@ func startSession(ctx context.Context, c Conn, cmd string) *session {
 			err = io.EOF
 		}
 		_ = outW.CloseWithError(err)
+		if side != nil {
+			_ = side.CloseWithError(err)
+		}
 	}()
 	go s.watch(ctx)
-	return s
 }
 
 // watch ends the session when it is silent for too long.
@@ -150,6 +171,9 @@ func (s *session) stop() {
 	default:
 		s.cancel(errStopped)
 		_ = s.outR.CloseWithError(errStopped) // nobody reads any more
+		if s.sideR != nil {
+			_ = s.sideR.CloseWithError(errStopped)
+		}
 		<-s.done
 	}
 	s.cancel(nil)
@@ -173,11 +197,15 @@ func exitedBy(err error) bool {
 
 // touchReader notes that bytes came.
 type touchReader struct {
-	s *session
-	r io.Reader
+	s    *session
+	r    io.Reader
+	main bool // stdout
 }
 
 func (t *touchReader) Read(p []byte) (int, error) {
+	if t.main && t.s.idle != nil {
+		t.s.idle()
+	}
 	n, err := t.r.Read(p)
 	if err == io.ErrClosedPipe { // this end closed it
 		err = errStopped

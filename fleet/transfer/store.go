@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 )
 
 // errNoRoom ends a pull when the disk here is full.
@@ -28,7 +27,7 @@ func (p *pull) storeFile(t *task, r io.Reader, limit int64, buf []byte) error {
 		err = e
 	}
 	if err == nil {
-		err = p.d.part.Chtimes(id, t.it.modTime(), t.it.modTime())
+		err = p.d.setPartTime(id, t.it.modTime())
 	}
 	if err != nil {
 		_ = p.d.part.Remove(id)
@@ -40,22 +39,24 @@ func (p *pull) storeFile(t *task, r io.Reader, limit int64, buf []byte) error {
 }
 
 // createPart makes a new file in the partial folder, for writing.
-func (p *pull) createPart(id string, perm fs.FileMode) (*os.File, error) {
-	const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY
-	f, err := p.d.part.OpenFile(id, flags, perm)
+func (p *pull) createPart(id string, perm fs.FileMode) (*partFile, error) {
+	f, err := p.d.newPart(id, perm)
 	if errors.Is(err, fs.ErrExist) {
 		_ = p.d.part.Remove(id + ".x")
 		if err := p.d.part.Remove(id); err != nil {
 			return nil, err
 		}
-		f, err = p.d.part.OpenFile(id, flags, perm)
+		f, err = p.d.newPart(id, perm)
 	}
 	return f, err
 }
 
 // finishPart sets the mode if it is another than has, and flushes if that is
 // asked for.
-func (p *pull) finishPart(f *os.File, t *task, has fs.FileMode) error {
+func (p *pull) finishPart(f interface {
+	Chmod(fs.FileMode) error
+	Sync() error
+}, t *task, has fs.FileMode) error {
 	if has != t.it.perm() {
 		if err := f.Chmod(t.it.perm()); err != nil {
 			return err
@@ -74,7 +75,7 @@ func (e readError) Unwrap() error { return e.error }
 
 // copyHash writes r to f and hashes it. With holes, blocks of zeros become
 // holes, and what is not may be at most room bytes.
-func copyHash(f *os.File, r io.Reader, buf []byte, holes bool, room int64) (n int64, sum [32]byte, err error) {
+func copyHash(f *partFile, r io.Reader, buf []byte, holes bool, room int64) (n int64, sum [32]byte, err error) {
 	h := sha256.New()
 	for {
 		m, err := fill(r, buf)

@@ -1,26 +1,31 @@
 package transfer
 
 import (
+	"bufio"
 	"context"
 	"encoding/hex"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 )
 
 const (
 	maxAhead      = 8 << 20 // bytes asked for and not yet here, per stream
-	maxAheadTasks = 2048
+	maxAheadTasks = 4096
 )
 
-// stream fetches small files over one connection: names go into two commands,
-// one sends contents, the other hashes, in the same order, so that the VM's disk
-// is read once. Files are committed as soon as both have answered.
+// stream fetches small files over one connection: names go to two tools, one
+// sends contents, the other hashes, in the same order, so that the VM's disk is
+// read once. Both run in one session if that can be. Files are committed as soon
+// as both have answered.
 type stream struct {
-	p    *pull
-	zstd bool     // the VM compresses
-	data *session // tar, or the framed dd loop
-	hash *session // nil if the VM cannot hash
+	p      *pull
+	zstd   bool     // the VM compresses
+	both   bool     // data answers with hashes too, on stderr
+	proves bool     // the VM hashes
+	data   *session // bothCmd, tar, or the framed dd loop
+	hash   *session // nil if there is none of its own
 
 	mu     sync.Mutex
 	cond   *sync.Cond
@@ -39,25 +44,18 @@ type stream struct {
 func (l *lane) stream(ctx context.Context) error {
 	st := &stream{p: l.p, all: map[*task]bool{}, named: map[string]*task{}}
 	st.cond = sync.NewCond(&st.mu)
-	cmd, read := tarCmd, st.readTar
-	if l.p.tools.tar == "none" {
-		cmd, read = rangeCmd, st.readFramed
-	}
-	st.data = l.take(ctx, &l.earlyTar, cmd)
-	var hashErr error
-	if l.p.tools.canHash() {
-		st.hash = l.take(ctx, &l.earlyHash, hashCmd)
-	}
-	if cmd != tarCmd {
-		l.p.wg.Go(func() { l.p.far.need(ctx, l.conn) })
-	} else if !l.p.far.begun.Swap(true) {
-		l.p.far.ping(st.data)
-	} else {
-		l.p.far.wait(ctx) // perhaps the ping is on this very session
-	}
+	read := l.open(ctx, st)
 	st.zstd = l.p.useZstd()
-	if st.hash != nil {
-		st.wg.Go(func() { hashErr = st.readHash() })
+	var hashErr error
+	switch {
+	case st.both:
+		st.wg.Go(func() { hashErr = st.readHash(st.data, st.data.side) })
+	case st.hash != nil:
+		st.wg.Go(func() {
+			if hashErr = st.hash.ready(); hashErr == nil {
+				hashErr = st.readHash(st.hash, st.hash.out)
+			}
+		})
 	}
 	feed, stopFeed := context.WithCancel(ctx)
 	stop := l.p.q.wakeOn(feed)
@@ -88,6 +86,28 @@ func (l *lane) stream(ctx context.Context) error {
 	return nil
 }
 
+// open starts the sessions of a stream, or takes those that were opened early,
+// and returns what reads the contents. After it the distance is known.
+func (l *lane) open(ctx context.Context, st *stream) (read func() error) {
+	t := l.p.tools
+	st.proves, st.both = t.canHash(), t.both() && !l.p.halves.Load()
+	if t.tar == "none" {
+		l.p.wg.Go(func() { l.p.far.need(ctx, l.conn) })
+		st.data, read = startSession(ctx, l.conn, rangeCmd), st.readFramed
+	} else {
+		st.data, read = l.take(ctx, st.both), st.readTar
+		if !l.p.far.begun.Swap(true) {
+			l.p.far.ping(st.data)
+		} else {
+			l.p.far.wait(ctx) // perhaps the ping is on this very session
+		}
+	}
+	if st.proves && !st.both {
+		st.hash = startSession(ctx, l.conn, hashCmd)
+	}
+	return read
+}
+
 // kill ends the feeder's waiting.
 func (st *stream) kill() {
 	st.mu.Lock()
@@ -105,7 +125,10 @@ func (st *stream) add(t *task) {
 		st.named[tarKey(t.it.remote())] = t
 		st.ahead += t.it.wire()
 	}
-	if st.hash != nil && !t.proof {
+	if st.both {
+		t.proof = false
+	}
+	if st.proves && !t.proof {
 		st.hashes.push(t)
 	}
 	st.calmLocked()
@@ -166,7 +189,7 @@ func (st *stream) stored(t *task) {
 // judge decides on a task once both answers are there.
 func (st *stream) judge(t *task) {
 	st.mu.Lock()
-	ready := st.all[t] && t.got && (t.proof || st.hash == nil)
+	ready := st.all[t] && t.got && (t.proof || !st.proves)
 	if ready {
 		delete(st.all, t)
 	}
@@ -174,7 +197,7 @@ func (st *stream) judge(t *task) {
 	if !ready {
 		return
 	}
-	if (st.hash != nil && t.sum != t.local) || (st.hash == nil && t.n != t.it.size) {
+	if (st.proves && t.sum != t.local) || (!st.proves && t.n != t.it.size) {
 		if t.inPlace {
 			t.inPlace, t.got, t.proof = false, false, false
 			st.p.q.again([]*task{t})
@@ -188,17 +211,21 @@ func (st *stream) judge(t *task) {
 	st.p.commit(t)
 }
 
-// readHash reads the hashes.
-func (st *stream) readHash() error {
-	if err := st.hash.ready(); err != nil {
-		return err
+// readHash reads the hashes that s sends as in, to their end. A session whose
+// hashes make no sense is ended: if nobody read on, it would stand still.
+func (st *stream) readHash(s *session, in *bufio.Reader) error {
+	err := st.readHashes(in)
+	if !errors.Is(err, io.EOF) {
+		s.cancel(errStopped)
+		_, _ = io.Copy(io.Discard, in)
 	}
+	return s.failureOrEnd(err)
+}
+
+func (st *stream) readHashes(in *bufio.Reader) error {
 	for odd := 0; odd < maxOddLines; {
-		line, err := readLine(st.hash)
+		line, err := readLine(in)
 		if err != nil {
-			if err = st.hash.failure(err); !isDrop(err) {
-				err = nil
-			}
 			return err
 		}
 		sum, ok := parseHash(line)
@@ -216,7 +243,6 @@ func (st *stream) readHash() error {
 			st.judge(t)
 		}
 	}
-	st.hash.stop()
 	return badStream{errUnasked}
 }
 
