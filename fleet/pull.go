@@ -149,6 +149,7 @@ func (f *Fleet) pullOne(ctx context.Context, r PullRequest, item PullItem) (res 
 	o := r.Options
 	o.Dest, o.Source, o.Logf = res.Dest, item.VM.ID, f.o.Logf
 	o.Paths = item.Paths
+	o.MaxConns = max(1, 8/min(len(r.Items), orJobs(r.Jobs))) // all pulls together about as many as one
 	if len(o.Paths) == 0 {
 		o.Paths = f.o.PullPaths
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 )
 
 // feeder writes names to the sessions of a stream. It gathers them: an SSH
@@ -140,18 +141,48 @@ func (st *stream) hasRoom(n int) bool {
 }
 
 func (st *stream) roomLocked() bool {
-	return st.ahead <= maxAhead && st.order.len() <= maxAheadTasks
+	return st.ahead <= maxAhead<<st.more && st.order.len() <= maxAheadTasks<<st.more
 }
 
-// room waits until half of what may be on its way has come: names go in
+// room waits until a good part of what may be on its way has come: names go in
 // handfuls, too. It is false if the stream is dead.
+//
+// What compresses to almost nothing can all be on its way and yet wait in the
+// compressor's last few kilobytes. If nothing comes for a while, more is asked
+// for, and from then on sooner.
 func (st *stream) room(ctx context.Context) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	for !st.dead && ctx.Err() == nil && (st.ahead > maxAhead/2 || st.order.len() > maxAheadTasks/2) {
+	if st.zstd {
+		st.timer = time.AfterFunc(st.patience(), st.askMore)
+		defer func() { st.timer.Stop(); st.timer = nil }()
+	}
+	for !st.dead && ctx.Err() == nil && !st.pressed && (st.ahead > enoughAhead<<st.more || st.order.len() > maxAheadTasks/2<<st.more) {
 		st.cond.Wait()
 	}
+	st.pressed = false
 	return !st.dead && ctx.Err() == nil
+}
+
+// patience is how long a wait for compressed data is no sign of trouble.
+func (st *stream) patience() time.Duration { return 300*time.Millisecond + 4*st.p.far.rtt() }
+
+// mostMore bounds how often askMore doubles what may be on its way.
+const mostMore = 4
+
+func (st *stream) askMore() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.timer == nil {
+		return // the wait is over
+	}
+	if silent := time.Since(time.Unix(0, st.data.last.Load())); silent < st.patience() {
+		st.timer.Reset(st.patience() - silent)
+	} else if st.more < mostMore {
+		st.more++
+		st.pressed = true
+		st.cond.Broadcast()
+	}
 }
 
 const (
@@ -174,8 +205,7 @@ func (q *queue) takeBatch(ctx context.Context, wait bool) (ts []*task, ok bool) 
 		return nil, false
 	}
 	for bytes := int64(0); q.small.len() > 0 && len(ts) < feedBatch && bytes < feedBytes; {
-		t := q.small.pop()
-		q.tookLocked(t)
+		t := q.popSmallLocked()
 		bytes += t.it.size
 		ts = append(ts, t)
 	}

@@ -28,6 +28,7 @@ func endless(w io.Writer, p string) {
 func TestHostileStreams(t *testing.T) {
 	header := func(h tar.Header, content string) func(*evilVM, *tar.Writer, string) {
 		return func(vm *evilVM, tw *tar.Writer, name string) {
+			h := h
 			h.Size, h.Mode, h.Format = int64(len(content)), 0o7777, tar.FormatGNU
 			_ = tw.WriteHeader(&h)
 			_, _ = io.WriteString(tw, content)
@@ -68,9 +69,9 @@ func TestHostileStreams(t *testing.T) {
 		"cut in a header":     {all: raw(strings.Repeat("x", 300))},
 		"cut in the contents": {all: func(w io.Writer) { cutEntry(w) }},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		eachWay(t, name, func(t *testing.T, tools string) {
 			vm := newEvil("")
+			vm.tools = tools
 			vm.tar = func(w io.Writer, names <-chan string) {
 				if c.all != nil {
 					<-names
@@ -211,9 +212,9 @@ func TestHostileProofs(t *testing.T) {
 			vm.why = "\xff"
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		eachWay(t, name, func(t *testing.T, tools string) {
 			vm := newEvil("")
+			vm.tools = tools
 			evil(vm)
 			d := newEvilDest(t)
 			sum, err := evilPull(t, vm, d, PullOptions{})

@@ -31,13 +31,16 @@ type evilVM struct {
 	tools   string // of "P", the fields
 }
 
-const evilTools = "find\x00gnu\x00sha256sum\x00none\x00dd\x00"
+const (
+	evilTools  = "find\x00gnu\x00sha256sum\x00none\x00dd tee\x00"
+	apartTools = "find\x00gnu\x00sha256sum\x00none\x00dd\x00" // contents and hashes come in two sessions
+)
 
 func (vm *evilVM) OpenSubsystem(context.Context, string) (io.ReadWriteCloser, error) {
 	return nil, errors.New("no subsystem")
 }
 
-func (vm *evilVM) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, _ io.Writer) error {
+func (vm *evilVM) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, stderr io.Writer) error {
 	w := bufio.NewWriterSize(&ctxWriter{ctx, stdout}, 32<<10)
 	_, _ = io.WriteString(w, ready)
 	in := bufio.NewReader(stdin)
@@ -57,15 +60,29 @@ func (vm *evilVM) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout,
 			_ = w.Flush()
 		}
 	case tarCmd:
-		_ = w.Flush()
-		for {
-			if line, err := in.ReadString('\n'); err != nil || line != "p\n" {
-				break
-			}
-			_, _ = io.WriteString(w, "p")
-			_ = w.Flush()
-		}
+		pong(in, w)
 		vm.tar(w, items(in))
+	case bothCmd:
+		pong(in, w)
+		_, _ = in.ReadString('\n')
+		names, hashed, done := make(chan string, 10_000), make(chan string, 10_000), make(chan bool)
+		go func() {
+			defer close(done)
+			side := bufio.NewWriterSize(&ctxWriter{ctx, stderr}, 32<<10)
+			vm.hash(side, hashed)
+			_ = side.Flush()
+		}()
+		go func() {
+			defer close(names)
+			defer close(hashed)
+			for name := range items(in) {
+				names <- name
+				hashed <- name
+			}
+		}()
+		vm.tar(w, names)
+		_ = w.Flush()
+		<-done
 	case hashCmd:
 		_, _ = in.ReadString('\n')
 		vm.hash(w, items(in))
@@ -99,6 +116,29 @@ func (vm *evilVM) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout,
 		return err
 	}
 	return ctx.Err()
+}
+
+// eachWay runs a test with contents and hashes in one session and in two.
+func eachWay(t *testing.T, name string, test func(t *testing.T, tools string)) {
+	t.Helper()
+	for way, tools := range map[string]string{"one session": evilTools, "two sessions": apartTools} {
+		t.Run(name+", "+way, func(t *testing.T) {
+			t.Parallel()
+			test(t, tools)
+		})
+	}
+}
+
+// pong answers pings until the line that says how to work.
+func pong(in *bufio.Reader, w *bufio.Writer) {
+	_ = w.Flush()
+	for {
+		if line, err := in.ReadString('\n'); err != nil || line != "p\n" {
+			return
+		}
+		_, _ = io.WriteString(w, "p")
+		_ = w.Flush()
+	}
 }
 
 // ctxWriter fails when the session has ended.

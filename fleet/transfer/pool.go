@@ -23,7 +23,7 @@ const (
 // lane is one connection and its three workers.
 type lane struct {
 	p      *pull
-	conn   Conn
+	conn   *slotConn
 	own    bool // this package dialled it
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -45,7 +45,7 @@ type pool struct {
 
 // addLane starts work on a connection.
 func (p *pull) addLane(c Conn, own bool) *lane {
-	l := &lane{p: p, conn: c, own: own}
+	l := &lane{p: p, conn: newSlotConn(c), own: own}
 	l.ctx, l.cancel = context.WithCancelCause(p.ctx)
 	p.pool.mu.Lock()
 	p.pool.live = append(p.pool.live, l)
@@ -74,6 +74,10 @@ func (l *lane) start() {
 		run(l.smallWorker)
 		run(l.rangeWorker)
 		run(l.settleWorker)
+		for range farSessions - 1 {
+			run(l.farStreams)
+			run(l.farRanges)
+		}
 	}
 	l.p.wg.Go(func() {
 		l.wg.Wait()
@@ -98,6 +102,38 @@ func (l *lane) rangeWorker(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// farSessions is how many sessions of a kind a connection carries at a distance,
+// where SSH's window of 2 MiB per session (OpenSSH's channels.h, x/crypto/ssh)
+// is the limit. A further session costs two round trips, a connection ten.
+const farSessions = 3
+
+// isFar waits until the distance is known, and tells whether it matters.
+func (l *lane) isFar(ctx context.Context) bool {
+	l.p.far.wait(ctx)
+	return l.p.far.rtt() > lowRTT
+}
+
+// farStreams is a further smallWorker.
+func (l *lane) farStreams(ctx context.Context) error {
+	if !l.isFar(ctx) || !l.p.tools.both() {
+		return nil
+	}
+	for l.p.q.waitMuch(ctx) && !l.p.halves.Load() {
+		if err := l.stream(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// farRanges is a further rangeWorker.
+func (l *lane) farRanges(ctx context.Context) error {
+	if !l.isFar(ctx) {
+		return nil
+	}
+	return l.rangeWorker(ctx)
 }
 
 func (l *lane) settleWorker(ctx context.Context) error {
@@ -145,7 +181,7 @@ func (l *lane) close() {
 	if l.early != nil {
 		l.early.stop()
 	}
-	if c, ok := l.conn.(io.Closer); ok && l.own {
+	if c, ok := l.conn.Conn.(io.Closer); ok && l.own {
 		_ = c.Close()
 	}
 }
@@ -263,10 +299,7 @@ func (p *pull) worth(live int) int {
 	cost := 10*rtt + 150*time.Millisecond
 	perConn := float64(300 << 20) // bytes/s that one connection carries: the processors' limit
 	if rtt > lowRTT {
-		perConn = float64(2<<20) / rtt.Seconds()
-		if p.useZstd() && !p.q.hasLarge() {
-			perConn *= 2 // a guess at what compression gains
-		} // one SSH window per round trip
+		perConn = farSessions * float64(2<<20) / rtt.Seconds() // SSH's windows, one round trip
 	}
 	most := maxConns
 	if rtt <= lowRTT {

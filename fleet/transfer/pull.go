@@ -154,8 +154,10 @@ func (p *pull) openEarly() {
 
 // take is the session that was opened early if it is of this kind, or a new one.
 func (l *lane) take(ctx context.Context, both bool) *session {
+	l.p.pool.mu.Lock()
 	s := l.early
 	l.early = nil
+	l.p.pool.mu.Unlock()
 	switch {
 	case both && s != nil:
 		return s

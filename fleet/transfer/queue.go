@@ -37,6 +37,7 @@ type queue struct {
 	active  []*large
 	queued  int   // waiting in small and large
 	bytes   int64 // waiting in small and large
+	little  int64 // of bytes: in small
 	opening int   // large files that are being opened
 	open    int   // tasks without an outcome
 	closed  bool  // no more will be put
@@ -102,6 +103,7 @@ func (q *queue) addLocked(t *task, isLarge bool) {
 		q.large.push(t)
 	} else {
 		q.small.push(t)
+		q.little += t.it.size
 	}
 }
 
@@ -149,15 +151,20 @@ func (q *queue) takeSmall(ctx context.Context) (t *task, ok bool) {
 			return nil, false
 		}
 		if q.small.len() > 0 {
-			t := q.small.pop()
-			q.tookLocked(t)
-			return t, true
+			return q.popSmallLocked(), true
 		}
 		if q.closed {
 			return nil, false
 		}
 		q.cond.Wait()
 	}
+}
+
+func (q *queue) popSmallLocked() *task {
+	t := q.small.pop()
+	q.little -= t.it.size
+	q.tookLocked(t)
+	return t
 }
 
 func (q *queue) tookLocked(t *task) {
@@ -172,6 +179,19 @@ func (q *queue) waitSmall(ctx context.Context) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.small.len() == 0 && !q.finishedLocked(ctx) {
+		q.cond.Wait()
+	}
+	return !q.finishedLocked(ctx)
+}
+
+// muchWaiting is how many bytes of small files are worth a further session.
+const muchWaiting = 4 << 20
+
+// waitMuch waits until that many wait (true) or all is done (false).
+func (q *queue) waitMuch(ctx context.Context) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.little < muchWaiting && !q.finishedLocked(ctx) {
 		q.cond.Wait()
 	}
 	return !q.finishedLocked(ctx)
@@ -235,13 +255,6 @@ func (q *queue) finished(ctx context.Context) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.finishedLocked(ctx)
-}
-
-// hasLarge tells whether large files are to be fetched.
-func (q *queue) hasLarge() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.large.len()+q.opening+len(q.active) > 0
 }
 
 // hashBatch is how many files the VM is to hash per run of its tool: about

@@ -32,7 +32,7 @@ const listScript = useHash + `
 l=stat; find /dev/null -maxdepth 0 -printf "" 2>/dev/null && l=find
 t=none
 if command -v tar >/dev/null 2>&1; then t=plain; case "$(tar --version 2>/dev/null)" in *"GNU tar"*) t=gnu;; esac; fi
-z=none; command -v zstd >/dev/null 2>&1 && z=zstd
+z=none; command -v zstd >/dev/null 2>&1 && ` + zstdTool + ` </dev/null >/dev/null 2>&1 && z=zstd
 d=none; command -v dd >/dev/null 2>&1 && d=dd
 command -v tee >/dev/null 2>&1 && [ -e /dev/fd/1 ] && d="$d tee"
 printf "P\0%s\0%s\0%s\0%s\0%s\0" "$l" "$t" "${h:-none}" "$z" "$d"
@@ -71,18 +71,22 @@ const statTopScript = `printf "B\0"; printf "%s\0" "$@"; printf "\0"; ` +
 // tar, "z" to compress that with zstd, "x" for another tar. GNU tar takes names as
 // they come (-T -) and sends holes as holes; another tar gets them in handfuls,
 // which makes several archives one after the other.
-const tarCmd = pre + `while read -r z && [ "$z" = p ]; do printf p; done; case $z in z) tar ` + gnuTar + ` | zstd -q -1 -c;; g) exec tar ` + gnuTar + `;; ` +
+const tarCmd = pre + `while read -r z && [ "$z" = p ]; do printf p; done; case $z in z) tar ` + gnuTar + ` | ` + zstdTool + `;; g) exec tar ` + gnuTar + `;; ` +
 	`x) exec xargs -0 -n 16 tar -cf -;; esac` + post
 
 // bothCmd is tarCmd and hashCmd in one session, which costs the VM one login
 // shell less: names go to both tools, contents come on stdout and hashes on
 // stderr. The line after tarCmd's is how many files to hash per run of the tool.
 const bothCmd = pre + useHash + `while read -r z && [ "$z" = p ]; do printf p; done; read -r n; printf "\n" >&2; ` +
-	`{ { tee /dev/fd/3 | case $z in z) tar ` + gnuTar + ` 2>/dev/null | zstd -q -1 -c 2>/dev/null;; g) exec tar ` + gnuTar + ` 2>/dev/null;; ` +
+	`{ { tee /dev/fd/3 | case $z in z) tar ` + gnuTar + ` 2>/dev/null | ` + zstdTool + ` 2>/dev/null;; g) exec tar ` + gnuTar + ` 2>/dev/null;; ` +
 	`x) exec xargs -0 -n 16 tar -cf - 2>/dev/null;; esac >&4 3>&-; } 3>&1 | ` +
 	`xargs -0 -n "$n" $h >&2 2>/dev/null 4>&-; } 4>&1` + post
 
 const gnuTar = `-c -f - -P -S -b 64 --format=gnu --no-recursion --hard-dereference --null -T -`
+
+// zstdTool compresses stdin. With threads of its own it would sit on some
+// megabytes until more comes, and more is only asked for when those have arrived.
+const zstdTool = `zstd -q -1 -c --single-thread`
 
 // plainTarBatch is the handful of tarCmd.
 const plainTarBatch = 16

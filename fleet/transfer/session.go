@@ -66,7 +66,13 @@ func (s *session) start(ctx context.Context, c Conn, cmd string, stderr io.Write
 	s.out = bufio.NewReaderSize(&touchReader{s: s, r: outR, main: true}, 128<<10)
 	s.last.Store(time.Now().UnixNano())
 	go func() {
-		err := c.Exec(ctx, cmd, inR, outW, stderr)
+		leave, err := enter(ctx, c)
+		if err == nil {
+			s.alive()
+			go s.watch(ctx)
+			err = c.Exec(ctx, cmd, inR, outW, stderr)
+			leave()
+		}
 		if cause := context.Cause(ctx); cause != nil && err != nil {
 			err = cause
 		}
@@ -81,7 +87,6 @@ func (s *session) start(ctx context.Context, c Conn, cmd string, stderr io.Write
 			_ = side.CloseWithError(err)
 		}
 	}()
-	go s.watch(ctx)
 }
 
 // watch ends the session when it is silent for too long.

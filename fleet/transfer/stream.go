@@ -8,10 +8,12 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 )
 
 const (
-	maxAhead      = 8 << 20 // bytes asked for and not yet here, per stream
+	maxAhead      = 6 << 20 // bytes asked for and not yet here, per stream
+	enoughAhead   = 4 << 20 // twice SSH's window, so that the VM never waits for names
 	maxAheadTasks = 4096
 )
 
@@ -27,17 +29,20 @@ type stream struct {
 	data   *session // bothCmd, tar, or the framed dd loop
 	hash   *session // nil if there is none of its own
 
-	mu     sync.Mutex
-	cond   *sync.Cond
-	all    map[*task]bool // without a verdict
-	order  fifo[*task]    // asked for, contents not here yet
-	hashes fifo[*task]    // asked for, hash not here yet
-	named  map[string]*task
-	ahead  int64
-	dead   bool
-	fed    bool // nothing more will be asked for
-	odd    int  // things that were not asked for
-	wg     sync.WaitGroup
+	mu      sync.Mutex
+	cond    *sync.Cond
+	all     map[*task]bool // without a verdict
+	order   fifo[*task]    // asked for, contents not here yet
+	hashes  fifo[*task]    // asked for, hash not here yet
+	named   map[string]*task
+	ahead   int64
+	more    int         // how often the bounds of ahead and order were doubled
+	pressed bool        // just now
+	timer   *time.Timer // of askMore
+	dead    bool
+	fed     bool // nothing more will be asked for
+	odd     int  // things that were not asked for
+	wg      sync.WaitGroup
 }
 
 // stream fetches small files until none are left for now.

@@ -1,0 +1,35 @@
+package transfer
+
+import "context"
+
+// maxSessions bounds the sessions that one connection carries at a time; sshd
+// refuses the 11th (MaxSessions 10, sshd_config(5)). Those that last as long as
+// there is work (the listing, streams, ranges) are fewer, so that the short ones
+// (hashes, single files) always get their turn.
+const maxSessions = 9
+
+// slotConn is a connection whose sessions wait until there is room for them.
+type slotConn struct {
+	Conn
+	slots chan struct{}
+}
+
+func newSlotConn(c Conn) *slotConn { return &slotConn{c, make(chan struct{}, maxSessions)} }
+
+// enter waits for room; what it returns makes room again.
+func (c *slotConn) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case c.slots <- struct{}{}:
+		return func() { <-c.slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// enter waits until c has room for a session.
+func enter(ctx context.Context, c Conn) (leave func(), err error) {
+	if sc, ok := c.(*slotConn); ok {
+		return sc.enter(ctx)
+	}
+	return func() {}, nil
+}
