@@ -42,8 +42,15 @@ func newRig(ctx context.Context, o options, log io.Writer) (*rig, error) {
 		o: o, dir: dir, log: log, maker: newMaker(filepath.Join(dir, "vm"), o.quick),
 		sets: map[string]*set{}, roads: map[time.Duration]*road{},
 	}
-	// Stock: as root an isolated /tmp could hide the data.
-	r.fleet, err = sshdtest.LaunchFleet(ctx, vmCount, sshdtest.Options{Dir: filepath.Join(dir, "sshd"), Stock: true})
+	// Stock: as root an isolated /tmp could hide the data. The empty home keeps
+	// this machine's own ~/.bashrc, which may be slow, out of every session.
+	home := filepath.Join(dir, "home")
+	if err := os.Mkdir(home, 0o700); err != nil {
+		return nil, err
+	}
+	r.fleet, err = sshdtest.LaunchFleet(ctx, vmCount, sshdtest.Options{
+		Dir: filepath.Join(dir, "sshd"), Stock: true, ExtraConfig: []string{"SetEnv HOME=" + home},
+	})
 	if err != nil {
 		r.close()
 		return nil, err
