@@ -65,9 +65,10 @@ func (s *Sim) apiHandler() http.Handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		rec := &statusWriter{ResponseWriter: w}
+		update := s.calls.add(call)
 		defer func() {
 			call.Status, call.Took = rec.status, time.Since(start)
-			s.calls.add(call)
+			update(call)
 			s.cfg.Logf("sim: api %s %s: %d %s", call.Method, call.Path, call.Status, call.Fault)
 		}()
 		answer := func(w http.ResponseWriter) { s.answer(w, req, found, call.ValidKey) }

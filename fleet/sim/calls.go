@@ -27,22 +27,33 @@ type Call struct {
 // callLog remembers the last maxCalls calls.
 type callLog struct {
 	mu    sync.Mutex
-	calls []Call
+	calls []*Call
 }
 
-func (l *callLog) add(c Call) {
+// add logs a call that has come in; what is learned of it later is told by the
+// result. So a client that saw its connection cut finds the call in the log.
+func (l *callLog) add(c Call) (update func(Call)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.calls) >= maxCalls {
 		l.calls = slices.Delete(l.calls, 0, maxCalls/10)
 	}
-	l.calls = append(l.calls, c)
+	l.calls = append(l.calls, &c)
+	return func(now Call) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		c = now
+	}
 }
 
 func (l *callLog) list() []Call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.calls)
+	out := make([]Call, len(l.calls))
+	for i, c := range l.calls {
+		out[i] = *c
+	}
+	return out
 }
 
 func (l *callLog) reset() {

@@ -30,9 +30,9 @@ func cmdTar(c *cmd) int {
 	if len(c.args) > 0 && !strings.HasPrefix(c.args[0], "-") {
 		c.args[0] = "-" + c.args[0] // tar cf x y
 	}
-	f, names, ok := c.parse("cxtf:C:T:zhpvOSPnkm", "create=c", "extract=x", "get=x", "list=t", "file:=f", "directory:=C",
+	f, names, ok := c.parse("cxtf:C:T:zhpvOSPnkmo", "create=c", "extract=x", "get=x", "list=t", "file:=f", "directory:=C",
 		"files-from:=T", "null=null", "no-recursion=norec", "exclude:=exclude", "gzip=z", "dereference=h", "verbose=v",
-		"to-stdout=O", "sparse=S", "numeric-owner=no", "format:=format", "no-same-owner=no", "same-permissions=p", "preserve-permissions=p",
+		"to-stdout=O", "sparse=S", "numeric-owner=no", "format:=format", "no-same-owner=o", "same-permissions=p", "preserve-permissions=p",
 		"no-same-permissions=no", "ignore-failed-read=no", "warning:=no", "absolute-names=P", "strip-components:=strip",
 		"verbatim-files-from=no", "no-unquote=no", "hard-dereference=hard", "owner:=no", "group:=no", "sort:=no", "one-file-system=no",
 		"keep-old-files=k", "touch=m", "record-size:=no", "blocking-factor:=no")

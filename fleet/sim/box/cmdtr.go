@@ -183,7 +183,11 @@ func xargsItems(f flags, data string) ([]string, error) {
 		if !given {
 			delim = "\x00"
 		}
-		return strings.FieldsFunc(data, func(r rune) bool { return strings.ContainsRune(unescape(delim), r) }), nil
+		delim = unescape(delim)
+		if data == "" || delim == "" {
+			return nil, nil
+		}
+		return strings.Split(strings.TrimSuffix(data, delim), delim), nil
 	}
 	if f.on("I") {
 		return strings.FieldsFunc(data, func(r rune) bool { return r == '\n' }), nil

@@ -62,6 +62,8 @@ func TestCommands(t *testing.T) {
 		{"cut", `echo a:b:c | cut -d : -f 1,3`, "a:c\n"},
 		{"tee", `echo x | tee t1 t2; cat t1 t2; rm t1 t2`, "x\nx\nx\n"},
 		{"xargs", `printf 'a\0b c\0' | xargs -0 -n 1 echo item`, "item a\nitem b c\n"},
+		{"xargs empty", `printf 'a\0\0b\0' | xargs -0 sh -c 'echo $# "$2."' sh`, "3 .\n"},
+		{"printf precision", `printf '%s %.3s|' 1 abcdef 2 xy; printf '%.2f %5.1s.%%\n' 1.005 abc`, "1 abc|2 xy|1.00     a.%\n"},
 		{"xargs I", `printf 'a\nb\n' | xargs -I % echo =%=`, "=a=\n=b=\n"},
 		{"base64", `printf hello | base64; printf aGVsbG8= | base64 -d`, "aGVsbG8=\nhello"},
 		{"seq", `seq 3; seq 5 -2 1`, "1\n2\n3\n5\n3\n1\n"},

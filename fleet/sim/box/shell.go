@@ -167,6 +167,8 @@ func rewrite(args []string) []string {
 		return rewriteTrap(args)
 	case "test", "[":
 		return ownerTest(args)
+	case "printf":
+		return posixOctal(rewritePrintf(args))
 	case "source", ".":
 		if len(args) > 1 {
 			// With the NUL byte no path of the host can match; open takes it off.
