@@ -52,8 +52,9 @@ type PullOptions struct {
 	Fsync    bool // flush each file; otherwise all at the end
 	AllLinks bool // keep symlinks that lead out of Dest too; otherwise they are left out
 
-	MaxConns     int  // connections at most, 0 = up to 8 as it pays
-	KeepManifest bool // fill Summary.Manifest (a receipt); costs memory per file
+	MaxConns     int        // connections at most, 0 = up to 8 as it pays
+	ConnsNow     func() int // how many of these may be used now, asked again while it runs; nil = all
+	KeepManifest bool       // fill Summary.Manifest (a receipt); costs memory per file
 
 	// Events gets progress, from several goroutines one at a time; byte
 	// counts at most ten times a second. It must not block.
@@ -151,7 +152,7 @@ type EventKind string
 const (
 	EventMethod   EventKind = "method"   // Path tells the way chosen
 	EventPlanned  EventKind = "planned"  // the listing is complete: TotalFiles and TotalBytes are final
-	EventProgress EventKind = "progress" // bytes and files so far
+	EventProgress EventKind = "progress" // bytes and files so far; Path is the file at work, if it is known
 	EventFile     EventKind = "file"     // Path is in place
 	EventFailed   EventKind = "failed"   // Path failed, Reason says why
 	EventSkipped  EventKind = "skipped"  // Path is a symlink that leads out of Dest, Reason says how
@@ -176,7 +177,9 @@ type Event struct {
 // fs.ErrNotExist.
 type PathError struct{ Path string }
 
-func (e *PathError) Error() string { return e.Path + ": no such file or folder on the VM" }
+func (e *PathError) Error() string { return e.Path + ": " + notThere }
+
+const notThere = "no such file or folder on the VM"
 
 // Is makes the error match fs.ErrNotExist.
 func (e *PathError) Is(target error) bool { return target == fs.ErrNotExist }

@@ -14,6 +14,7 @@ type collector struct {
 	logf   func(string, ...any)
 	keep   bool // the manifest
 	last   time.Time
+	path   string // what is at work
 }
 
 // eventEvery bounds how often byte counts are reported.
@@ -82,6 +83,13 @@ func (c *collector) want(size int64) {
 	c.ev.TotalBytes += size
 }
 
+// at notes what is at work, for the next event about bytes.
+func (c *collector) at(rel string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.path = rel
+}
+
 // have adds bytes that are here; moved of them came over the network now.
 func (c *collector) have(bytes, moved int64) {
 	c.mu.Lock()
@@ -90,7 +98,7 @@ func (c *collector) have(bytes, moved int64) {
 	c.sum.Moved += moved
 	if now := time.Now(); now.Sub(c.last) >= eventEvery {
 		c.last = now
-		c.sendLocked(EventProgress, "", "")
+		c.sendLocked(EventProgress, c.path, "")
 	}
 }
 
@@ -102,7 +110,8 @@ func (c *collector) file(it *item, sha string) {
 	c.sum.Bytes += it.size
 	c.ev.Files++
 	c.keepLocked(it, TypeFile, sha, true)
-	c.sendLocked(EventFile, it.rel(), "")
+	c.path = it.rel()
+	c.sendLocked(EventFile, c.path, "")
 }
 
 // same records a file that turned out to be the same after all.

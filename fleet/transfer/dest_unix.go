@@ -38,6 +38,15 @@ func allocated(fi os.FileInfo) int64 {
 	return 0
 }
 
+// inodeOf is what tells whether two names are one file; many: it has several.
+func inodeOf(fi os.FileInfo) (id inode, many bool) {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok || !fi.Mode().IsRegular() || st.Nlink < 2 {
+		return inode{}, false
+	}
+	return inode{uint64(st.Dev), uint64(st.Ino)}, true
+}
+
 // freeSpace is how many bytes may still be written here; ok is false if that
 // cannot be known.
 func (d *dest) freeSpace() (free int64, ok bool) {

@@ -9,8 +9,9 @@ import (
 	"sync"
 )
 
-// maxOpenDirs bounds the folders kept open at once.
-const maxOpenDirs = 128
+// maxOpenDirs bounds the folders kept open at once, two descriptors each: many
+// pulls may run side by side.
+const maxOpenDirs = 64
 
 // dirCache keeps folders of the destination open: opening each path from the
 // top for every file would cost more than writing small files. Safe for

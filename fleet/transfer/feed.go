@@ -110,14 +110,13 @@ func (f *feeder) askAll(ctx context.Context, batch []*task, n int) (int, error) 
 // ask asks for one file.
 func (f *feeder) ask(t *task) error {
 	f.st.add(t)
-	name := t.it.remote()
 	if !t.got {
-		if _, err := f.data.WriteString(f.st.request(t, name)); err != nil {
+		if _, err := f.data.WriteString(f.st.request(t)); err != nil {
 			return err
 		}
 	}
 	if f.hash != nil && !t.proof {
-		if _, err := io.WriteString(f.hash, name+"\x00"); err != nil {
+		if _, err := io.WriteString(f.hash, t.name+"\x00"); err != nil {
 			return err
 		}
 	}

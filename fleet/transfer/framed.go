@@ -16,11 +16,11 @@ import (
 func trailer() string { return rand.Text() }
 
 // request is what the data session is told about a task.
-func (st *stream) request(t *task, name string) string {
+func (st *stream) request(t *task) string {
 	if st.p.tools.tar != "none" {
-		return name + "\x00"
+		return t.name + "\x00"
 	}
-	return rangeRequest(name, span{0, t.it.size}, st.p.trailer)
+	return rangeRequest(t.name, span{0, t.it.size}, st.p.trailer)
 }
 
 // rangeRequest asks rangeCmd for a span that begins at a multiple of rangeBlock.
@@ -58,8 +58,8 @@ func (st *stream) readFramed() error {
 			return st.data.failureOrEnd(re.error)
 		case err != nil:
 			st.drop(t)
-			st.arrived(t.it.remote())
-			st.p.localFailure(t.it.rel(), err)
+			st.arrived(t.name)
+			st.p.localFailure(t.rel, err)
 			st.p.q.done()
 			return errStopped
 		}
@@ -69,7 +69,7 @@ func (st *stream) readFramed() error {
 			}
 			return st.data.failureOrEnd(err)
 		}
-		st.arrived(t.it.remote())
+		st.arrived(t.name)
 		st.stored(t)
 	}
 }

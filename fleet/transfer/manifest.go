@@ -32,10 +32,12 @@ var errGarbage = errors.New("the VM's listing makes no sense")
 
 // manifest reads one listing.
 type manifest struct {
+	s       *session
 	in      *bufio.Reader
 	roots   []*root
 	to      lister
 	list    string // find or stat
+	zstd    bool   // what follows the tools is compressed
 	cur     *root
 	items   int
 	garbage int
@@ -61,7 +63,7 @@ func listShell(ctx context.Context, c Conn, roots []*root, to lister) (complete 
 	if err := s.ready(); err != nil {
 		return false, err
 	}
-	m := &manifest{in: s.out, roots: roots, to: to}
+	m := &manifest{s: s, in: s.out, roots: roots, to: to}
 	complete, err = m.read()
 	if err != nil {
 		return false, err
@@ -81,10 +83,21 @@ func (m *manifest) read() (complete bool, err error) {
 	if err := m.readTools(); err != nil {
 		return false, err
 	}
+	if m.zstd {
+		dec, err := m.s.unpacked()
+		if err != nil {
+			return false, err
+		}
+		defer func() { _ = dec.Close() }()
+		m.in = bufio.NewReaderSize(dec, 64<<10)
+	}
 	for {
 		tok, err := m.token()
 		if err == io.EOF {
 			break
+		}
+		if err != nil && m.zstd {
+			err = m.s.failureOrEnd(err) // what cannot be unpacked is no drop
 		}
 		if err != nil {
 			return false, err
@@ -127,6 +140,7 @@ func (m *manifest) readTools() error {
 	if strings.HasPrefix(got[3], "openssl") || got[3] == "sha256sum" {
 		t.hash = cleanLine(got[3])
 	}
+	m.zstd = t.zstd
 	return m.to.found(t)
 }
 

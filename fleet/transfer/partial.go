@@ -13,7 +13,7 @@ import (
 // openLarge prepares a large file: takes up what an earlier run left, or what
 // is in place of an older state, so that only what differs travels.
 func (p *pull) openLarge(ctx context.Context, c Conn, t *task) (*large, error) {
-	l := &large{t: t, id: partID(t.it.rel()), chunk: p.chunkSize(t.it.size)}
+	l := &large{t: t, id: t.id, chunk: p.chunkSize(t.it.size)}
 	l.cond = sync.NewCond(&l.mu)
 	have, state, err := p.basis(l)
 	if err != nil {
@@ -38,7 +38,7 @@ func (p *pull) openLarge(ctx context.Context, c Conn, t *task) (*large, error) {
 		return nil, err
 	}
 	if n := have.total(); n > 0 {
-		p.c.logf("%s: %d of %d bytes are here already", t.it.rel(), n, t.it.size)
+		p.c.logf("%s: %d of %d bytes are here already", t.rel, n, t.it.size)
 		p.c.have(n, 0)
 	}
 	return l, nil
@@ -98,7 +98,7 @@ func (p *pull) basis(l *large) (have spans, st basisState, err error) {
 
 // copyOld copies what is in place into the unfinished file.
 func (p *pull) copyOld(l *large) (int64, error) {
-	h, base, err := p.d.parent(l.t.it.rel(), false)
+	h, base, err := p.d.parent(l.t.rel, false)
 	if err != nil {
 		return 0, nil // nothing there
 	}
@@ -120,7 +120,7 @@ func (p *pull) sameBlocks(ctx context.Context, c Conn, l *large) (spans, error) 
 	size := l.t.it.size
 	block := deltaBlock(size)
 	buf := make([]byte, block)
-	err := blockHashes(ctx, c, l.t.it.remote(), size, block, func(i int64, sum [32]byte) error {
+	err := blockHashes(ctx, c, l.t.name, size, block, func(i int64, sum [32]byte) error {
 		off := i * block
 		n, err := l.f.ReadAt(buf[:min(block, size-off)], off)
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -149,12 +149,11 @@ func (p *pull) findSmall(t *task) {
 	if p.d.new {
 		return
 	}
-	id := partID(t.it.rel())
-	fi, err := p.d.part.Lstat(id)
+	fi, err := p.d.part.Lstat(t.id)
 	if err != nil || !fi.Mode().IsRegular() || fi.Size() != t.it.size || !t.it.sameTime(fi.ModTime()) {
 		return
 	}
-	f, err := p.d.part.Open(id)
+	f, err := p.d.part.Open(t.id)
 	if err != nil {
 		return
 	}

@@ -59,8 +59,7 @@ func (p *pull) found(t tools) error {
 func (p *pull) absent(r *root) {
 	if !p.relist {
 		p.missing++
-		err := &PathError{r.asked}
-		p.c.fail(r.asked, FailMissing, err.Error(), err)
+		p.c.fail(r.asked, FailMissing, notThere, &PathError{r.asked})
 	}
 }
 
@@ -269,8 +268,8 @@ func (p *pull) want(it *item, old os.FileInfo) error {
 		p.c.file(it, "")
 		return p.ctx.Err()
 	}
-	t := &task{it: *it}
-	if p.tools.list != "sftp" && (!plainName(it.remote()) || (p.tools.tar == "none" && !p.tools.dd)) {
+	t := newTask(it)
+	if p.tools.list != "sftp" && (!plainName(t.name) || (p.tools.tar == "none" && !p.tools.dd)) {
 		return p.q.putOdd(p.ctx, t)
 	}
 	if it.size >= largeFile && !(it.sparse() && p.tools.tar == "gnu" && !p.hasPart(rel)) && (p.tools.dd || p.tools.list == "sftp") {

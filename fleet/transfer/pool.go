@@ -240,6 +240,9 @@ func (p *pull) control() {
 		p.pool.mu.Lock()
 		live, most, lost := len(p.pool.live), p.pool.most, p.pool.lost
 		p.pool.mu.Unlock()
+		if p.o.ConnsNow != nil {
+			most = min(most, p.o.ConnsNow())
+		}
 		switch {
 		case live == 0:
 			if err := p.redial(redials, lost); err != nil {

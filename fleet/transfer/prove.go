@@ -16,7 +16,7 @@ func (p *pull) activate(ctx context.Context, c Conn, t *task) error {
 			p.q.againLarge(t)
 			return err
 		}
-		p.localFailure(t.it.rel(), err)
+		p.localFailure(t.rel, err)
 		p.q.done()
 		return nil
 	}
@@ -48,7 +48,8 @@ func (p *pull) prove(ctx context.Context, l *large) {
 		ok, err := p.proveOnce(ctx, l)
 		switch {
 		case ctx.Err() != nil:
-			return // what is here is kept for the next run
+			p.q.putSettle(t) // nobody takes it any more, but it is named
+			return           // what is here is kept for the next run
 		case (errors.Is(err, errShort) || errors.Is(err, errUnreadable)) && p.tools.list == "sftp":
 			p.q.again([]*task{t})
 			return
@@ -59,14 +60,14 @@ func (p *pull) prove(ctx context.Context, l *large) {
 			p.giveUp(t, FailRefused, err.Error(), err)
 			return
 		case err != nil:
-			p.localFailure(t.it.rel(), err)
+			p.localFailure(t.rel, err)
 			p.q.done()
 			return
 		case ok:
 			p.finishLarge(l)
 			return
 		}
-		p.c.logf("%s: changed while it was read, comparing blocks", t.it.rel())
+		p.c.logf("%s: changed while it was read, comparing blocks", t.rel)
 		good, err := withConn(ctx, p, func(c Conn) (spans, error) { return p.sameBlocks(ctx, c, l) })
 		if err != nil && ctx.Err() == nil {
 			good = nil
@@ -91,7 +92,7 @@ func (p *pull) proveOnce(ctx context.Context, l *large) (bool, error) {
 	if p.tools.canHash() {
 		go func() {
 			sum, err := withConn(ctx, p, func(c Conn) ([32]byte, error) {
-				sums, ok, err := prefixHashes(ctx, c, []prefixRequest{{t.it.remote(), t.it.size}})
+				sums, ok, err := prefixHashes(ctx, c, []prefixRequest{{t.name, t.it.size}})
 				if err == nil && !ok[0] {
 					err = errUnreadable
 				}
@@ -128,7 +129,7 @@ func (p *pull) finishLarge(l *large) {
 		err = p.d.part.Chtimes(l.id, t.it.modTime(), t.it.modTime())
 	}
 	if err != nil {
-		p.localFailure(t.it.rel(), err)
+		p.localFailure(t.rel, err)
 		p.q.done()
 		return
 	}

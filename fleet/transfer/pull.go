@@ -188,12 +188,17 @@ func (p *pull) outcome(ctx context.Context, listErr error) error {
 	return nil
 }
 
-// lostFiles notes how much did not come.
+// lostFiles notes what did not come.
 func (p *pull) lostFiles(err error) {
 	var lost *LostError
-	if errors.As(err, &lost) {
-		p.c.update(func(s *Summary) { s.Failed += int64(p.q.openTasks()) })
+	if !errors.As(err, &lost) {
+		return
 	}
+	names, open := p.q.unfinished()
+	for _, rel := range names {
+		p.c.fail(rel, FailLost, "the connection was lost before it came", nil)
+	}
+	p.c.update(func(s *Summary) { s.Failed += int64(open - len(names)) })
 }
 
 // wait returns when all is done or stopped.
@@ -205,10 +210,25 @@ func (q *queue) wait(ctx context.Context) {
 	}
 }
 
-func (q *queue) openTasks() int {
+// unfinished names the files that wait, at most MaxFailures of them, and tells
+// how many have no outcome.
+func (q *queue) unfinished() (names []string, open int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.open
+	add := func(t *task) {
+		if len(names) < min(MaxFailures, q.open) {
+			names = append(names, t.it.rel())
+		}
+	}
+	for _, l := range q.active {
+		add(l.t)
+	}
+	for _, f := range []*fifo[*task]{&q.large, &q.small, &q.settle} {
+		for f.len() > 0 {
+			add(f.pop())
+		}
+	}
+	return names, q.open
 }
 
 // list runs the listing until one came through, on whatever connection lives.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"path"
 	"strings"
@@ -42,26 +43,40 @@ type push struct {
 	f     *filter
 	dest  string // on the VM, without a trailing slash
 	part  string // the partial folder on the VM
+	left  bool   // it was there already
 	tools tools
 	items []*pushItem
 	want  []*pushItem // files and links to send
+	dirs  []*pushItem // folders to make
+
+	inodes map[inode]*pushItem // the first name of each file that has several
 }
 
 // Push sends files to the VM: into a folder of its own inside Dest, checked
 // there by SHA-256, then renamed. Content is sent over one connection. Errors as
 // with Pull.
 func Push(ctx context.Context, r Remote, o PushOptions) (Summary, error) {
-	p := &push{o: o, r: r, ctx: ctx, conn: r.Conn, c: newCollector(o.Events, o.Logf, false),
+	p := &push{o: o, r: r, ctx: ctx, conn: r.Conn, c: newCollector(o.Events, o.Logf, false), inodes: map[inode]*pushItem{},
 		f: newFilter(o.Include, o.Exclude, o.MaxSize, time.Time{})}
 	err := p.gather()
 	if err == nil {
 		err = p.persist()
 	}
+	p.giveBack(err)
 	p.hangUp()
 	p.c.send(EventDone, "", "")
 	sum := p.c.summary()
 	sum.Complete = err == nil
 	return sum, err
+}
+
+// giveBack removes what was sent so far if the VM cannot write any more: its
+// disk is full, and an agent may be at work there.
+func (p *push) giveBack(err error) {
+	var tool *ToolError
+	if errors.As(err, &tool) && p.part != "" {
+		_, _ = p.letters(removeScript, 0, p.part)
+	}
 }
 
 // hangUp closes a connection that was dialled here.
@@ -86,7 +101,7 @@ func (p *push) persist() error {
 		if dial == nil {
 			dial = p.r.Dial
 		}
-		if !isDrop(err) || isLocal(err) {
+		if !isDrop(err) || isLocal(err) || isAnswer(err) {
 			return err
 		}
 		if dial == nil || drops >= maxRedials {
@@ -106,6 +121,14 @@ func (p *push) persist() error {
 	}
 }
 
+// isAnswer tells whether err is what the VM has to say, on a connection that
+// works.
+func isAnswer(err error) bool {
+	var tool *ToolError
+	var pe *PathError
+	return errors.As(err, &tool) || errors.As(err, &pe)
+}
+
 // round does all that is still to do over one connection.
 func (p *push) round(planned *bool) error {
 	if !*planned {
@@ -117,18 +140,26 @@ func (p *push) round(planned *bool) error {
 		}
 		*planned = true
 	}
-	if p.o.DryRun || len(p.want) == 0 {
+	if p.o.DryRun {
 		return nil
 	}
-	if err := p.send(); err != nil {
+	if err := p.makeDirs(); err != nil {
 		return err
+	}
+	if len(p.want) > 0 {
+		if err := p.send(); err != nil {
+			return err
+		}
 	}
 	for _, it := range p.want {
 		if !it.sent {
 			p.c.fail(it.rel, FailRemote, "the VM did not take it", nil)
 		}
 	}
-	if p.c.summary().Failed == 0 {
+	if err := p.folderMeta(); err != nil {
+		return err
+	}
+	if (p.left || len(p.want)+len(p.dirs) > 0) && p.c.summary().Failed == 0 {
 		_, err := p.letters(removeScript, 0, p.part)
 		return err
 	}
@@ -157,33 +188,35 @@ func (p *push) place() error {
 	return nil
 }
 
-// plan compares with what the VM has, and makes the folders.
+// plan compares with what the VM has. Nothing is counted before the last
+// answer of the VM is here: after a drop it runs again.
 func (p *push) plan() error {
-	l := &pushLister{p: p, items: map[string]item{}}
-	if _, err := listShell(p.ctx, p.conn, p.tops(), l); err != nil {
+	l := p.newLister(func(it *pushItem) string { return it.rel })
+	l.part = &root{asked: p.part, remote: p.part} // perhaps of a push that was killed
+	if _, err := listShell(p.ctx, p.conn, append(p.tops(), l.part), l); err != nil {
 		return err
 	}
+	p.left = l.left
 	p.tools = l.tool
-	p.c.update(func(s *Summary) { s.Verified, s.Method = p.tools.verified(), p.tools.method() })
-	p.c.logf("push: %s", p.tools.method())
-	var dirs []*pushItem
+	p.want, p.dirs = nil, nil
+	var same int64
+	var inTheWay []*pushItem
 	for _, it := range p.items {
-		there, ok := l.items[it.rel]
+		there := l.items[it.rel]
+		ok := there.kind != 0
 		switch {
 		case it.kind == 'd' && ok && there.kind == 'd':
+			it.stale = there.mode != it.mode || !it.sameTimeOnVM(there)
 		case it.kind == 'd':
-			dirs = append(dirs, it)
-		case it.kind == 'l' && ok && there.kind == 'l' && there.target == it.target:
-			p.c.update(func(s *Summary) { s.Unchanged++ })
-		case it.kind == 'f' && ok && !p.o.Checksum && it.sameOnVM(there):
-			p.c.update(func(s *Summary) { s.Unchanged++ })
+			p.dirs = append(p.dirs, it)
 		case ok && there.kind == 'd':
-			p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
+			inTheWay = append(inTheWay, it)
+		case it.first != nil: // see planLinks
+		case it.kind == 'l' && ok && there.kind == 'l' && there.target == it.target,
+			it.kind == 'f' && ok && !p.o.Checksum && it.sameOnVM(there):
+			same++
 		default:
 			p.want = append(p.want, it)
-			if it.kind == 'f' {
-				p.c.want(it.size)
-			}
 		}
 	}
 	if p.o.Checksum {
@@ -191,15 +224,28 @@ func (p *push) plan() error {
 			return err
 		}
 	}
+	p.c.update(func(s *Summary) {
+		s.Verified, s.Method, s.Unchanged = p.tools.verified(), p.tools.method(), s.Unchanged+same
+	})
+	p.c.logf("push: %s", p.tools.method())
+	for _, it := range inTheWay {
+		it.sent, it.failed = true, true
+		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
+	}
+	for _, it := range p.want {
+		if it.kind == 'f' {
+			p.c.want(it.size)
+		}
+	}
+	p.planLinks(l.items)
 	p.c.send(EventPlanned, "", "")
 	if p.o.DryRun {
-		p.c.update(func(s *Summary) { s.Dirs = int64(len(dirs)) })
+		p.c.update(func(s *Summary) { s.Dirs = int64(len(p.dirs)) })
 		for _, it := range p.want {
 			p.c.file(&it.item, "")
 		}
-		return nil
 	}
-	return p.makeDirs(dirs)
+	return nil
 }
 
 // dropSame takes out what has the same content on the VM.

@@ -4,9 +4,12 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -36,7 +39,16 @@ func TestPushEverything(t *testing.T) {
 			if sum.Failed != 0 || sum.Special != 1 {
 				t.Errorf("summary: %+v", sum)
 			}
-			sameFiles(t, here.file("work"), vm.file("in/side/work"))
+			if kind == "sftp" { // the test's SFTP server makes targets of links absolute
+				sameFiles(t, here.file("work"), vm.file("in/side/work"))
+			} else {
+				sameTree(t, here.file("work"), vm.file("in/side/work"), kind == "busybox")
+			}
+			a, err := os.Stat(vm.file("in/side/work/page"))
+			check(t, err)
+			if b, err := os.Stat(vm.file("in/side/work/a/hard")); err != nil || !os.SameFile(a, b) {
+				t.Errorf("two names of a file are two files: %v", err)
+			}
 			if left, _ := filepath.Glob(vm.file("in/side/.vers*")); len(left) > 0 {
 				t.Errorf("left behind: %q", left)
 			}
@@ -64,6 +76,10 @@ func sameFiles(t *testing.T, want, got string) {
 			return nil
 		case mine.Mode().Type() != fi.Mode().Type():
 			t.Errorf("%q has another type", rel)
+		case fi.IsDir() && rel != ".":
+			if mine.Mode() != fi.Mode() || mine.ModTime().Unix() != fi.ModTime().Unix() {
+				t.Errorf("folder %q has mode %v time %v", rel, mine.Mode(), mine.ModTime())
+			}
 		case fi.Mode().IsRegular():
 			a, _ := os.ReadFile(name)
 			b, _ := os.ReadFile(filepath.Join(got, rel))
@@ -131,11 +147,44 @@ func TestPushReadOnly(t *testing.T) {
 	vm.write(t, "file", "not a folder")
 	src := filepath.Join(t.TempDir(), "x")
 	check(t, os.WriteFile(src, []byte("x"), 0o644))
-	_, err := pushTest(t, vm.remote(), PushOptions{Sources: []string{src}, Dest: "file/below/"})
-	if err == nil {
-		t.Fatal("no error")
+	r := vm.remote()
+	r.Redial = func(context.Context) (Conn, error) {
+		t.Error("an answer was taken for a dropped connection")
+		return vm, nil
 	}
-	t.Log(err)
+	_, err := pushTest(t, r, PushOptions{Sources: []string{src}, Dest: "file/below/"})
+	if !isAnswer(err) {
+		t.Errorf("error %v", err)
+	}
+	_, err = pushTest(t, r, PushOptions{Sources: []string{src}, Dest: "file/"})
+	if !isAnswer(err) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestPushFullDisk pushes to a VM that cannot take as much: it is told in the
+// VM's words, what was there stays, and what came of it is taken away again.
+func TestPushFullDisk(t *testing.T) {
+	for _, size := range []int{largePush + 1, 300_000} {
+		vm := newVM(t, "gnu")
+		small := filepath.Join(t.TempDir(), "sh")
+		check(t, os.WriteFile(small, []byte("#!/bin/sh\ntrap '' XFSZ\nulimit -f 200\nexec /bin/sh \"$@\"\n"), 0o755))
+		vm.shell = []string{small}
+		vm.write(t, "in/data", "old")
+		src := filepath.Join(t.TempDir(), "data")
+		check(t, os.WriteFile(src, randomBytes(1, size), 0o644))
+		_, err := pushTest(t, vm.remote(), PushOptions{Sources: []string{src}, Dest: "in/"})
+		var tool *ToolError
+		if !errors.As(err, &tool) || !strings.Contains(tool.What, "could not write: ") {
+			t.Errorf("%d bytes: error %v", size, err)
+		}
+		if got := tree(t, vm.file("in")); !slices.Equal(got, []string{"data"}) {
+			t.Errorf("%d bytes: left on the VM: %q", size, got)
+		}
+		if got, _ := os.ReadFile(vm.file("in/data")); string(got) != "old" {
+			t.Errorf("%d bytes: what was there is changed", size)
+		}
+	}
 }
 
 func TestShellLine(t *testing.T) {

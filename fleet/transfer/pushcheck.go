@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"fmt"
 	"io"
 	"strings"
 )
@@ -16,8 +15,8 @@ func (p *push) checkAndPlace() error {
 	var meta, pairs []string
 	for _, it := range ready {
 		name := p.part + "/" + it.id
-		if it.kind == 'f' {
-			meta = append(meta, fmt.Sprintf("%o", it.mode&0o777), fmt.Sprintf("@%d.%09d", it.mtime/1e9, it.mtime%1e9), name)
+		if it.kind == 'f' && !it.meta {
+			meta = append(meta, it.perms(), it.stamp(), name)
 		}
 		pairs = append(pairs, name, p.under(it.rel))
 	}
@@ -28,13 +27,13 @@ func (p *push) checkAndPlace() error {
 }
 
 func (p *push) placed(it *pushItem, letter byte) {
-	it.sent = true
+	it.sent, it.failed = true, letter != 'K'
 	switch {
 	case letter == 'D':
 		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
 	case letter != 'K':
 		p.c.fail(it.rel, FailRemote, "the VM could not rename it", nil)
-	case it.kind == 'l':
+	case it.kind == 'l' || it.first != nil:
 		p.c.update(func(s *Summary) { s.Links++ })
 	default:
 		p.c.file(&it.item, hexString(it.sum))
@@ -46,7 +45,7 @@ func (p *push) proven() ([]*pushItem, error) {
 	var ready, files []*pushItem
 	for _, it := range p.want {
 		switch {
-		case it.sent:
+		case it.sent || it.first != nil:
 		case it.kind == 'l':
 			ready = append(ready, it)
 		default:
@@ -70,7 +69,7 @@ func (p *push) proven() ([]*pushItem, error) {
 		if sums[it.id] == it.sum {
 			ready = append(ready, it)
 		} else if it.tries >= maxTries {
-			it.sent = true
+			it.sent, it.failed = true, true
 			p.c.fail(it.rel, FailChanging, "the file changes faster than it can be sent, or the VM cannot keep it", nil)
 		}
 	}
@@ -100,7 +99,7 @@ func (p *push) hashes(files []*pushItem) (map[string][32]byte, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	for {
+	for range files { // a VM that says more is not listened to
 		line, err := readLine(s.out)
 		if err != nil {
 			if err = s.failure(err); isDrop(err) {
@@ -112,6 +111,7 @@ func (p *push) hashes(files []*pushItem) (map[string][32]byte, error) {
 			sums[line[strings.LastIndexByte(line, '/')+1:]] = sum
 		}
 	}
+	return sums, nil
 }
 
 // oddHashes is hashes for a folder whose name tools cannot print.

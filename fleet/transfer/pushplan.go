@@ -15,12 +15,17 @@ import (
 // pushItem is one thing to send.
 type pushItem struct {
 	item
-	local string // its name here
-	rel   string // below the destination folder, with slashes
-	id    string // its name in the partial folder
-	sum   [32]byte
-	sent  bool
-	tries int
+	local  string    // its name here
+	rel    string    // below the destination folder, with slashes
+	id     string    // its name in the partial folder
+	first  *pushItem // the file of which this is a further name (a hard link), or nil
+	sum    [32]byte
+	tries  int
+	sent   bool // it has an outcome
+	failed bool // and that is no good one
+	made   bool // a folder that was not on the VM
+	meta   bool // a file that was sent with its mode and time
+	stale  bool // a folder with another time on the VM
 }
 
 // gather walks the sources.
@@ -106,18 +111,34 @@ func (p *push) gatherOne(local, rel, sub string, fi fs.FileInfo) {
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%d", rel, it.size, it.mtime))
 	it.id = "f-" + hex.EncodeToString(sum[:16])
+	p.linkTo(it, fi)
 	p.items = append(p.items, it)
 }
 
-// pushLister collects what is on the VM already.
+// pushLister collects what is on the VM already, of what is to be sent.
 type pushLister struct {
 	p     *push
 	items map[string]item
 	tool  tools
+	part  *root
+	left  bool // part is there
+}
+
+// newLister expects items under the names that mine gives them.
+func (p *push) newLister(mine func(*pushItem) string) *pushLister {
+	l := &pushLister{p: p, items: make(map[string]item, len(p.items))}
+	for _, it := range p.items {
+		l.items[mine(it)] = item{}
+	}
+	return l
 }
 
 func (l *pushLister) item(it item) error {
-	l.items[it.rel()] = it
+	rel := it.rel()
+	if _, ok := l.items[rel]; ok {
+		l.items[rel] = it
+	}
+	l.left = l.left || it.root == l.part
 	return l.p.ctx.Err()
 }
 func (l *pushLister) found(t tools) error {
@@ -131,9 +152,10 @@ func (l *pushLister) idle()                    {}
 
 // sameOnVM tells whether the VM has a file of the same size and time.
 func (it *pushItem) sameOnVM(there item) bool {
-	if there.kind != 'f' || there.size != it.size {
-		return false
-	}
+	return there.kind == 'f' && there.size == it.size && it.sameTimeOnVM(there)
+}
+
+func (it *pushItem) sameTimeOnVM(there item) bool {
 	return there.mtime == it.mtime || (there.mtime%1e9 == 0 && there.mtime/1e9 == it.mtime/1e9)
 }
 

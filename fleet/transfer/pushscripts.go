@@ -44,8 +44,11 @@ const placeScript = `while [ $# -gt 1 ]; do if [ -L "$2" ] && [ -d "$2" ]; then 
 // linksScript makes symlinks: pairs of target and name.
 const linksScript = `while [ $# -gt 1 ]; do rm -f -- "$2"; if ln -s -- "$1" "$2" 2>/dev/null; then printf K; else printf F; fi; shift 2; done`
 
-// metaScript sets mode and time of files: mode, time ("@seconds.fraction"),
-// name. A busybox without fractions gets whole seconds.
+// hardScript makes hard links: pairs of a file and its further name.
+const hardScript = `while [ $# -gt 1 ]; do if ln -f -- "$1" "$2" 2>/dev/null; then printf K; else printf F; fi; shift 2; done`
+
+// metaScript sets mode and time: mode, time ("@seconds.fraction"), name. A
+// busybox without fractions gets whole seconds.
 const metaScript = `while [ $# -gt 2 ]; do chmod "$1" "$3"; touch -d "$2" -- "$3" 2>/dev/null || touch -d "${2%.*}" -- "$3"; printf K; shift 3; done`
 
 // removeScript removes folders of unfinished transfers and files in them.

@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -80,8 +79,8 @@ func (p *push) each(script string, first []string, args []string, per int, fn fu
 }
 
 // makeDirs makes the destination, the partial folder and the folders to send.
-func (p *push) makeDirs(dirs []*pushItem) error {
-	if len(dirs) == 0 && len(p.want) == 0 {
+func (p *push) makeDirs() error {
+	if len(p.dirs) == 0 && len(p.want) == 0 {
 		return nil
 	}
 	letters, err := p.letters(foldersScript, 2, "-", p.dest, p.part)
@@ -91,19 +90,23 @@ func (p *push) makeDirs(dirs []*pushItem) error {
 	if strings.Contains(letters, "F") {
 		return &ToolError{What: "the VM cannot make folders in " + cleanLine(p.o.Dest) + " (read-only, full, or not allowed)"}
 	}
-	for _, it := range dirs {
-		err := p.each(foldersScript, []string{fmt.Sprintf("%o", it.mode&0o777)}, []string{p.under(it.rel)}, 1, func(_ int, letter byte) {
-			if letter == 'F' {
-				p.c.fail(it.rel, FailRemote, "the VM cannot make this folder", nil)
-			} else {
-				p.c.update(func(s *Summary) { s.Dirs++ })
-			}
-		})
-		if err != nil {
-			return err
-		}
+	var names []string
+	for _, it := range p.dirs {
+		names = append(names, p.under(it.rel))
 	}
-	return nil
+	// Nobody but the owner until all is in them: folderMeta gives them their modes.
+	return p.each(foldersScript, []string{"700"}, names, 1, func(i int, letter byte) {
+		it := p.dirs[i]
+		switch {
+		case it.made || it.failed: // before a drop
+		case letter == 'F':
+			it.failed = true
+			p.c.fail(it.rel, FailRemote, "the VM cannot make this folder", nil)
+		default:
+			it.made = true
+			p.c.update(func(s *Summary) { s.Dirs++ })
+		}
+	})
 }
 
 // send brings files into the partial folder, has them hashed there, and puts
@@ -118,6 +121,9 @@ func (p *push) send() error {
 			return err
 		}
 		if err := p.checkAndPlace(); err != nil {
+			return err
+		}
+		if err := p.placeLinks(); err != nil {
 			return err
 		}
 		if p.unsent() == 0 {
@@ -138,7 +144,7 @@ func (p *push) unsent() (n int) {
 
 // inPart lists what an earlier run left.
 func (p *push) inPart() (map[string]item, error) {
-	l := &pushLister{p: p, items: map[string]item{}}
+	l := p.newLister(func(it *pushItem) string { return it.id })
 	_, err := listShell(p.ctx, p.conn, []*root{{asked: p.part, remote: p.part}}, l)
 	return l.items, err
 }
@@ -150,10 +156,11 @@ func (p *push) sendMissing(have map[string]item) error {
 	for _, it := range p.want {
 		there := have[it.id]
 		switch {
-		case it.sent:
+		case it.sent || it.first != nil:
 		case it.kind == 'l':
 			links = append(links, it.target, p.part+"/"+it.id)
 		case there.kind == 'f' && there.size == it.size && it.tries == 0:
+			it.meta = false
 			p.c.have(it.size, 0)
 		case it.size >= largePush || p.tools.tar == "none":
 			off := there.size
@@ -191,6 +198,7 @@ func (p *push) sendOne(it *pushItem, off int64) error {
 		p.localGone(it, err)
 		return nil
 	}
+	p.c.at(it.rel)
 	p.c.have(off, 0)
 	s := startSession(p.ctx, p.conn, appendCmd)
 	defer s.stop()
@@ -216,7 +224,7 @@ func (p *push) ended(s *session, err error) error {
 }
 
 func (p *push) localGone(it *pushItem, err error) {
-	it.sent = true
+	it.sent, it.failed = true, true
 	p.c.fail(it.rel, FailLocal, "cannot be read here: "+cleanLine(err.Error()), err)
 }
 
@@ -255,6 +263,7 @@ func (p *push) writeTar(s *session, items []*pushItem) error {
 			p.localGone(it, err)
 			continue
 		}
+		p.c.at(it.rel)
 		err = tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: it.id, Size: it.size,
 			Mode: int64(it.mode & 0o777), ModTime: it.modTime(), Format: tar.FormatPAX})
 		if err == nil {
@@ -264,6 +273,7 @@ func (p *push) writeTar(s *session, items []*pushItem) error {
 		if err != nil {
 			return err
 		}
+		it.meta = true
 	}
 	return tw.Close()
 }

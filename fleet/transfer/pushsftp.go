@@ -14,8 +14,7 @@ import (
 // bySFTP sends over SFTP after the shell did not answer (why). It cannot hash:
 // the size is checked before the rename.
 func (p *push) bySFTP(why error) error {
-	var pe *PathError
-	if isDrop(why) || errors.As(why, &pe) {
+	if isDrop(why) || isAnswer(why) {
 		return why
 	}
 	p.c.logf("push by SFTP: the shell way fails: %v", why)
@@ -43,7 +42,17 @@ func (p *push) bySFTP(why error) error {
 			if !isStatus(err) {
 				return err
 			}
+			it.failed = true
 			p.c.fail(it.rel, FailRemote, "the VM cannot write it: "+cleanLine(err.Error()), err)
+		}
+	}
+	if p.o.DryRun {
+		return nil
+	}
+	for _, it := range p.unsettled() {
+		name := p.under(it.rel)
+		if err := errors.Join(client.Chmod(name, it.perm()), client.Chtimes(name, it.modTime(), it.modTime())); err != nil && !isStatus(err) {
+			return err
 		}
 	}
 	return nil
@@ -57,11 +66,14 @@ func (p *push) sftpSend(client *sftp.Client, it *pushItem) error {
 	}
 	exists := err == nil
 	switch {
+	case it.kind == 'd' && exists && there.IsDir():
+		it.stale = uint32(there.Mode().Perm()) != it.mode || there.ModTime().Unix() != it.mtime/1e9
+		return nil
 	case it.kind == 'd':
-		if exists || p.o.DryRun {
+		p.c.update(func(s *Summary) { s.Dirs++ })
+		if it.made = true; p.o.DryRun {
 			return nil
 		}
-		p.c.update(func(s *Summary) { s.Dirs++ })
 		return client.MkdirAll(name)
 	case exists && there.IsDir():
 		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
@@ -73,7 +85,15 @@ func (p *push) sftpSend(client *sftp.Client, it *pushItem) error {
 		p.c.file(&it.item, "")
 		return nil
 	}
+	p.want = append(p.want, it)
 	temp := path.Join(path.Dir(name), partialPrefix+it.id)
+	if it.first != nil && !it.first.failed {
+		_ = client.Remove(temp)
+		if client.Link(p.under(it.first.rel), temp) == nil {
+			p.c.update(func(s *Summary) { s.Links++ })
+			return client.PosixRename(temp, name)
+		}
+	}
 	if it.kind == 'l' {
 		_ = client.Remove(temp)
 		if err := client.Symlink(it.target, temp); err != nil {

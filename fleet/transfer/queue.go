@@ -8,6 +8,9 @@ import (
 // task is one file that is wanted.
 type task struct {
 	it      item
+	rel     string   // below Dest
+	name    string   // on the VM
+	id      string   // in the partial folder
 	tries   int      // times that reading it gave something else than the VM's hash
 	drops   int      // times that the connection dropped while it was on its way
 	n       int64    // bytes here
@@ -20,6 +23,11 @@ type task struct {
 	failed  error  // reading or writing it failed
 	said    string // the VM's words on that
 	endless bool   // more came than can be
+}
+
+func newTask(it *item) *task {
+	rel := it.rel()
+	return &task{it: *it, rel: rel, name: it.remote(), id: partID(rel)}
 }
 
 // maxQueued bounds the tasks that wait; the listing waits when it is reached.
@@ -259,12 +267,12 @@ func (q *queue) finished(ctx context.Context) bool {
 
 // hashBatch is how many files the VM is to hash per run of its tool: about
 // 32 MiB, so that proofs do not lag far behind contents, and not so few that
-// starting the tool matters.
+// starting the tool (3 ms) matters.
 func (q *queue) hashBatch() int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	average := q.bytes / int64(max(q.queued, 1))
-	return min(max(32<<20/max(average, 1), 32), 1024)
+	return min(max(32<<20/max(average, 1), 32), 2048)
 }
 
 // left is how many bytes wait to be fetched, chunks of large files included.

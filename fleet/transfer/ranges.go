@@ -80,7 +80,7 @@ func (l *lane) feedRanges(ctx context.Context, s *session, job chunkJob, jobs ch
 	defer func() { _ = s.in.Close() }()
 	for {
 		s.calm.Store(false)
-		_, err := io.WriteString(s.in, rangeRequest(job.l.t.it.remote(), job.s, l.p.trailer))
+		_, err := io.WriteString(s.in, rangeRequest(job.l.t.name, job.s, l.p.trailer))
 		if err != nil {
 			job.l.finished(job.s, false)
 			return nil // the reader knows why
@@ -97,6 +97,7 @@ func (l *lane) feedRanges(ctx context.Context, s *session, job chunkJob, jobs ch
 func (l *lane) chunk(s *session, job chunkJob, buf []byte) error {
 	at := job.s
 	noted := at.off
+	l.p.c.at(job.l.t.it.rel())
 	for at.len() > 0 {
 		n, err := fill(io.LimitReader(s.out, at.len()), buf)
 		if n > 0 {

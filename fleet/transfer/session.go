@@ -28,7 +28,7 @@ const (
 type session struct {
 	in     *io.PipeWriter
 	out    *bufio.Reader
-	outR   *io.PipeReader
+	outP   *pipe
 	stderr tailBuffer
 	cancel context.CancelCauseFunc
 	done   chan struct{}
@@ -37,40 +37,38 @@ type session struct {
 	last   atomic.Int64  // UnixNano of the last byte
 	calm   atomic.Bool   // nothing is expected now: do not watch
 	side   *bufio.Reader // stderr, where a command answers there too; else nil
-	sideR  *io.PipeReader
+	sideP  *pipe
 	idle   func() // called by the reader before it waits for more of out; may be nil
 }
 
 // startSession runs cmd on c. The caller must call stop.
 func startSession(ctx context.Context, c Conn, cmd string) *session {
 	s := &session{}
-	s.start(ctx, c, cmd, &s.stderr, nil)
+	s.start(ctx, c, cmd, &s.stderr)
 	return s
 }
 
 // startSplit is startSession for a command that answers on stderr too.
 func startSplit(ctx context.Context, c Conn, cmd string) *session {
-	r, w := io.Pipe()
-	s := &session{sideR: r}
-	s.side = bufio.NewReaderSize(&touchReader{s: s, r: r}, 16<<10)
-	s.start(ctx, c, cmd, w, w)
+	s := &session{sideP: newPipe(64 << 10)}
+	s.side = bufio.NewReaderSize(&touchReader{s: s, r: s.sideP}, 16<<10)
+	s.start(ctx, c, cmd, s.sideP)
 	return s
 }
 
-// start runs cmd; side, if not nil, ends as stdout does.
-func (s *session) start(ctx context.Context, c Conn, cmd string, stderr io.Writer, side *io.PipeWriter) {
+// start runs cmd.
+func (s *session) start(ctx context.Context, c Conn, cmd string, stderr io.Writer) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	inR, inW := io.Pipe()
-	outR, outW := io.Pipe()
-	s.in, s.outR, s.cancel, s.done = inW, outR, cancel, make(chan struct{})
-	s.out = bufio.NewReaderSize(&touchReader{s: s, r: outR, main: true}, 128<<10)
+	s.in, s.outP, s.cancel, s.done = inW, newPipe(256<<10), cancel, make(chan struct{})
+	s.out = bufio.NewReaderSize(&touchReader{s: s, r: s.outP, main: true}, 128<<10)
 	s.last.Store(time.Now().UnixNano())
 	go func() {
 		leave, err := enter(ctx, c)
 		if err == nil {
 			s.alive()
 			go s.watch(ctx)
-			err = c.Exec(ctx, cmd, inR, outW, stderr)
+			err = c.Exec(ctx, cmd, inR, s.outP, stderr)
 			leave()
 		}
 		if cause := context.Cause(ctx); cause != nil && err != nil {
@@ -82,9 +80,9 @@ func (s *session) start(ctx context.Context, c Conn, cmd string, stderr io.Write
 		if err == nil || exitedBy(err) {
 			err = io.EOF
 		}
-		_ = outW.CloseWithError(err)
-		if side != nil {
-			_ = side.CloseWithError(err)
+		s.outP.close(err)
+		if s.sideP != nil {
+			s.sideP.close(err)
 		}
 	}()
 }
@@ -175,9 +173,9 @@ func (s *session) stop() {
 	case <-s.done:
 	default:
 		s.cancel(errStopped)
-		_ = s.outR.CloseWithError(errStopped) // nobody reads any more
-		if s.sideR != nil {
-			_ = s.sideR.CloseWithError(errStopped)
+		s.outP.leave()
+		if s.sideP != nil {
+			s.sideP.leave()
 		}
 		<-s.done
 	}

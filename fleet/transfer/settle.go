@@ -61,7 +61,7 @@ func (l *lane) sortOut(ctx context.Context, left *[]*task) error {
 	defer s.stop()
 	go func() {
 		for _, t := range *left {
-			if _, err := io.WriteString(s.in, t.it.remote()+"\x00"); err != nil {
+			if _, err := io.WriteString(s.in, t.name+"\x00"); err != nil {
 				break
 			}
 		}
@@ -82,7 +82,7 @@ func (l *lane) sortOut(ctx context.Context, left *[]*task) error {
 			return false
 		case 'G':
 			l.p.c.update(func(s *Summary) { s.Vanished++ })
-			l.p.c.logf("%s: gone since it was listed", t.it.rel())
+			l.p.c.logf("%s: gone since it was listed", t.rel)
 			l.p.q.done()
 		default:
 			l.p.giveUp(t, FailRemote, "the VM cannot read it (permission denied, or no longer a file)", nil)
@@ -126,7 +126,7 @@ func (l *lane) cat(ctx context.Context, t *task) error {
 	s := startSession(ctx, l.conn, catCmd)
 	defer s.stop()
 	go func() {
-		_, _ = io.WriteString(s.in, t.it.remote()+"\x00")
+		_, _ = io.WriteString(s.in, t.name+"\x00")
 		_ = s.in.Close()
 	}()
 	if err := s.ready(); err != nil {
@@ -169,7 +169,7 @@ func (l *lane) compareAgain(ctx context.Context, left *[]*task) error {
 	var ask []prefixRequest
 	for _, t := range *left {
 		if p.tools.canHash() {
-			ask = append(ask, prefixRequest{t.it.remote(), t.n})
+			ask = append(ask, prefixRequest{t.name, t.n})
 		}
 	}
 	sums, ok := make([][32]byte, len(*left)), make([]bool, len(*left))
@@ -194,13 +194,13 @@ func (p *pull) settled(t *task) bool {
 	case errors.Is(t.failed, errUnreadable):
 		p.giveUp(t, FailRemote, "the VM cannot read it: "+t.said, t.failed)
 	case t.failed != nil:
-		p.localFailure(t.it.rel(), t.failed)
+		p.localFailure(t.rel, t.failed)
 		p.q.done()
 	case t.n > t.it.size && p.admit(t.n-t.it.size, 0) != "":
-		_ = p.d.part.Remove(partID(t.it.rel()))
+		_ = p.d.part.Remove(t.id)
 		p.giveUp(t, FailLimit, "larger than listed, and over the limits", nil)
 	case t.endless:
-		_ = p.d.part.Remove(partID(t.it.rel()))
+		_ = p.d.part.Remove(t.id)
 		p.giveUp(t, FailRefused, "the file does not end where it should", nil)
 	case !p.tools.canHash() || (t.proof && t.sum == t.local):
 		p.commit(t)
@@ -209,7 +209,7 @@ func (p *pull) settled(t *task) bool {
 		if t.tries++; t.tries <= maxTries {
 			return false
 		}
-		_ = p.d.part.Remove(partID(t.it.rel()))
+		_ = p.d.part.Remove(t.id)
 		p.giveUp(t, FailChanging, "the file changes faster than it can be read", nil)
 	}
 	return true

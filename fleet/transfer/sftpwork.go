@@ -65,7 +65,7 @@ func (l *lane) sftpFile(client *sftp.Client, t *task, buf []byte) error {
 		p.commit(t)
 		return nil
 	}
-	f, err := client.Open(t.it.remote())
+	f, err := client.Open(t.name)
 	if err != nil {
 		return l.sftpFailed(t, err)
 	}
@@ -77,12 +77,12 @@ func (l *lane) sftpFile(client *sftp.Client, t *task, buf []byte) error {
 	case errors.As(err, &re):
 		return l.sftpFailed(t, re.error)
 	case err != nil:
-		p.localFailure(t.it.rel(), err)
+		p.localFailure(t.rel, err)
 		p.q.done()
 		return nil
 	}
 	if t.n == limit && t.it.size < limit {
-		_ = p.d.part.Remove(partID(t.it.rel()))
+		_ = p.d.part.Remove(t.id)
 		p.giveUp(t, FailRefused, "the file does not end where it should", nil)
 		return nil
 	}
@@ -130,7 +130,7 @@ func (l *lane) sftpChunk(ctx context.Context, client *sftp.Client) error {
 // sftpSpan fetches one chunk; an error means that the connection failed.
 func (l *lane) sftpSpan(client *sftp.Client, job chunkJob, buf []byte) error {
 	at := job.s
-	f, err := client.Open(job.l.t.it.remote())
+	f, err := client.Open(job.l.t.name)
 	if err == nil {
 		defer func() { _ = f.Close() }()
 	}

@@ -14,8 +14,7 @@ var errNoRoom = errors.New("no room left on the disk")
 // the partial folder, with its mode, and last its time: that marks it complete.
 // buf is scratch space. An error in reading is returned as readError.
 func (p *pull) storeFile(t *task, r io.Reader, limit int64, buf []byte) error {
-	id := partID(t.it.rel())
-	f, err := p.createPart(id, t.it.perm())
+	f, err := p.createPart(t.id, t.it.perm())
 	if err != nil {
 		return err
 	}
@@ -27,10 +26,10 @@ func (p *pull) storeFile(t *task, r io.Reader, limit int64, buf []byte) error {
 		err = e
 	}
 	if err == nil {
-		err = p.d.setPartTime(id, t.it.modTime())
+		err = p.d.setPartTime(t.id, t.it.modTime())
 	}
 	if err != nil {
-		_ = p.d.part.Remove(id)
+		_ = p.d.part.Remove(t.id)
 		return err
 	}
 	t.local, t.n = sum, n
@@ -126,16 +125,16 @@ func fill(r io.Reader, buf []byte) (n int, err error) {
 
 // commit puts a checked file in its place.
 func (p *pull) commit(t *task) {
-	rel := t.it.rel()
+	rel := t.rel
 	if t.inPlace {
 		if err := p.d.setMeta(rel, t.it.perm(), t.it.modTime()); err != nil {
 			p.localFailure(rel, err)
 		} else {
 			p.c.same(&t.it, hexString(t.sum))
 		}
-	} else if err := p.d.commit(partID(rel), rel); err != nil {
+	} else if err := p.d.commit(t.id, rel); err != nil {
 		p.localFailure(rel, err)
-		_ = p.d.part.Remove(partID(rel))
+		_ = p.d.part.Remove(t.id)
 	} else {
 		sha := ""
 		if t.proof {
@@ -149,7 +148,7 @@ func (p *pull) commit(t *task) {
 
 // giveUp is the other outcome of a task.
 func (p *pull) giveUp(t *task, kind FailKind, reason string, err error) {
-	p.c.fail(t.it.rel(), kind, reason, err)
+	p.c.fail(t.rel, kind, reason, err)
 	p.q.done()
 }
 

@@ -127,7 +127,7 @@ func (st *stream) add(t *task) {
 	st.all[t] = true
 	if !t.got {
 		st.order.push(t)
-		st.named[tarKey(t.it.remote())] = t
+		st.named[tarKey(t.name)] = t
 		st.ahead += t.it.wire()
 	}
 	if st.both {
@@ -172,7 +172,7 @@ func (st *stream) arrived(name string) *task {
 	}
 	for st.order.len() > 0 {
 		first := st.order.pop()
-		delete(st.named, tarKey(first.it.remote()))
+		delete(st.named, tarKey(first.name))
 		st.ahead -= first.it.wire()
 		if first == t {
 			break
@@ -259,7 +259,7 @@ func (st *stream) hashed(name string) *task {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	for i := st.hashes.head; i < len(st.hashes.items); i++ {
-		if t := st.hashes.items[i]; t.it.remote() == name {
+		if t := st.hashes.items[i]; t.name == name {
 			for st.hashes.pop() != t {
 				continue
 			}

@@ -27,12 +27,11 @@ func (st *stream) readTar() error {
 	}
 	in := st.data.out
 	if st.zstd {
-		dec, err := zstd.NewReader(st.data.out, zstd.WithDecoderConcurrency(1),
-			zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderMaxMemory(64<<20))
+		dec, err := st.data.unpacked()
 		if err != nil {
 			return err
 		}
-		defer dec.Close()
+		defer func() { _ = dec.Close() }()
 		in = bufio.NewReaderSize(dec, 128<<10)
 	}
 	buf := make([]byte, 128<<10)
@@ -45,6 +44,16 @@ func (st *stream) readTar() error {
 			return err
 		}
 	}
+}
+
+// unpacked reads the rest of the answer, which zstd has compressed.
+func (s *session) unpacked() (io.ReadCloser, error) {
+	dec, err := zstd.NewReader(s.out, zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderMaxMemory(64<<20))
+	if err != nil {
+		return nil, err
+	}
+	return dec.IOReadCloser(), nil
 }
 
 // nextArchive skips the zeros that end an archive.
@@ -98,7 +107,7 @@ func (st *stream) entry(hdr *tar.Header, tr *tar.Reader, buf []byte) error {
 		return badStream{err}
 	case err != nil:
 		st.drop(t)
-		st.p.localFailure(t.it.rel(), err)
+		st.p.localFailure(t.rel, err)
 		st.p.q.done()
 		return st.drain(tr, hdr.Size)
 	}

@@ -1,0 +1,206 @@
+//go:build unix
+
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// rewriter changes what a command of the VM says after ready.
+type rewriter struct {
+	w     io.Writer
+	begun bool
+	say   func(w io.Writer, p []byte) error
+}
+
+func (r *rewriter) Write(p []byte) (int, error) {
+	n := len(p)
+	if !r.begun {
+		at := bytes.Index(p, []byte(ready))
+		if at < 0 {
+			return r.w.Write(p)
+		}
+		r.begun = true
+		if _, err := r.w.Write(p[:at+len(ready)]); err != nil {
+			return 0, err
+		}
+		p = p[at+len(ready):]
+	}
+	return n, r.say(r.w, p)
+}
+
+// TestPushHostile pushes to VMs that answer something else than asked. Nothing
+// is called sent that the VM did not prove, nothing here changes, and it ends.
+func TestPushHostile(t *testing.T) {
+	endless := func(unit string) func(io.Writer, []byte) error {
+		return func(w io.Writer, _ []byte) error {
+			block := []byte(strings.Repeat(unit, 1+64<<10/len(unit)))
+			for {
+				if _, err := w.Write(block); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	instead := func(text string) func(io.Writer, []byte) error {
+		return func(w io.Writer, _ []byte) error {
+			_, err := io.WriteString(w, text)
+			return err
+		}
+	}
+	lie := fmt.Sprintf("%064x *x\n", 1)
+	for name, c := range map[string]struct {
+		cmd string // what its command contains
+		say func(io.Writer, []byte) error
+	}{
+		"letters of no meaning":   {"xargs -0 sh -c", instead("ZZZZZZZZZZZZZZZZ")},
+		"no letters":              {"xargs -0 sh -c", instead("")},
+		"endless letters":         {"xargs -0 sh -c", endless("K")},
+		"all is placed, it says":  {"xargs -0 sh -c", instead(strings.Repeat("K", 64))},
+		"hashes that are wrong":   {hashCmd, instead(lie + lie + lie)},
+		"hashes of other files":   {hashCmd, instead(strings.Repeat(lie, 1000))},
+		"hashes without an end":   {hashCmd, endless(lie)},
+		"a line without an end":   {hashCmd, endless("a")},
+		"no hashes":               {hashCmd, instead("")},
+		"the sender is answered":  {"tar -x", endless("no\n")},
+		"appending is answered":   {"cat >>", endless("no\n")},
+		"escapes instead of text": {"xargs -0 sh -c", instead("\x1b]0;evil\a")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			vm := newVM(t, "gnu")
+			vm.edit = func(cmd string, out io.Writer) io.Writer {
+				if !strings.Contains(cmd, c.cmd) {
+					return out
+				}
+				return &rewriter{w: out, say: c.say}
+			}
+			here := t.TempDir()
+			check(t, os.WriteFile(filepath.Join(here, "small"), []byte("small"), 0o644))
+			check(t, os.WriteFile(filepath.Join(here, "large"), randomBytes(1, largePush+5), 0o644))
+			peak := watchHeap(t)
+			sum, err := pushTest(t, vm.remote(), PushOptions{Sources: []string{here + "/"}, Dest: "in"})
+			if errors.Is(err, context.DeadlineExceeded) {
+				t.Fatal("it did not end")
+			}
+			t.Logf("%+v, %v", sum, err)
+			if err == nil && sum.Failed == 0 && sum.Verified == "sha256" {
+				t.Error("nothing was noticed")
+			}
+			if got, err := os.ReadFile(filepath.Join(here, "small")); err != nil || string(got) != "small" {
+				t.Errorf("the source is %q now, %v", got, err)
+			}
+			for _, f := range sum.Failures {
+				if strings.ContainsAny(f.Reason, "\x1b\n") {
+					t.Errorf("a reason that is not clean: %q", f.Reason)
+				}
+			}
+			if peak() > 300<<20 {
+				t.Errorf("the heap grew to %d MiB", peak()>>20)
+			}
+		})
+	}
+}
+
+const pushChildEnv = "VERS_FLEET_PUSH_CHILD"
+
+// TestPushChild is the child of TestKilledPushes and does nothing by itself.
+func TestPushChild(t *testing.T) {
+	home, from, ok := strings.Cut(os.Getenv(pushChildEnv), "\n")
+	if !ok {
+		t.Skip("only as a child process")
+	}
+	vm := &testVM{home: home, shell: []string{"/bin/sh"}, path: os.Getenv("PATH")}
+	vm.budget.Store(-1)
+	if _, err := Push(t.Context(), vm.remote(), PushOptions{Sources: []string{from}, Dest: "in"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestKilledPushes kills a pushing process (kill -9) at random moments. After
+// each kill what bears its final name on the VM is right, and the next run ends
+// well and leaves nothing behind.
+func TestKilledPushes(t *testing.T) {
+	rounds := 2
+	if torture() {
+		rounds = 100
+	}
+	here := newVM(t, "gnu")
+	fillResume(t, here)
+	rnd := rand.New(rand.NewPCG(7, 8))
+	for range rounds {
+		vm := newVM(t, "gnu")
+		child := exec.Command(os.Args[0], "-test.run=^TestPushChild$")
+		child.Env = append(os.Environ(), pushChildEnv+"="+vm.home+"\n"+here.file("work"))
+		child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		check(t, child.Start())
+		// The VM's commands too: they end with their connection.
+		time.AfterFunc(time.Duration(50+rnd.IntN(700))*time.Millisecond, func() { _ = syscall.Kill(-child.Process.Pid, syscall.SIGKILL) })
+		_ = child.Wait()
+		rightOrAbsent(t, here, vm.file("in"))
+		sum, err := pushTest(t, vm.remote(), PushOptions{Sources: []string{here.file("work")}, Dest: "in"})
+		check(t, err)
+		if rightOrAbsent(t, here, vm.file("in")) != 0 || sum.Failed != 0 {
+			t.Fatalf("not complete: %+v", sum)
+		}
+		if left, _ := filepath.Glob(vm.file("in/.vers*")); len(left) > 0 {
+			t.Errorf("left behind: %q", left)
+		}
+		sameTree(t, here.file("work"), vm.file("in/work"), false)
+	}
+}
+
+// TestPushTidies finds nothing to send, and what a killed push left.
+func TestPushTidies(t *testing.T) {
+	vm := newVM(t, "gnu")
+	src := filepath.Join(t.TempDir(), "x")
+	check(t, os.WriteFile(src, []byte("x"), 0o644))
+	o := PushOptions{Sources: []string{src}, Dest: "in/"}
+	var part string
+	vm.edit = func(cmd string, out io.Writer) io.Writer {
+		if names, _ := filepath.Glob(vm.file("in/.vers*")); len(names) > 0 {
+			part = names[0]
+		}
+		return out
+	}
+	_, err := pushTest(t, vm.remote(), o)
+	check(t, err)
+	check(t, os.Mkdir(part, 0o755))
+	sum, err := pushTest(t, vm.remote(), o)
+	check(t, err)
+	if got := tree(t, vm.file("in")); len(got) != 1 || sum.Files != 0 {
+		t.Errorf("on the VM: %q, sent %d", got, sum.Files)
+	}
+}
+
+// TestPushCut cuts the connection again and again; the run goes on by itself.
+func TestPushCut(t *testing.T) {
+	here := newVM(t, "gnu")
+	total := fillResume(t, here)
+	vm := newVM(t, "gnu")
+	vm.takes = 6 << 20
+	r := vm.remote()
+	cuts := 0
+	r.Redial = func(context.Context) (Conn, error) {
+		cuts++
+		return vm, nil
+	}
+	sum, err := pushTest(t, r, PushOptions{Sources: []string{here.file("work")}, Dest: "in"})
+	check(t, err)
+	if cuts < 2 || sum.Failed != 0 || sum.Moved > total+total/2 {
+		t.Errorf("%d cuts, %+v", cuts, sum)
+	}
+	sameTree(t, here.file("work"), vm.file("in/work"), false)
+}
