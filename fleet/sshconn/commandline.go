@@ -75,14 +75,18 @@ func (i *interaction) command(line string) {
 	go func() {
 		defer i.restoreOnPanic()
 		spec, err := ParseForward(kind, arg)
+		var f *Forward
 		if err == nil {
-			_, err = i.session.conn.Forward(context.Background(), spec)
+			f, err = i.session.conn.Forward(context.Background(), spec)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrShared):
+			i.say("Forwarding failed: other sessions share this connection; give " + flag + " when the session is started.")
+		case err != nil:
 			i.say("Forwarding failed: " + err.Error())
-			return
+		default:
+			i.say("Forwarding " + f.String() + ".")
 		}
-		i.say("Forwarding " + spec.String() + ".")
 	}()
 }
 

@@ -22,6 +22,8 @@ type Conn struct {
 	mu       sync.Mutex
 	why      error // first cause of the end, set before closing
 	forwards []*Forward
+	told     func(string) // nil: nobody
+	noise    noise
 	agent    sync.Once
 	agentErr error
 }

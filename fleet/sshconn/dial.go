@@ -21,13 +21,15 @@ func (d *Dialer) Dial(ctx context.Context, t Target) (*Conn, error) {
 	if err != nil {
 		return nil, newError(StageConfig, "", err)
 	}
-	try := func(ctx context.Context, c candidate, turn chan struct{}) (*Conn, error) {
-		h, client, err := d.handshake(ctx, t, p, c, keys, turn)
+	try := func(ctx context.Context, at candidate, turn chan struct{}) (*Conn, error) {
+		h, client, err := d.handshake(ctx, t, p, at, keys, turn)
 		if err != nil {
 			d.logf("connecting to %s: %v", t.label(), err)
 			return nil, err
 		}
-		return newConn(d, h, client), nil
+		c := newConn(d, h, client)
+		d.logf("connected to %s", c.info)
+		return c, nil
 	}
 	return runRace(ctx, d, t.Endpoints, try, func(c *Conn) { _ = c.Close() })
 }

@@ -110,14 +110,29 @@ func TestTLSRefusals(t *testing.T) {
 		}
 		return e.Stage
 	}
-	if s := stage(&Dialer{RootCAs: x509.NewCertPool()}, v.target); s != StageTLS {
-		t.Error("unknown authority:", s)
+	none := x509.NewCertPool()
+	further := func(p *x509.CertPool) func() (*x509.CertPool, error) {
+		return func() (*x509.CertPool, error) { return p, nil }
+	}
+	for _, d := range []*Dialer{{RootCAs: none}, {RootCAs: none, Roots: further(none)}} {
+		if s := stage(d, v.target); s != StageTLS {
+			t.Error("unknown authority:", s)
+		}
+	}
+	for _, d := range []*Dialer{{RootCAs: v.CAPool, Roots: further(none)}, {RootCAs: none, Roots: further(v.CAPool)}} {
+		c, err := d.Dial(t.Context(), v.target)
+		if err != nil {
+			t.Fatal("known to one of both:", err)
+		}
+		_ = c.Close()
 	}
 	if err := v.Gateway.SetNames("elsewhere.example"); err != nil {
 		t.Fatal(err)
 	}
-	if s := stage(v.dialer, v.target); s != StageTLSName {
-		t.Error("wrong name:", s)
+	for _, d := range []*Dialer{v.dialer, {RootCAs: none, Roots: further(v.CAPool)}} {
+		if s := stage(d, v.target); s != StageTLSName {
+			t.Error("wrong name:", s)
+		}
 	}
 	var said []string
 	loose := &Dialer{InsecureSkipVerify: true, Logf: func(f string, _ ...any) { said = append(said, f) }}

@@ -11,6 +11,10 @@ const (
 	escapeList
 	escapeBreak
 	escapeCommand
+	escapeMore
+	escapeLess
+	escapeRekey
+	escapeBackground
 )
 
 // NoEscape as RunOptions.Escape turns escape sequences off.
@@ -77,6 +81,14 @@ func escapeFor(b byte) escapeAction {
 		return escapeBreak
 	case 'C':
 		return escapeCommand
+	case 'v':
+		return escapeMore
+	case 'V':
+		return escapeLess
+	case 'R':
+		return escapeRekey
+	case '&':
+		return escapeBackground
 	}
 	return escapeNone
 }
@@ -89,6 +101,7 @@ func (e *escaper) helpLines() []string {
 		" " + c + ".   - terminate connection",
 		" " + c + "B   - send a BREAK to the remote system",
 		" " + c + "C   - open a command line (forwardings)",
+		" " + c + "V/v - say less/more about forwarded connections",
 		" " + c + "#   - list forwardings",
 		" " + c + "^Z  - suspend",
 		" " + c + "?   - this message",

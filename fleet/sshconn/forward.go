@@ -18,8 +18,9 @@ type Forward struct {
 	cancel    context.CancelFunc
 	wg        sync.WaitGroup
 
-	mu   sync.Mutex
-	open int // connections now
+	mu    sync.Mutex
+	open  int           // connections now
+	empty chan struct{} // closed when open becomes 0, if somebody waits for that
 }
 
 // Spec is what was asked for.
@@ -27,6 +28,23 @@ func (f *Forward) Spec() ForwardSpec { return f.spec }
 
 // Addr is where the forwarding listens, with the port that was assigned.
 func (f *Forward) Addr() string { return f.listeners[0].Addr().String() }
+
+// Port is the port it listens on, as assigned if 0 was asked for; 0 for a socket.
+func (f *Forward) Port() int {
+	if a, ok := f.listeners[0].Addr().(*net.TCPAddr); ok {
+		return a.Port
+	}
+	return 0
+}
+
+// String is the forwarding in OpenSSH's form, with the port that was assigned.
+func (f *Forward) String() string {
+	s := f.spec.String()
+	if f.spec.Listen.Path == "" && f.spec.Listen.Port == 0 {
+		s += " on port " + strconv.Itoa(f.Port())
+	}
+	return s
+}
 
 // Forward starts a forwarding and returns when it listens. Errors are an
 // *[Error] with StageForward and the address: errors.Is finds
@@ -78,7 +96,7 @@ func (c *Conn) describeForwards() []string {
 	lines := []string{"The following forwardings are open:"}
 	for _, f := range c.Forwards() {
 		f.mu.Lock()
-		lines = append(lines, fmt.Sprintf("  %s  (%d connections)", f.spec, f.open))
+		lines = append(lines, fmt.Sprintf("  %s  (%d connections)", f, f.open))
 		f.mu.Unlock()
 	}
 	return lines
@@ -129,15 +147,34 @@ func (f *Forward) serve(in net.Conn) {
 		out, err = f.socks(in)
 	}
 	if err != nil {
+		if f.ctx.Err() == nil {
+			f.conn.tell(noiseFailures, fmt.Sprintf("forwarding %s: %v", f, err))
+		}
 		return
 	}
+	f.conn.tell(noiseAll, fmt.Sprintf("forwarding %s: a connection is open", f))
 	join(f.ctx, in, out)
+	f.conn.tell(noiseAll, fmt.Sprintf("forwarding %s: a connection has ended", f))
 }
 
 func (f *Forward) count(n int) {
 	f.mu.Lock()
 	f.open += n
+	if f.open == 0 && f.empty != nil {
+		close(f.empty)
+		f.empty = nil
+	}
 	f.mu.Unlock()
+}
+
+// idle is nil when no connection is open, else closed as soon as none is.
+func (f *Forward) idle() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open > 0 && f.empty == nil {
+		f.empty = make(chan struct{})
+	}
+	return f.empty
 }
 
 // dialHere connects to the target of a remote forwarding from this machine.

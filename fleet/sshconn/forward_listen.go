@@ -129,7 +129,7 @@ func (a ForwardAddr) remoteBind() string {
 func (c *Conn) dialVMCause(err error) error {
 	var open *ssh.OpenChannelError
 	if errors.As(err, &open) {
-		return errors.Join(ErrRefused, &remoteMessage{open.Reason.String(), clean(open.Message)})
+		return &remoteMessage{open.Reason.String(), clean(open.Message)}
 	}
 	return ErrLost
 }
@@ -137,7 +137,12 @@ func (c *Conn) dialVMCause(err error) error {
 // remoteMessage is what the server said about a refused connection.
 type remoteMessage struct{ reason, message string }
 
-func (r *remoteMessage) Error() string { return r.reason + ": " + r.message }
+func (r *remoteMessage) Error() string {
+	return ErrRefused.Error() + ": " + r.reason + ": " + r.message
+}
+
+// Unwrap is [ErrRefused].
+func (r *remoteMessage) Unwrap() error { return ErrRefused }
 
 // clean makes a server's words safe to show: one line without control
 // characters, of bounded length.

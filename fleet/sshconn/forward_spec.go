@@ -14,7 +14,7 @@ type ForwardKind byte
 const (
 	ForwardLocal   ForwardKind = 'L' // listen here, connect from the VM
 	ForwardRemote  ForwardKind = 'R' // listen on the VM, connect from here
-	ForwardDynamic ForwardKind = 'D' // SOCKS5 server here, connect from the VM
+	ForwardDynamic ForwardKind = 'D' // SOCKS server here, connect from the VM
 )
 
 // ForwardAddr is one side of a forwarding: a TCP address or the path of a Unix socket.

@@ -238,3 +238,28 @@ func TestProxy(t *testing.T) {
 	_ = toProxy.Close()
 	_ = out.Close()
 }
+
+// OpenSSH ends its ProxyCommand with a signal when it has no more need of it.
+func TestProxyEndedByCaller(t *testing.T) {
+	noLeaks(t)
+	v := startVM(t, sshdtest.Options{})
+	in, toProxy := io.Pipe()
+	fromProxy, out := io.Pipe()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- v.dialer.Proxy(ctx, v.target, in, out) }()
+	if _, err := io.ReadFull(fromProxy, make([]byte, 8)); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, fromProxy) }()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("nothing is wrong, but: %v", err)
+	}
+	_ = toProxy.Close()
+	_ = out.Close()
+	v.target.Endpoints[0].Address = "127.0.0.1:1"
+	if err := v.dialer.Proxy(ctx, v.target, strings.NewReader(""), io.Discard); err == nil {
+		t.Error("ended before it was connected, and no error")
+	}
+}

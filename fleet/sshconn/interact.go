@@ -97,6 +97,14 @@ func (i *interaction) act(a escapeAction) bool {
 		i.session.tell("break", struct{ Length uint32 }{0})
 	case escapeSuspend:
 		i.suspend(key)
+	case escapeMore:
+		i.say(key + "v " + i.session.conn.setNoise(1))
+	case escapeLess:
+		i.say(key + "V " + i.session.conn.setNoise(-1))
+	case escapeRekey:
+		i.say(key + "R [not possible: keys are renewed by themselves]")
+	case escapeBackground:
+		i.say(key + "& [not possible: for forwardings in the background use ssh -N ... &]")
 	case escapeCommand:
 		i.line = &commandLine{}
 		_, _ = io.WriteString(i.message, "\r\nssh> ")

@@ -8,7 +8,9 @@ import (
 // Proxy connects stdin and stdout to the target's SSH port, through TLS where
 // the endpoint has it, for use as OpenSSH's ProxyCommand. The SSH protocol,
 // and with it the check of the host key, is the caller's. It returns when the
-// VM closes the connection or ctx ends; EOF on stdin is passed on.
+// VM closes the connection or ctx ends; EOF on stdin is passed on. Once it is
+// connected, ctx's end is no error: OpenSSH ends its ProxyCommand with SIGHUP
+// (sshconnect.c, ssh_kill_proxy_command).
 func (d *Dialer) Proxy(ctx context.Context, t Target, stdin io.Reader, stdout io.Writer) error {
 	try := func(ctx context.Context, c candidate, _ chan struct{}) (*wire, error) {
 		w, err := d.connect(ctx, t, c, newStopwatch())
@@ -32,7 +34,7 @@ func (d *Dialer) Proxy(ctx context.Context, t Target, stdin io.Reader, stdout io
 	}()
 	_, err = io.Copy(stdout, w)
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return nil
 	}
 	if err != nil && w.failure() != nil {
 		return newError(StageSession, t.label(), ErrLost)

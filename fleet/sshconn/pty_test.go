@@ -188,6 +188,24 @@ func TestTerminalEscapes(t *testing.T) {
 	}
 }
 
+// A connection that other sessions share takes no forwarding that would listen
+// on the VM, and says what to do instead.
+func TestTerminalEscapeShared(t *testing.T) {
+	noLeaks(t)
+	own := startVM(t, sshdtest.Options{}).dial(t)
+	s := openScreen(t)
+	ended := s.start(Borrow(own.Client(), own.Info(), "m"), RunOptions{Term: "xterm", Command: "stty -echo; echo up; cat"})
+	s.shows("up")
+	s.types("\r~C")
+	s.shows("ssh> ")
+	s.types("-R 0:localhost:9\r")
+	s.shows("other sessions share this connection; give -R when the session is started")
+	s.types("\r~.")
+	if err := <-ended; !errors.Is(err, ErrDisconnected) {
+		t.Fatal(err)
+	}
+}
+
 func TestLargePaste(t *testing.T) {
 	noLeaks(t)
 	c := startVM(t, sshdtest.Options{}).dial(t)

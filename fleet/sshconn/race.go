@@ -11,6 +11,11 @@ import (
 // section 5 recommends 250 ms).
 const stagger = 250 * time.Millisecond
 
+// spareStart is the head start of the ways through TLS over one without. Only
+// TLS says that the far end is the platform's: a bare address may be another
+// host in the network this machine is in now, so it is for when the rest fails.
+const spareStart = 2 * time.Second
+
 // attempt tries one address to the end. turn is a token: whoever holds it may
 // log in, so that a VM never sees two logins from one dial.
 type attempt[T any] func(ctx context.Context, c candidate, turn chan struct{}) (T, error)
@@ -34,6 +39,8 @@ type race[T any] struct {
 	queue    [][]candidate // by endpoint
 	results  chan outcome[T]
 	turn     chan struct{}
+	spare    []bool // the endpoint waits for those with TLS
+	late     bool   // spareStart is over
 	heard    []bool // the endpoint's resolver has said something
 	hurry    bool   // the first endpoints had their head start
 	looking  int    // resolvers still at work
@@ -53,11 +60,15 @@ func runRace[T any](ctx context.Context, d *Dialer, endpoints []Endpoint, try at
 		queue:   make([][]candidate, len(endpoints)),
 		results: make(chan outcome[T], 2*maxAddresses*len(endpoints)),
 		turn:    make(chan struct{}, 1),
+		spare:   make([]bool, len(endpoints)),
 		heard:   make([]bool, len(endpoints)),
 		looking: len(endpoints),
 	}
+	endpoints = slices.Clone(endpoints)
+	slices.SortStableFunc(endpoints, func(a, b Endpoint) int { return cmp.Compare(a.spare(), b.spare()) })
 	lookups := make(chan found, 2*len(endpoints))
 	for i, e := range endpoints {
+		r.spare[i] = e.spare() > endpoints[0].spare()
 		go d.resolve(ctx, i, e, func(f found) { lookups <- f })
 	}
 	v, err := r.run(ctx, lookups)
@@ -83,6 +94,8 @@ func (r *race[T]) run(ctx context.Context, lookups <-chan found) (T, error) {
 	defer head.Stop()
 	patience := time.NewTimer(stagger)
 	defer patience.Stop()
+	late := time.NewTimer(spareStart)
+	defer late.Stop()
 	ready := false
 	for {
 		// While one address is logging in, no other is disturbed.
@@ -100,6 +113,8 @@ func (r *race[T]) run(ctx context.Context, lookups <-chan found) (T, error) {
 			ready = true
 		case <-patience.C:
 			r.hurry = true
+		case <-late.C:
+			r.late = true
 		case f := <-lookups:
 			r.add(f)
 		case o := <-r.results:
@@ -134,6 +149,9 @@ func (r *race[T]) start(ctx context.Context) bool {
 			if !r.heard[i] && !r.hurry {
 				return false
 			}
+			continue
+		}
+		if r.spare[i] && !r.late && (r.running > 0 || r.looking > 0) {
 			continue
 		}
 		r.queue[i] = q[1:]

@@ -2,6 +2,7 @@ package sshconn
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -10,7 +11,8 @@ import (
 // Run starts a session as `ssh` does: a login shell or a command, with a
 // pseudo-terminal if wanted. While it has one and stdin is a terminal, that is
 // in raw mode, changes of the window's size are passed on, and escape
-// sequences work; the terminal is restored on every way out.
+// sequences work; the terminal is restored on every way out. Forwarded
+// connections that are open at the end of the session are waited for.
 //
 // Errors are those of [Conn.Exec]; also an *[Error] that wraps
 // [ErrDisconnected] after the escape, and a [SignalError] when a signal ended
@@ -32,13 +34,25 @@ func (c *Conn) Run(ctx context.Context, o RunOptions) error {
 		s.close()
 		return err
 	}
-	if !pty {
-		in := newInput(o.Stdin)
-		defer in.stop()
-		go s.feed(in)
-		return s.wait(ctx, o.Stdout, o.Stderr)
+	o.Stderr = &lockedWriter{w: o.Stderr}
+	defer c.tellMeanwhile(func(line string) { _, _ = io.WriteString(o.Stderr, line+"\n") })()
+	if pty {
+		err = s.interact(ctx, o, local)
+	} else {
+		err = s.stream(ctx, o)
 	}
-	return s.interact(ctx, o, local)
+	if !cutShort(err) {
+		c.drain(ctx)
+	}
+	return err
+}
+
+// stream carries a session without a pseudo-terminal.
+func (s *session) stream(ctx context.Context, o RunOptions) error {
+	in := newInput(o.Stdin)
+	defer in.stop()
+	go s.feed(in)
+	return s.wait(ctx, o.Stdout, o.Stderr)
 }
 
 // ptyRequest is RFC 4254 section 6.2.
@@ -90,8 +104,8 @@ func (e *SignalError) Error() string { return "ended by signal: " + e.Signal.Str
 func (s *session) interact(ctx context.Context, o RunOptions, local *terminal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stderr := &lockedWriter{w: o.Stderr}
-	i := &interaction{session: s, cancel: cancel, message: stderr, local: local}
+	i := &interaction{session: s, cancel: cancel, message: o.Stderr, local: local}
+	out := &altScreen{w: o.Stdout}
 	if local != nil {
 		if err := local.raw(); err != nil {
 			s.close()
@@ -104,12 +118,19 @@ func (s *session) interact(ctx context.Context, o RunOptions, local *terminal) e
 		}
 		defer i.watch()()
 		i.escape = newEscaper(o.Escape)
+		defer s.conn.tellMeanwhile(func(line string) { i.say(line) })()
 	}
 	in := newInput(o.Stdin)
 	defer in.stop()
 	go i.feed(in)
-	err := s.wait(ctx, o.Stdout, stderr)
+	err := s.wait(ctx, out, o.Stderr)
 	if local != nil {
+		if cutShort(err) {
+			local.leaveScreen(o.Term, out.on.Load())
+			if !errors.Is(err, ErrDisconnected) {
+				i.say("") // the cursor may be anywhere in a line
+			}
+		}
 		local.restore()
 		if !o.Quiet {
 			i.say("Connection to " + s.conn.name + " closed.")

@@ -26,16 +26,26 @@ const (
 	socksIPv6   = 4
 )
 
-var errSocks = errors.New("not a SOCKS5 CONNECT request")
+var errSocks = errors.New("not a SOCKS CONNECT request")
 
-// socks serves one SOCKS5 client (RFC 1928): CONNECT without authentication.
-// Names are looked up on the VM.
+// socks serves one client of SOCKS 5 (RFC 1928), 4 or 4A: CONNECT without
+// authentication. Names are looked up on the VM.
 func (f *Forward) socks(in net.Conn) (net.Conn, error) {
 	_ = in.SetDeadline(time.Now().Add(socksWait))
-	to, reply, err := socksRequest(in)
+	var version [1]byte
+	if _, err := io.ReadFull(in, version[:]); err != nil {
+		return nil, err
+	}
+	request, answer := socksRequest, socksReply
+	if version[0] == 4 {
+		request, answer = socks4Request, socks4Reply
+	} else if version[0] != 5 {
+		return nil, errSocks
+	}
+	to, reply, err := request(in)
 	if err != nil {
 		if reply != socksOK {
-			_ = socksReply(in, reply)
+			_ = answer(in, reply)
 		}
 		return nil, err
 	}
@@ -46,27 +56,24 @@ func (f *Forward) socks(in net.Conn) (net.Conn, error) {
 		if errors.Is(err, ErrRefused) {
 			reply = socksUnreachable
 		}
-		_ = socksReply(in, reply)
+		_ = answer(in, reply)
 		return nil, err
 	}
-	if err := socksReply(in, socksOK); err != nil {
+	if err := answer(in, socksOK); err != nil {
 		_ = out.Close()
 		return nil, err
 	}
 	return out, nil
 }
 
-// socksRequest negotiates and reads the request. reply is the code to refuse
-// with, or socksOK when the client spoke something else.
+// socksRequest negotiates and reads the request, after its version. reply is
+// the code to refuse with, or socksOK when the client spoke something else.
 func socksRequest(c io.ReadWriter) (to ForwardAddr, reply byte, err error) {
-	var head [2]byte
-	if _, err := io.ReadFull(c, head[:]); err != nil {
+	var n [1]byte
+	if _, err := io.ReadFull(c, n[:]); err != nil {
 		return to, socksOK, err
 	}
-	if head[0] != 5 {
-		return to, socksOK, errSocks
-	}
-	methods := make([]byte, head[1])
+	methods := make([]byte, n[0])
 	if _, err := io.ReadFull(c, methods); err != nil {
 		return to, socksOK, err
 	}

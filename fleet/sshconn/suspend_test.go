@@ -5,6 +5,7 @@ package sshconn
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
@@ -32,31 +33,58 @@ func playSession(plan []byte) int {
 	if err != nil {
 		return 2
 	}
-	err = c.Run(context.Background(), RunOptions{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Term: "xterm"})
+	var stderr io.Writer = os.Stderr
+	if os.Getenv("VERS_FLEET_TEST_PANIC") != "" {
+		stderr = writerFunc(func([]byte) (int, error) { panic("a bug") })
+	}
+	err = c.Run(context.Background(), RunOptions{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: stderr, Term: "xterm"})
 	if err != nil {
 		return 3
 	}
 	return 0
 }
 
-// ~^Z leaves a usable terminal behind, and the session goes on afterwards.
-func TestSuspend(t *testing.T) {
+// startProgram runs a session in a process of its own on the terminal.
+func startProgram(t *testing.T, s *screen, env ...string) *exec.Cmd {
+	t.Helper()
 	v := startVM(t, sshdtest.Options{})
 	v.target.Endpoints = []Endpoint{{Network: NetworkTCP, Address: v.Addr}}
 	plan, err := json.Marshal(v.target)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := openScreen(t)
-	before := s.modes()
 	program := exec.Command(os.Args[0])
-	program.Env = append(os.Environ(), "VERS_FLEET_TEST_SESSION="+string(plan))
+	program.Env = append(append(os.Environ(), "VERS_FLEET_TEST_SESSION="+string(plan)), env...)
 	program.Stdin, program.Stdout, program.Stderr = s.tty, s.tty, s.tty
 	program.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := program.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = program.Process.Kill(); _, _ = program.Process.Wait() }()
+	t.Cleanup(func() { _ = program.Process.Kill(); _, _ = program.Process.Wait() })
+	return program
+}
+
+// A bug in the middle of a session does not leave the terminal raw.
+func TestPanicRestoresTerminal(t *testing.T) {
+	s := openScreen(t)
+	before := s.modes()
+	program := startProgram(t, s, "VERS_FLEET_TEST_PANIC=1")
+	soon(t, "raw mode", func() bool { return s.modes() != before })
+	s.types("~?")
+	if err := program.Wait(); err == nil || program.ProcessState.ExitCode() != 2 {
+		t.Errorf("%v, %s", err, program.ProcessState)
+	}
+	s.shows("panic: a bug")
+	if s.modes() != before {
+		t.Error("the terminal was not restored")
+	}
+}
+
+// ~^Z leaves a usable terminal behind, and the session goes on afterwards.
+func TestSuspend(t *testing.T) {
+	s := openScreen(t)
+	before := s.modes()
+	program := startProgram(t, s)
 	soon(t, "raw mode", func() bool { return s.modes() != before })
 	s.types("echo o''ne\r")
 	s.shows("one\r\n")

@@ -3,8 +3,10 @@ package sshconn
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -21,8 +23,17 @@ type Endpoint struct {
 	IPs     []string // addresses of the host seen earlier, used when DNS is down or slow
 }
 
+// spare orders endpoints: those without TLS wait for those with it.
+func (e Endpoint) spare() int {
+	if e.Network == NetworkTLS {
+		return 0
+	}
+	return 1
+}
+
 // Target is a VM to connect to. Endpoints are tried side by side, the first
-// one with a head start.
+// one with a head start; those without TLS only when those with it fail or
+// take long.
 type Target struct {
 	VMID       string
 	Name       string // what a person calls the VM; only for messages
@@ -76,7 +87,7 @@ func (t Timeouts) withDefaults() Timeouts {
 // as long as its fields do not change.
 type Dialer struct {
 	RootCAs            *x509.CertPool                 // nil means the system's roots
-	Roots              func() (*x509.CertPool, error) // if not nil, asked instead of RootCAs before a TLS handshake
+	Roots              func() (*x509.CertPool, error) // if not nil, further roots, which are tried first
 	InsecureSkipVerify bool                           // accept any certificate; every use is logged
 	Timeouts           Timeouts
 	KeepAlive          time.Duration // between probes of an idle connection; 0 means none
@@ -108,4 +119,13 @@ type Info struct {
 	PublicKey    string   // its public half, "ssh-ed25519 AAAA..."
 	Server       string   // the server's version line
 	Stages       []StageTime
+}
+
+// String tells where the connection leads and how long each stage took.
+func (i Info) String() string {
+	s := fmt.Sprintf("%s (%s), %q, host key %s", i.Endpoint.Address, strings.Join(i.Endpoint.IPs, " "), i.Server, i.Fingerprint)
+	for _, t := range i.Stages {
+		s += fmt.Sprintf(", %s %s", t.Stage, t.Took.Round(100*time.Microsecond))
+	}
+	return s
 }

@@ -37,9 +37,13 @@ func IsTerminal(x any) bool {
 	return f != nil
 }
 
-// asTerminal returns the file and its descriptor if x is a terminal. It leaves
-// the descriptor's blocking mode alone, which File.Fd would not.
+// asTerminal returns the file and its descriptor if x is a terminal, or a
+// writer around one that has a method File. It leaves the descriptor's blocking
+// mode alone, which File.Fd would not.
 func asTerminal(x any) (*os.File, int) {
+	if w, ok := x.(interface{ File() *os.File }); ok {
+		x = w.File()
+	}
 	f, ok := x.(*os.File)
 	if !ok || f == nil {
 		return nil, 0

@@ -70,8 +70,8 @@ func hello(raw net.Conn) (*ssh.Client, sshconn.Info, error) {
 	if err := checkPeer(raw); err != nil {
 		return nil, info, err
 	}
-	_ = raw.SetDeadline(time.Now().Add(dialWait))
-	conn, chans, reqs, err := ssh.NewClientConn(raw, "shared", &ssh.ClientConfig{
+	_ = raw.SetDeadline(time.Now().Add(helloWait))
+	conn, chans, reqs, err := ssh.NewClientConn(&hurried{Conn: raw}, "shared", &ssh.ClientConfig{
 		Config:          algorithms(),
 		User:            "shared",
 		HostKeyCallback: ssh.InsecureIgnoreHostKey(), // the peer's user is checked instead
@@ -91,4 +91,21 @@ func hello(raw net.Conn) (*ssh.Client, sshconn.Info, error) {
 	}
 	_ = raw.SetDeadline(time.Time{})
 	return client, info, nil
+}
+
+// hurried is a connection whose other end must say something within helloWait,
+// and all the rest within dialWait.
+type hurried struct {
+	net.Conn
+	heard bool
+}
+
+// Read gives the other end more time once it has been heard.
+func (h *hurried) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if n > 0 && !h.heard {
+		h.heard = true
+		_ = h.SetDeadline(time.Now().Add(dialWait))
+	}
+	return n, err
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,9 +25,13 @@ var (
 	ErrUnsafe = errors.New("not private to this user")
 )
 
-// dialWait bounds everything that happens on the socket before the first
-// command: the other end is on this machine and either answers or is stuck.
-const dialWait = 2 * time.Second
+// Limits of what happens on the socket before the first command. The other end
+// is on this machine: unless it is stopped or stuck it says its first word at
+// once; it may need longer to find out whether the VM is still there.
+const (
+	helloWait = 300 * time.Millisecond
+	dialWait  = 2 * time.Second
+)
 
 // Listen makes the socket, and its folder with mode 0700 if it is missing. A
 // socket that nobody serves any more is replaced. The error is [ErrBusy] if
@@ -56,12 +61,43 @@ func Listen(path string) (net.Listener, error) {
 	return listen(path)
 }
 
+// listener removes its socket when it is closed, but not another process's
+// that has taken the place meanwhile.
+type listener struct {
+	*net.UnixListener
+	path string
+	made os.FileInfo
+	once sync.Once
+}
+
+// Close ends listening.
+func (l *listener) Close() error {
+	l.once.Do(func() {
+		if l.inPlace() {
+			_ = os.Remove(l.path)
+		}
+	})
+	return l.UnixListener.Close()
+}
+
+// inPlace reports whether the socket can still be found. The system does not
+// give its inode to another one while it is open.
+func (l *listener) inPlace() bool {
+	now, err := os.Lstat(l.path)
+	return err == nil && os.SameFile(now, l.made)
+}
+
 func listen(path string) (net.Listener, error) {
-	l, err := net.Listen("unix", path)
+	u, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	u.SetUnlinkOnClose(false)
+	l := &listener{UnixListener: u, path: path}
+	if err = os.Chmod(path, 0o600); err == nil {
+		l.made, err = os.Lstat(path)
+	}
+	if err != nil {
 		_ = l.Close()
 		return nil, err
 	}
@@ -82,7 +118,7 @@ func Served(path string) bool {
 // place is taken before there is a connection to share, so that of several
 // processes only one makes it.
 func NotYet(l net.Listener) (ready func()) {
-	u, ok := l.(*net.UnixListener)
+	u, ok := l.(*listener)
 	if !ok {
 		return func() {}
 	}

@@ -172,6 +172,18 @@ func TestSharedForward(t *testing.T) {
 }
 
 func TestSharedEnds(t *testing.T) {
+	t.Run("socket taken away", func(t *testing.T) {
+		s := share(t, 0, Options{CheckEvery: time.Millisecond})
+		c := s.borrow(t)
+		_ = os.Remove(s.path)
+		if err := c.Exec(t.Context(), "sleep 0.1", nil, nil, nil); err != nil {
+			t.Error("in use:", err)
+		}
+		_ = c.Close()
+		if err := <-s.ended; !errors.Is(err, ErrIdle) {
+			t.Error(err)
+		}
+	})
 	t.Run("idle", func(t *testing.T) {
 		s := share(t, 0, Options{Idle: 300 * time.Millisecond})
 		c := s.borrow(t)
@@ -245,8 +257,7 @@ func TestNobodyServes(t *testing.T) {
 	if _, err := Listen(path); !errors.Is(err, ErrBusy) {
 		t.Error(err)
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	_ = l.Close() // as a killed server leaves it
+	_ = l.(*listener).UnixListener.Close() // as a killed server leaves it
 	quickly(ErrNoServer)
 	if l, err = Listen(path); err != nil {
 		t.Fatal("a stale socket is not replaced", err)
@@ -261,7 +272,8 @@ func TestNobodyServes(t *testing.T) {
 	}
 }
 
-// A stuck server must not hold anybody up for long.
+// A stuck server must not hold anybody up for long, nor take its successor's
+// socket away when it goes on.
 func TestStuckServer(t *testing.T) {
 	path := socketPath(t)
 	l, err := Listen(path)
@@ -270,8 +282,18 @@ func TestStuckServer(t *testing.T) {
 	}
 	defer l.Close()
 	start := time.Now()
-	if _, err := Dial(t.Context(), path, "m"); !errors.Is(err, ErrNoServer) || time.Since(start) > 2*dialWait {
+	if _, err := Dial(t.Context(), path, "m"); !errors.Is(err, ErrNoServer) || time.Since(start) >= dialWait {
 		t.Error(err, time.Since(start))
+	}
+	_ = os.Remove(path)
+	next, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	_ = l.Close()
+	if !Served(path) {
+		t.Error("the successor's socket is gone")
 	}
 }
 
@@ -318,8 +340,7 @@ func TestTakeOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	_ = l.Close()
+	_ = l.(*listener).UnixListener.Close()
 	type result struct {
 		l   net.Listener
 		err error

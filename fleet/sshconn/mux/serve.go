@@ -71,7 +71,7 @@ func Serve(ctx context.Context, l net.Listener, conn *sshconn.Conn, o Options) e
 	defer s.closeAll()
 	s.armIdle()
 	defer s.timer.Stop()
-	go s.watch(ctx)
+	go s.watch(ctx, l)
 	go s.accept(ctx, l)
 	<-ctx.Done()
 	return context.Cause(ctx)
@@ -93,8 +93,9 @@ func serverConfig() (*ssh.ServerConfig, error) {
 	return c, nil
 }
 
-// watch ends the server with the connection, and when the check fails.
-func (s *server) watch(ctx context.Context) {
+// watch ends the server with the connection, when the check fails, and when
+// its socket was taken away: nobody can find it any more.
+func (s *server) watch(ctx context.Context, l net.Listener) {
 	every := s.o.CheckEvery
 	if every <= 0 {
 		every = checkEvery
@@ -109,6 +110,9 @@ func (s *server) watch(ctx context.Context) {
 			s.stop(sshconn.ErrLost)
 			return
 		case <-tick.C:
+			if at, ok := l.(*listener); ok && !at.inPlace() {
+				s.stopUnused()
+			}
 			if s.allowed() && wallClock().Sub(s.lastHeard()) > proveEvery {
 				go s.prove(ctx, proveWait, 0)
 			}
@@ -126,17 +130,19 @@ func (s *server) allowed() bool {
 
 // armIdle starts the clock that ends an unused server.
 func (s *server) armIdle() {
-	s.timer = time.AfterFunc(time.Hour, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if len(s.clients) == 0 {
-			s.stop(ErrIdle)
-		}
-	})
+	s.timer = time.AfterFunc(time.Hour, s.stopUnused)
 	if s.o.Idle > 0 {
 		s.timer.Reset(s.o.Idle)
 	} else {
 		s.timer.Stop()
+	}
+}
+
+func (s *server) stopUnused() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.clients) == 0 {
+		s.stop(ErrIdle)
 	}
 }
 
@@ -209,9 +215,6 @@ func (s *server) fresh() bool {
 // client serves one borrower until it goes away.
 func (s *server) client(c net.Conn) {
 	defer s.leave(c)
-	if !s.fresh() {
-		return
-	}
 	_ = c.SetDeadline(time.Now().Add(dialWait))
 	sc, chans, reqs, err := ssh.NewServerConn(c, s.config)
 	if err != nil {
@@ -219,6 +222,9 @@ func (s *server) client(c net.Conn) {
 	}
 	defer sc.Close()
 	_ = c.SetDeadline(time.Time{})
+	if !s.fresh() { // the borrower waits for its first answer
+		return
+	}
 	go s.globalRequests(reqs)
 	for n := range chans {
 		go s.channel(n)

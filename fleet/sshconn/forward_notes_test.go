@@ -1,0 +1,194 @@
+package sshconn
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+)
+
+// Every way to write the VM's side works with a real sshd, whether that obeys
+// the bind address or not, and whoever chooses the port.
+func TestRemoteForwardForms(t *testing.T) {
+	noLeaks(t)
+	address := listen(t, echo)
+	for _, gatewayPorts := range []string{"no", "clientspecified", "yes"} {
+		c := startVM(t, sshdtest.Options{ExtraConfig: []string{"GatewayPorts " + gatewayPorts}}).dial(t)
+		binds := []string{"", "localhost:", "127.0.0.1:", ":", "*:", "0.0.0.0:"}
+		if l, err := net.Listen("tcp", "[::1]:0"); err == nil { // not every machine has IPv6
+			_ = l.Close()
+			binds = append(binds, "[::1]:", "[::]:")
+		}
+		for _, bind := range binds {
+			for _, port := range []int{0, freePort(t)} {
+				f := forwardT(t, c, 'R', bind+strconv.Itoa(port)+":"+address)
+				if f.Port() == 0 || port != 0 && f.Port() != port {
+					t.Errorf("GatewayPorts %s, bind %q: port %d of %d", gatewayPorts, bind, f.Port(), port)
+				}
+				x, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(f.Port()))
+				if err != nil && strings.HasPrefix(bind, "[") { // sshd decides the family
+					x, err = net.Dial("tcp", "[::1]:"+strconv.Itoa(f.Port()))
+				}
+				if err != nil {
+					t.Fatalf("GatewayPorts %s, bind %q, port %d: %v", gatewayPorts, bind, port, err)
+				}
+				if got := ask(t, x, "back"); got != "BACK" {
+					t.Errorf("GatewayPorts %s, bind %q, port %d: %q", gatewayPorts, bind, port, got)
+				}
+				_ = f.Close()
+			}
+		}
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// told collects what a person is told.
+type told struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *told) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line)
+}
+
+func (l *told) has(words ...string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		n := 0
+		for _, w := range words {
+			if strings.Contains(line, w) {
+				n++
+			}
+		}
+		if n == len(words) {
+			return true
+		}
+	}
+	return false
+}
+
+// A target that does not answer is told of, with the server's words and in one
+// line; more and less can be asked for.
+func TestForwardFailureIsTold(t *testing.T) {
+	noLeaks(t)
+	c := startVM(t, sshdtest.Options{}).dial(t)
+	var heard told
+	c.OnNote(heard.add)
+	f := forwardT(t, c, 'L', "0:127.0.0.1:1")
+	knock := func(f *Forward) {
+		t.Helper()
+		x := dialT(t, "tcp", f.Addr())
+		_ = x.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = io.ReadAll(x)
+		_ = x.Close()
+	}
+	knock(f)
+	soon(t, "the failure is told", func() bool {
+		return heard.has("-L 0:127.0.0.1:1 on port "+strconv.Itoa(f.Port()), "refused by the VM's SSH server: connect failed")
+	})
+	if heard.has("\n") {
+		t.Error(heard.lines)
+	}
+	if said := c.setNoise(-1); !strings.Contains(said, "nothing") {
+		t.Error(said)
+	}
+	before := len(heard.lines)
+	knock(f)
+	if said := c.setNoise(5); !strings.Contains(said, "every") {
+		t.Error(said)
+	}
+	g := forwardT(t, c, 'L', "0:"+listen(t, echo))
+	if got := ask(t, dialT(t, "tcp", g.Addr()), "a"); got != "A" {
+		t.Error(got)
+	}
+	soon(t, "the end of a connection is told", func() bool { return heard.has("has ended") })
+	heard.mu.Lock()
+	defer heard.mu.Unlock()
+	if len(heard.lines) != before+2 {
+		t.Errorf("%q", heard.lines)
+	}
+}
+
+// What a forwarded connection moves is not cut off by the session's end.
+func TestLogoutWaitsForForwards(t *testing.T) {
+	noLeaks(t)
+	c := startVM(t, sshdtest.Options{}).dial(t)
+	f := forwardT(t, c, 'L', "0:"+listen(t, echo))
+	x := dialT(t, "tcp", f.Addr())
+	defer x.Close()
+	_, _ = io.WriteString(x, "slow")
+	soon(t, "the connection is open", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return f.open == 1 })
+	ended := make(chan error, 1)
+	stderr := &told{}
+	go func() {
+		ended <- c.Run(t.Context(), RunOptions{Command: "exit 3", Stderr: writerFunc(func(p []byte) (int, error) { stderr.add(string(p)); return len(p), nil })})
+	}()
+	soon(t, "the waiting is told", func() bool { return stderr.has("waiting for forwarded connections") })
+	select {
+	case err := <-ended:
+		t.Fatalf("ended before the connection: %v", err)
+	default:
+	}
+	closeWrite(x)
+	if b, err := io.ReadAll(x); err != nil || string(b) != "SLOW" {
+		t.Errorf("%q %v", b, err)
+	}
+	var exit *ExitError
+	if err := <-ended; !errors.As(err, &exit) || exit.Status != 3 {
+		t.Error(err)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// SOCKS 4 and 4A, byte by byte (there is no client of it in the library).
+func TestForwardSocks4(t *testing.T) {
+	noLeaks(t)
+	c := startVM(t, sshdtest.Options{}).dial(t)
+	_, text, _ := net.SplitHostPort(listen(t, echo))
+	port, _ := strconv.Atoi(text)
+	where := string([]byte{byte(port >> 8), byte(port)})
+	f := forwardT(t, c, 'D', "127.0.0.1:0")
+	const granted, refused = "\x00\x5a\x00\x00\x00\x00\x00\x00", "\x00\x5b\x00\x00\x00\x00\x00\x00"
+	for _, test := range []struct{ name, request, want string }{
+		{"address", "\x04\x01" + where + "\x7f\x00\x00\x01me\x00", granted + "VIA"},
+		{"no user", "\x04\x01" + where + "\x7f\x00\x00\x01\x00", granted + "VIA"},
+		{"name", "\x04\x01" + where + "\x00\x00\x00\x01me\x00localhost\x00", granted + "VIA"},
+		{"nobody there", "\x04\x01\x00\x01\x7f\x00\x00\x01\x00", refused},
+		{"bind", "\x04\x02" + where + "\x7f\x00\x00\x01\x00", refused},
+		{"bad name", "\x04\x01" + where + "\x00\x00\x00\x01\x00a b\x00", refused},
+		{"endless user", "\x04\x01" + where + "\x7f\x00\x00\x01" + strings.Repeat("x", 4000), ""},
+		{"cut off", "\x04\x01\x00", ""},
+	} {
+		x := dialT(t, "tcp", f.Addr())
+		_ = x.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = io.WriteString(x, test.request+"via")
+		closeWrite(x)
+		got, err := io.ReadAll(x)
+		_ = x.Close()
+		if string(got) != test.want && !(test.want == "" && err != nil) { // a reset is fine
+			t.Errorf("%s: %q, %v", test.name, got, err)
+		}
+	}
+}
