@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +13,7 @@ import (
 // noArgs refuses arguments.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return argsError(c, fmt.Sprintf("%s takes no arguments, got %q", c.CommandPath(), ui.Clean(args[0])))
+		return argsError(c, fmt.Sprintf("%s takes no arguments, got %q", commandName(c), ui.Clean(args[0])))
 	}
 	return nil
 }
@@ -22,12 +23,18 @@ func argCount(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch n := len(args); {
 		case n < least:
-			return argsError(c, fmt.Sprintf("%s needs %s, got %d", c.CommandPath(), argsWanted(least, most), n))
+			return argsError(c, fmt.Sprintf("%s needs %s, got %d", commandName(c), argsWanted(least, most), n))
 		case most >= 0 && n > most:
-			return argsError(c, fmt.Sprintf("%s takes %s, got %d", c.CommandPath(), argsWanted(least, most), n))
+			return argsError(c, fmt.Sprintf("%s takes %s, got %d", commandName(c), argsWanted(least, most), n))
 		}
 		return nil
 	}
+}
+
+// commandName is the command as "keys list": what it says begins with the
+// program's name anyway.
+func commandName(c *cobra.Command) string {
+	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
 }
 
 func argsWanted(least, most int) string {

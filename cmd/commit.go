@@ -96,12 +96,17 @@ func commitListing() ui.Listing[fleet.CommitResult] {
 		Columns: []ui.Column[fleet.CommitResult]{
 			{Header: "VM", Value: func(r fleet.CommitResult) string { return orID(r.VMName, r.VMID) }},
 			{Header: "STATUS", Value: func(r fleet.CommitResult) string { return r.Status }, Style: commitStyle},
-			{Header: "COMMIT", Value: func(r fleet.CommitResult) string { return r.CommitID }},
+			{Header: "COMMIT", Value: func(r fleet.CommitResult) string {
+				if r.Status == fleet.StatusFailed { // there is no commit of this id
+					return "-"
+				}
+				return r.CommitID
+			}},
 			{Header: "AT", Wide: true, Time: func(r fleet.CommitResult) time.Time { return r.At }},
 			{Header: "ERROR", Sparse: true, Value: func(r fleet.CommitResult) string { return dash(r.Error) }},
 		},
 		Name:  func(r fleet.CommitResult) string { return r.CommitID },
-		Empty: "no commits",
+		Empty: "no commit waits", // commit itself always has one
 	}
 }
 

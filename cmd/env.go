@@ -90,6 +90,9 @@ func (e *Env) WithTimeout(ctx context.Context) (context.Context, context.CancelF
 // begin checks the shared flags, and those that exclude each other; it runs
 // before every command.
 func (e *Env) begin(c *cobra.Command, _ []string) error {
+	if c.Name() == cobra.ShellCompRequestCmd {
+		plainUsages(c.Root())
+	}
 	e.Streams.Configure(ui.Rules{
 		NoColor: e.flags.noColor, NoProgress: e.flags.noProgress,
 		Quiet: e.flags.quiet, Verbose: e.flags.verbose,

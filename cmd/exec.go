@@ -25,14 +25,15 @@ type execOptions struct {
 func newExecCommand(env *Env) *cobra.Command {
 	var o execOptions
 	c := &cobra.Command{
-		Use:   "exec SELECTOR... -- CMD...",
+		Use:   "exec SELECTOR... [flags] -- CMD...",
 		Short: "Run a command on many VMs at once",
 		Long: `Runs the same command on every chosen VM, side by side. Lines come as they are
 written, each with its VM's name; with one VM the output passes through
-unchanged and the command's own status is the exit status.`,
+unchanged and the command's own status is the exit status. Flags go before --.`,
 		Example: `  vers-fleet exec --all -- uptime
   vers-fleet exec -l role=lieutenant --group -- df -h /root
   vers-fleet exec chad-dev chad-fix -o jsonl -- cat /etc/hostname`,
+		DisableFlagsInUseLine: true, // they end at --
 		RunE: func(c *cobra.Command, args []string) error {
 			dash := c.ArgsLenAtDash()
 			if dash < 0 || dash == len(args) {
@@ -45,7 +46,7 @@ unchanged and the command's own status is the exit status.`,
 	c.ValidArgsFunction = completeVMs(env, 0)
 	o.sel.register(c.Flags())
 	f := c.Flags()
-	f.IntVarP(&o.jobs, "jobs", "j", 16, "work on `N` VMs side by side")
+	f.IntVarP(&o.jobs, "jobs", "j", 128, "work on `N` VMs side by side")
 	f.BoolVar(&o.group, "group", false, "print each VM's output in one piece when it is done")
 	f.BoolVar(&o.failFast, "fail-fast", false, "stop the rest at the first failure")
 	f.BoolVarP(&o.stdin, "stdin", "i", false, "give stdin to every VM's command (read into memory first)")
@@ -56,6 +57,9 @@ unchanged and the command's own status is the exit status.`,
 const maxExecStdin = 64 << 20
 
 func runExec(ctx context.Context, env *Env, o execOptions) error {
+	if o.jobs < 1 {
+		return usageError("--jobs must be at least 1", "", "see: vers-fleet exec --help")
+	}
 	sel, err := o.sel.selection(o.names)
 	if err != nil {
 		return err
@@ -75,7 +79,9 @@ func runExec(ctx context.Context, env *Env, o execOptions) error {
 	if err != nil {
 		return err
 	}
-	out := newExecOutput(env, vms, o.group)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	out := newExecOutput(env, vms, o.group, stop)
 	req := fleet.ExecRequest{VMs: vms, Command: strings.Join(o.command, " "), Jobs: o.jobs, FailFast: o.failFast,
 		Timeout: env.Timeout(), Stdin: input, Output: out.streams, OnDone: out.done}
 	results, err := f.Exec(ctx, req)

@@ -2,8 +2,10 @@ package cmd
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
@@ -14,9 +16,11 @@ import (
 // else line by line with the VM's name, in groups, or as JSON.
 type execOutput struct {
 	env    *Env
+	stop   func() // ends everything: nobody can be told any more
 	single bool
 	group  bool
 	width  int
+	most   int // bytes kept of each stream
 	mu     sync.Mutex
 	kept   map[string]*execKept
 	open   map[string][]*lineWriter
@@ -26,8 +30,9 @@ type execOutput struct {
 // execKept is a VM's output while it is collected.
 type execKept struct{ stdout, stderr cappedBuffer }
 
-func newExecOutput(env *Env, vms []fleet.VM, group bool) *execOutput {
-	o := &execOutput{env: env, single: len(vms) == 1, group: group, kept: map[string]*execKept{}, open: map[string][]*lineWriter{}}
+func newExecOutput(env *Env, vms []fleet.VM, group bool, stop func()) *execOutput {
+	o := &execOutput{env: env, stop: stop, single: len(vms) == 1, group: group,
+		most: min(maxKept, maxKeptAll/max(1, len(vms))), kept: map[string]*execKept{}, open: map[string][]*lineWriter{}}
 	for _, vm := range vms {
 		o.width = max(o.width, ui.Width(vm.Title()))
 	}
@@ -40,7 +45,7 @@ func (o *execOutput) streams(vm fleet.VM) (stdout, stderr io.Writer) {
 	s := o.env.Streams
 	switch {
 	case o.group || o.env.Format().Machine():
-		k := &execKept{}
+		k := &execKept{cappedBuffer{most: o.most}, cappedBuffer{most: o.most}}
 		o.mu.Lock()
 		o.kept[vm.ID] = k
 		o.mu.Unlock()
@@ -63,21 +68,29 @@ func (o *execOutput) done(r fleet.ExecResult) {
 	open := o.open[r.VMID]
 	o.mu.Unlock()
 	for _, w := range open {
-		o.keep(w.Close())
+		_ = w.Close() // emit keeps the error
 	}
 	switch {
 	case o.env.Format().Lines():
 		o.keep(ui.PrintLine(s, o.line(r)))
 	case o.env.Format().Machine():
 	case o.group:
-		k := o.of(r.VMID)
+		k := o.take(r.VMID)
 		o.keep(writeText(s.Out, "==> "+ui.Clean(orID(r.VMName, r.VMID))+" <==\n"))
-		o.keep(writeText(s.Out, ui.CleanText(k.stdout.String())))
-		o.keep(writeText(s.Err, ui.CleanText(k.stderr.String())))
+		o.keep(writeText(s.Out, wholeLines(k.stdout.String())))
+		o.keep(writeText(s.Err, wholeLines(k.stderr.String())))
 	}
-	if r.Err != nil && !o.single && !o.env.Format().Machine() {
+	if r.Err != nil && !errors.Is(r.Err, fleet.ErrStopped) && !o.single && !o.failed() && !o.env.Format().Machine() {
 		s.Warnf("%s: %s", orID(r.VMName, r.VMID), r.Error)
 	}
+}
+
+// wholeLines cleans a VM's output and ends its last line.
+func wholeLines(text string) string {
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	return ui.CleanText(text)
 }
 
 // finish prints the JSON document, and returns the first failure of writing.
@@ -93,13 +106,15 @@ func (o *execOutput) finish(results []fleet.ExecResult) error {
 }
 
 func (o *execOutput) line(r fleet.ExecResult) execLine {
-	k := o.of(r.VMID)
+	k := o.take(r.VMID)
 	return execLine{ExecResult: r, Stdout: k.stdout.String(), Stderr: k.stderr.String()}
 }
 
-func (o *execOutput) of(id string) *execKept {
+// take hands out what was collected of a VM, and lets go of it.
+func (o *execOutput) take(id string) *execKept {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	defer delete(o.kept, id)
 	if k := o.kept[id]; k != nil {
 		return k
 	}
@@ -109,9 +124,22 @@ func (o *execOutput) of(id string) *execKept {
 func (o *execOutput) keep(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err == nil {
+	o.note(err)
+}
+
+// note is keep with the lock held.
+func (o *execOutput) note(err error) {
+	if err != nil && o.err == nil {
 		o.err = err
+		o.stop()
 	}
+}
+
+// failed reports whether writing failed.
+func (o *execOutput) failed() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err != nil
 }
 
 // lineWriter passes whole lines on, each with its VM's name. It belongs to one
@@ -162,20 +190,26 @@ func (l *lineWriter) emit(line string) error {
 	for ui.Width(name) < l.o.width {
 		name += " "
 	}
-	return writeText(l.w, l.style.Apply(ui.Strong, name)+" | "+ui.Clean(line)+"\n")
+	err := writeText(l.w, l.style.Apply(ui.Strong, name)+" | "+ui.Clean(line)+"\n")
+	l.o.note(err)
+	return err
 }
 
-// cappedBuffer keeps the first maxKept bytes, so that a VM cannot fill the
-// memory.
+// cappedBuffer keeps the first bytes, so that VMs cannot fill the memory.
 type cappedBuffer struct {
+	most int
 	bytes.Buffer
 	dropped int64
 }
 
-const maxKept = 16 << 20
+// What is kept at most of one stream of a VM, and of that of all VMs.
+const (
+	maxKept    = 16 << 20
+	maxKeptAll = 512 << 20
+)
 
 func (b *cappedBuffer) Write(p []byte) (int, error) {
-	room := maxKept - b.Len()
+	room := b.most - b.Len()
 	if room < len(p) {
 		b.dropped += int64(len(p) - room)
 		b.Buffer.Write(p[:max(room, 0)])

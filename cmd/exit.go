@@ -81,12 +81,6 @@ func kindCode(k fleet.Kind) int {
 	}
 }
 
-// exitStatus is what an error of a remote command carries.
-type exitStatus interface {
-	error
-	ExitStatus() int
-}
-
 // codeError gives an error an exit code of its own.
 type codeError struct {
 	code int
@@ -109,18 +103,15 @@ func ownFailure(err error) error {
 	return &codeError{code: exitSSH, err: err}
 }
 
-// remoteStatus returns the status of a remote command if that is what err is,
-// and not an error of our own that merely has one as its cause.
+// remoteStatus returns the status of the user's command on a VM if that is what
+// err is. Commands that vers-fleet runs there for itself fail with other errors.
 func remoteStatus(err error) (int, bool) {
-	var fe *fleet.Error
-	if errors.As(err, &fe) && fe.Origin != fleet.OriginRemote {
+	var own *fleet.Error
+	var remote *fleet.RemoteStatus
+	if errors.As(err, &own) || !errors.As(err, &remote) {
 		return 0, false
 	}
-	var st exitStatus
-	if errors.As(err, &st) {
-		return st.ExitStatus(), true
-	}
-	return 0, false
+	return remote.Status, true
 }
 
 func fleetKind(err error) fleet.Kind {

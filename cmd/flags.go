@@ -24,7 +24,7 @@ type globalFlags struct {
 func (g *globalFlags) register(root *cobra.Command) {
 	f := root.PersistentFlags()
 	f.SortFlags, root.Flags().SortFlags = false, false
-	f.StringVar(&g.profile, "profile", "", "account or endpoint `NAME` to use; each has its own keys and records")
+	f.StringVar(&g.profile, "profile", "", "account or endpoint `NAME`; each has its own keys and records")
 	f.StringVar(&g.config, "config", "", "configuration `FILE` instead of the default one")
 	f.StringVar(&g.apiURL, "api-url", "", "base `URL` of the API")
 	f.StringVarP(&g.output, "output", "o", "", "output `FORMAT`: "+strings.Join(ui.FormatNames(), ", "))
@@ -37,7 +37,7 @@ func (g *globalFlags) register(root *cobra.Command) {
 	f.DurationVar(&g.timeout, "timeout", 0, "give up after `DURATION` (such as 30s or 5m)")
 	f.BoolVar(&g.offline, "offline", false, "make no API call at all")
 	f.BoolVar(&g.live, "live", false, "accept only a live answer of the API, else exit 5")
-	f.Var(&g.wait, "wait", "keep retrying until the API answers, at most that long if given")
+	f.Var(&g.wait, "wait", "keep trying until the API answers, at most that long")
 	f.Lookup("wait").NoOptDefVal = waitForever
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
 )
 
 // helpTopics are commands that only explain: vers-fleet help TOPIC.
@@ -21,14 +23,15 @@ const outageHelp = `The API is not the way to your VMs: ssh, exec, pull and push
 itself, with the key and host key that were recorded while the API answered.
 
 See where you stand:
-  vers-fleet status               is the API down, since when, which VMs can I reach
+  vers-fleet status               is the API down, since when, what to do now
   vers-fleet vms                  the last inventory, with its age
-  vers-fleet drill                which VMs can be reached without the API, right now
+  vers-fleet drill                which VMs can be reached without the API
 
 Work on; these connect directly:
   vers-fleet ssh marketing
   vers-fleet pull marketing       bring the work home before a VM is reaped
   vers-fleet pull --all
+  vers-fleet output marketing     what the lieutenant said; send tells it more
 
 Snapshots need the API. Queue them, or wait:
   vers-fleet commit --queue marketing
@@ -49,7 +52,7 @@ func exitCodesHelp() string {
 	var b strings.Builder
 	b.WriteString("Scripts may rely on these:\n\n")
 	for _, m := range exitTable() {
-		fmt.Fprintf(&b, "  %3d  %s\n", m.code, m.meaning)
+		fmt.Fprintf(&b, "  %3d  %s\n", m.code, strings.ReplaceAll(ui.Wrap(m.meaning, helpWidth-7), "\n", "\n       "))
 	}
 	b.WriteString(`
 ssh VM -- COMMAND and exec on a single VM end with the command's own status.
@@ -84,7 +87,7 @@ Keys, their variables and defaults:
 			b.WriteString(", " + v)
 		}
 		if k.name == "home" {
-			b.WriteString("; default $XDG_DATA_HOME/vers-fleet")
+			b.WriteString("; default ~/.local/share/vers-fleet, or vers-fleet below $XDG_DATA_HOME")
 		}
 		if k.def != "" {
 			b.WriteString("; default " + k.def)
@@ -120,8 +123,9 @@ What may come from the record carries "source" ("live" or "cache") and "as_of".
 Errors are one JSON object on one line of stderr:
   {"error":{"kind":"unavailable","message":"...","why":"...","next":"...",
    "origin":"api","retryable":true,"exit_code":5}}
-Kinds: unexpected, usage, not_found, ambiguous, auth, unavailable, unreachable,
-login_refused, partial, identity, storage, queued, interrupted, remote_exit.
+Kinds: unexpected, usage, not_found, ambiguous, auth, refused, unavailable,
+unreachable, login_refused, partial, identity, storage, queued, interrupted,
+remote_exit.
 Origins: api, ssh, remote (a command on the VM), local.
 
 A table in a pipe is tab separated, without header, with absolute times.`

@@ -102,7 +102,8 @@ func runKeysSync(ctx context.Context, env *Env, o fleet.SyncOptions) error {
 
 func syncValue(r fleet.SyncReport) ui.Value {
 	return ui.Value{JSON: r, Name: itoa(r.Fetched), Text: func(t *ui.Text) {
-		t.Line("%d VMs, %d keys fetched (%d changed), %d host keys pinned, %d failed", r.VMs, r.Fetched, r.Changed, r.HostKeys, len(r.Failed))
+		t.Line("%s, %s fetched (%d changed), %s pinned, %d failed", ui.Count(r.VMs, "VM"), ui.Count(r.Fetched, "key"), r.Changed,
+			ui.Count(r.HostKeys, "host key"), len(r.Failed))
 		for _, f := range r.Failed {
 			t.Styled(ui.Bad, "%s: %s", orID(f.Name, f.VMID), f.Why)
 		}

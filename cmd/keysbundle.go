@@ -154,7 +154,7 @@ func runKeysImport(ctx context.Context, env *Env, o keysImportOptions) error {
 	if o.file != "-" {
 		file, err := os.Open(o.file)
 		if err != nil {
-			return &fleet.Error{Kind: fleet.NotFound, What: "cannot read the bundle", Why: reason(err), Origin: fleet.OriginLocal, Err: err}
+			return &fleet.Error{Kind: fleet.NotFound, What: "cannot read the bundle " + o.file, Why: reason(err), Origin: fleet.OriginLocal, Err: err}
 		}
 		defer file.Close()
 		in = file

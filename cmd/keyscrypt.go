@@ -20,10 +20,11 @@ type keysCryptOptions struct {
 func newKeysEncryptCommand(env *Env) *cobra.Command {
 	c := newCryptCommand(env, false, "encrypt", "Encrypt the keystore at rest",
 		`Encrypts every key with age: to an identity (an age identity file or an SSH
-private key, also set as keys.identity), or with a passphrase. Each VM switches
-in one step; an interrupted run is completed by running it again. It protects
-against whoever gets the disk or a backup, not against programs that run as you
-while the store is unlocked. Plain ssh -i cannot read encrypted keys.`)
+private key, which keys.identity must name from then on), or with a passphrase.
+Each VM switches in one step; an interrupted run is completed by running it
+again. It protects against whoever gets the disk or a backup, not against
+programs that run as you while the store is unlocked. Plain ssh -i cannot read
+encrypted keys.`)
 	return about(c, "", "works", exitOK, exitStorage)
 }
 
@@ -79,7 +80,7 @@ func runCrypt(ctx context.Context, env *Env, o keysCryptOptions) error {
 		env.Streams.Notef("unlock it without a question by: vers-fleet config set keys.keyring true")
 	}
 	if o.identity != "" {
-		env.Streams.Notef("unlock it without a question by: vers-fleet config set keys.identity %s", o.identity)
+		env.Streams.Notef("keys are opened by this identity alone now, so name it: vers-fleet config set keys.identity %s", o.identity)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime"
@@ -17,6 +19,7 @@ import (
 // or SIGHUP cancels the work so that it can end cleanly, a second one kills.
 // A closed pipe on stdout ends quietly with success.
 func Main() (code int) {
+	log.SetOutput(io.Discard) // net/http repeats there what a server says out of turn
 	env := systemEnv()
 	defer func() {
 		if p := recover(); p != nil {

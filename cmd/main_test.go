@@ -79,10 +79,9 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-type remoteExit int
-
-func (e remoteExit) Error() string   { return fmt.Sprintf("status %d", int(e)) }
-func (e remoteExit) ExitStatus() int { return int(e) }
+func remoteExit(status int) error {
+	return &fleet.RemoteStatus{Status: status, Err: fmt.Errorf("status %d", status)}
+}
 
 func TestExitCodes(t *testing.T) {
 	local := func(k fleet.Kind) error { return &fleet.Error{Kind: k, What: "x", Origin: fleet.OriginLocal} }
@@ -110,8 +109,8 @@ func TestExitCodes(t *testing.T) {
 		{"deadline", fmt.Errorf("x: %w", context.DeadlineExceeded), 5, "unavailable", false},
 		{"wrapped", fmt.Errorf("x: %w", local(fleet.Identity)), 8, "identity", false},
 		{"remote command", ownFailure(remoteExit(42)), 42, "remote_exit", true},
-		{"remote command, wrapped", ownFailure(&fleet.Error{Kind: fleet.Partial, Origin: fleet.OriginRemote, Err: remoteExit(3)}), 3, "remote_exit", true},
-		{"remote helper of ours", &fleet.Error{Kind: fleet.Partial, Origin: fleet.OriginSSH, Err: remoteExit(3)}, 7, "partial", false},
+		{"remote command, wrapped", ownFailure(fmt.Errorf("x: %w", remoteExit(3))), 3, "remote_exit", true},
+		{"remote helper of ours", &fleet.Error{Kind: fleet.Partial, Origin: fleet.OriginRemote, Err: remoteExit(3)}, 7, "partial", false},
 		{"ssh's own", ownFailure(local(fleet.Unreachable)), 255, "unreachable", false},
 		{"ssh misused", ownFailure(local(fleet.Usage)), 2, "usage", false},
 		{"ssh interrupted", ownFailure(context.Canceled), 130, "interrupted", false},

@@ -86,16 +86,13 @@ func caError(file string, err error) error {
 	return usageError("cannot read the CA file "+file, reason(err), "correct tls_ca; see: vers-fleet config view")
 }
 
-// loadRoots is the system's certificate authorities and those of file.
+// loadRoots is the certificate authorities of file.
 func loadRoots(file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, caError(file, err)
 	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
+	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, usageError("the CA file "+file+" holds no certificate", "it must be in PEM form", "correct tls_ca; see: vers-fleet config view")
 	}

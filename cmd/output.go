@@ -2,7 +2,7 @@ package cmd
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,8 +28,9 @@ func newOutputCommand(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "output VM...",
 		Short: "What a lieutenant said",
-		Long: `Prints the last complete answer of a lieutenant, read from its event stream
-over SSH. Terminal escapes in it are made harmless on a terminal.`,
+		Long: `Prints the last complete answer of a lieutenant, the agent at work on a VM, read
+from its event stream over SSH. Terminal escapes in it are made harmless on a
+terminal.`,
 		Example: `  vers-fleet output marketing
   vers-fleet output marketing --follow
   vers-fleet output -l role=lieutenant --status`,
@@ -44,7 +45,7 @@ over SSH. Terminal escapes in it are made harmless on a terminal.`,
 	f.IntVar(&o.history, "history", 1, "the last `N` answers")
 	f.BoolVar(&o.all, "all-answers", false, "every answer that is still in the stream")
 	f.StringVar(&o.since, "since", "", "answers that ended since `TIME` (RFC 3339, or a duration such as 2h)")
-	f.BoolVarP(&o.follow, "follow", "f", false, "go on as it is written")
+	f.BoolVarP(&o.follow, "follow", "f", false, "go on as it is written, until interrupted")
 	f.BoolVar(&o.raw, "raw", false, "the JSON lines as they stand in the stream")
 	f.BoolVar(&o.status, "status", false, "whether it works, since when, and how many answers there are")
 	c.MarkFlagsMutuallyExclusive("follow", "status", "history")
@@ -90,6 +91,9 @@ func runOutput(ctx context.Context, env *Env, o outputOptions) error {
 		return f.RawWords(ctx, vms[0], n, env.Streams.Out)
 	}
 	list, wordsErr := f.AllWords(ctx, vms, fleet.WordsOptions{History: o.history, All: o.all, Since: since})
+	if !since.IsZero() && slices.ContainsFunc(list, func(w fleet.Words) bool { return w.Ended.IsZero() }) {
+		env.Streams.Warnf("the stream does not say when each answer ended, so older ones may be among these")
+	}
 	if err := printWords(env, list, len(vms) > 1); err != nil {
 		return err
 	}
@@ -103,7 +107,7 @@ func printWords(env *Env, list []fleet.Words, named bool) error {
 	}
 	for i, w := range list {
 		if named || len(list) > 1 {
-			title := "==> " + ui.Clean(orID(w.Name, w.VMID)) + " (" + ui.Absolute(w.Ended) + ") <==\n"
+			title := "==> " + ui.Clean(orID(w.Name, w.VMID)) + endedText(w.Ended) + " <==\n"
 			if i > 0 {
 				title = "\n" + title
 			}
@@ -119,6 +123,15 @@ func printWords(env *Env, list []fleet.Words, named bool) error {
 		}
 	}
 	return nil
+}
+
+// endedText is " (2026-02-24T03:20:00Z)", or nothing where the stream does not
+// say when an answer ended.
+func endedText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return " (" + ui.Absolute(t) + ")"
 }
 
 // showWords makes text harmless where a terminal would act on it.
@@ -143,8 +156,8 @@ func followWords(ctx context.Context, env *Env, f *fleet.Fleet, vm fleet.VM, raw
 		}
 		return nil
 	})
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return nil // --timeout ends following as intended
+	if ctx.Err() != nil {
+		return endless(ctx)
 	}
 	return err
 }
@@ -155,7 +168,12 @@ func activityListing() ui.Listing[fleet.Activity] {
 			{Header: "VM", Value: func(a fleet.Activity) string { return orID(a.Name, a.VMID) }},
 			{Header: "STATUS", Value: func(a fleet.Activity) string { return a.Phase }},
 			{Header: "SINCE", Time: func(a fleet.Activity) time.Time { return a.Since }},
-			{Header: "ANSWERS", Right: true, Value: func(a fleet.Activity) string { return itoa(a.Answers) }},
+			{Header: "ANSWERS", Right: true, Value: func(a fleet.Activity) string {
+				if a.Answers < 0 {
+					return "-"
+				}
+				return itoa(a.Answers)
+			}},
 			{Header: "LAST WRITE", Wide: true, Time: func(a fleet.Activity) time.Time { return a.LastWrite }},
 			{Header: "STREAM", Wide: true, Right: true, Value: func(a fleet.Activity) string { return ui.Bytes(a.Size) }},
 			{Header: "ERROR", Sparse: true, Value: func(a fleet.Activity) string { return dash(a.Error) }},

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,9 +42,14 @@ func pickVM(c *cobra.Command, env *Env) (string, error) {
 		return "", &fleet.Error{Kind: fleet.NotFound, What: "there is no VM to choose", Why: "none is recorded yet", Origin: fleet.OriginLocal,
 			Next: "vers-fleet vms"}
 	}
+	longest := 0
+	for _, n := range names {
+		longest = max(longest, ui.Width(ui.Clean(n.Name)))
+	}
 	lines := make([]string, len(names))
 	for i, n := range names {
-		lines[i] = n.Name + "  " + describeVM(n)
+		name := ui.Clean(n.Name)
+		lines[i] = name + strings.Repeat(" ", longest-ui.Width(name)+2) + describeVM(n)
 	}
 	i, err := env.Streams.Pick("Which VM?", lines)
 	if errors.Is(err, ui.ErrDeclined) {

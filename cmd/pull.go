@@ -42,7 +42,7 @@ contents land in DEST itself. Without PATH the configured pull.paths are
 fetched. DEST defaults to . for one VM with a PATH, else to a folder named
 after the VM; with several VMs each has its own folder in DEST.`,
 		Example: `  vers-fleet pull marketing
-  vers-fleet pull marketing:/root/workspace/out/ ./assets
+  vers-fleet pull marketing:/root/workspace/images/ ./images
   vers-fleet pull --all ./rescue
   vers-fleet pull -l role=lieutenant :/root/workspace ./rescue`,
 		RunE: orPick(env, o.sel.given, func(c *cobra.Command, args []string) error {
@@ -61,7 +61,7 @@ func (o *pullOptions) register(c *cobra.Command) {
 	o.sel.register(f)
 	t := &o.transfer
 	f.StringVar(&o.dest, "dest", "", "`FOLDER` to pull into, instead of the last argument")
-	f.IntVarP(&o.jobs, "jobs", "j", 4, "work on `N` VMs side by side")
+	f.IntVarP(&o.jobs, "jobs", "j", 16, "work on `N` VMs side by side")
 	f.BoolVarP(&t.DryRun, "dry-run", "n", false, "say what would be fetched, change nothing")
 	f.BoolVar(&t.Checksum, "checksum", false, "compare content where size and time agree")
 	f.BoolVar(&t.Delete, "delete", false, "remove what is here but not on the VM")

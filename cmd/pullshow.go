@@ -18,13 +18,12 @@ func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req fleet.PullRequest
 	progress := env.Streams.NewProgress()
 	defer progress.Stop()
 	req.OnEvent = func(vm fleet.VM, e transfer.Event) {
-		progress.Update(ui.Update{Key: vm.Title(), Done: e.Bytes, Total: e.TotalBytes, Text: e.Path})
+		progress.Update(progressOf(vm, e))
 		if e.Kind == transfer.EventRetry {
 			env.Streams.Warnf("%s: %s", vm.Title(), e.Reason)
 		}
 		if env.Format().Lines() && e.Kind != transfer.EventProgress {
-			_ = ui.PrintLine(env.Streams, pullEvent{Event: string(e.Kind), VMID: vm.ID, Name: vm.Name, Path: e.Path, Reason: e.Reason,
-				Bytes: e.Bytes, Files: e.Files})
+			_ = ui.PrintLine(env.Streams, eventLine(vm, e))
 		}
 	}
 	req.OnDone = func(r fleet.PullResult) {
@@ -38,6 +37,14 @@ func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req fleet.PullRequest
 		}
 	}
 	return f.Pull(ctx, req)
+}
+
+func progressOf(vm fleet.VM, e transfer.Event) ui.Update {
+	return ui.Update{Key: vm.Title(), Done: e.Bytes, Total: e.TotalBytes, Text: e.Path}
+}
+
+func eventLine(vm fleet.VM, e transfer.Event) pullEvent {
+	return pullEvent{Event: string(e.Kind), VMID: vm.ID, Name: vm.Name, Path: e.Path, Reason: e.Reason, Bytes: e.Bytes, Files: e.Files}
 }
 
 // pullEvent is one line of -o jsonl while files arrive.
@@ -92,7 +99,7 @@ func sayTransfer(env *Env, results []fleet.PullResult, verb string) {
 	var files, bytes, same, failed int64
 	for _, r := range results {
 		files, bytes, same, failed = files+r.Files, bytes+r.Bytes, same+r.Unchanged, failed+r.Failed
-		if r.Err != nil && len(results) > 1 && len(r.Failures) == 0 {
+		if r.Err != nil && len(results) > 1 {
 			env.Streams.Warnf("%s: %s", orID(r.VMName, r.VMID), r.Error)
 		}
 		for i, e := range r.Failures {
@@ -100,7 +107,9 @@ func sayTransfer(env *Env, results []fleet.PullResult, verb string) {
 				env.Streams.Warnf("%s: and %d more", orID(r.VMName, r.VMID), r.Failed-maxShown)
 				break
 			}
-			env.Streams.Warnf("%s: %s: %s", orID(r.VMName, r.VMID), e.Path, e.Reason)
+			if text := failureText(e); text != r.Error { // else the VM's own error says it
+				env.Streams.Warnf("%s: %s", orID(r.VMName, r.VMID), text)
+			}
 		}
 		if r.Outward > 0 {
 			env.Streams.Notef("%s: left out %s leading out of the folder; --all-links keeps such links", orID(r.VMName, r.VMID), ui.Count(r.Outward, "symlink"))

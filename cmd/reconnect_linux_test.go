@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -192,18 +191,35 @@ func TestReconnectInterrupted(t *testing.T) {
 	}
 }
 
-// The shell lives on in tmux, with what was in it.
-func TestReconnectIntoTmux(t *testing.T) {
+// The shell lives on in tmux or screen, with what was in it, and the person is
+// told what happened. The API is dead all the while.
+func TestReconnectIntoKeeper(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("not root: sshd lets only the current user in, and vers-fleet logs in as root")
 	}
-	if _, err := exec.LookPath("tmux"); err != nil {
+	t.Run("tmux", func(t *testing.T) { reconnectInto(t, "tmux", "vers-fleet: connected again after") })
+	t.Run("screen", func(t *testing.T) { reconnectInto(t, "screen", "connected to marketing again after") })
+}
+
+func reconnectInto(t *testing.T, keeper, told string) {
+	path, err := exec.LookPath(keeper)
+	if err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
 		t.Skip(err)
 	}
-	vms := sshdtest.StartFleet(t, 4)
+	vms := sshdtest.StartFleetWith(t, 4, sshdtest.Options{ExtraConfig: []string{"SetEnv PATH=/root/bin"}})
+	vm := vms.VM("marketing")
+	bin := vm.HostPath(vm.Home + "/bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range []string{path, "/bin/sh", "/bin/grep", "/bin/sleep", "/usr/bin/infocmp"} {
+		if err := os.Symlink(tool, filepath.Join(bin, filepath.Base(tool))); err != nil {
+			t.Fatal(err)
+		}
+	}
 	dir := t.TempDir()
 	env := append(vms.Env(filepath.Join(dir, "state")), "HOME="+dir, "PATH="+os.Getenv("PATH"), "TERM=xterm-256color", "VERS_FLEET_SSH_SHARE=off")
 	list := exec.Command("vers-fleet", "vms")
@@ -211,34 +227,22 @@ func TestReconnectIntoTmux(t *testing.T) {
 	if out, err := list.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	vms.API.SetDown(true)
 	p := sit(t, env, "ssh", "--reconnect", "marketing")
+	if keeper == "screen" { // the server of a new one is a child of the session, and dies with it as in a restart
+		p.types("echo zero-$((1+1))\r")
+		p.sees("zero-2")
+		vm.DropSessions()
+		p.sees("fresh shell: the screen session is gone")
+	}
 	p.types("export KEPT=still; echo one-$((1+1))\r")
 	p.sees("one-2")
-	vms.VM("marketing").DropSessions()
+	vms.Gateway.Drop()
+	p.sees("\x1b[?1049l") // the screen is the person's again, to read this
 	p.sees("connection to marketing lost")
-	p.sees("connected to marketing again")
+	p.sees(told)
 	p.types("echo $KEPT-here-$((1+1))\r")
 	p.sees("still-here-2")
 	p.types("exit\r")
 	p.exits(0)
-}
-
-// A second signal, or one that finds the program busy, leaves a usable terminal.
-func TestSignalRestoresTerminal(t *testing.T) {
-	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	p := sit(t, simEnv(t, s), "ssh", "marketing")
-	p.types("echo one-$((1+1))\r")
-	p.sees("one-2")
-	if !p.raw() {
-		t.Fatal("the terminal is not raw")
-	}
-	_ = p.cmd.Process.Signal(syscall.SIGINT)
-	p.exits(exitInterrupted)
-	if p.raw() {
-		t.Error("the terminal was left raw")
-	}
 }

@@ -3,11 +3,13 @@ package cmd
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 )
@@ -38,7 +40,7 @@ Keys and inventory are recorded while the API answers, so that ssh, exec, pull
 and push work on when it does not. In an outage: vers-fleet help outage`,
 		Example: `  vers-fleet vms
   vers-fleet ssh marketing
-  vers-fleet pull marketing:/root/workspace/out/ ./out
+  vers-fleet pull marketing:/root/workspace/images/ ./images
   vers-fleet status`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
@@ -172,7 +174,7 @@ func explainHelp(root *cobra.Command) {
 			continue
 		}
 		help.Use, help.Short, help.Long = "help [COMMAND | TOPIC]", "Help about a command or a topic", "Shows the help of a command, or one of the topics of vers-fleet --help."
-		help.Run = nil
+		help.Run, help.ValidArgsFunction = nil, completeHelp
 		help.RunE = func(_ *cobra.Command, args []string) error {
 			c, rest, err := root.Find(args)
 			if err == nil && (len(rest) == 0 || !c.HasSubCommands()) {
@@ -205,7 +207,20 @@ func flagError(c *cobra.Command, err error) error {
 	if fleetKind(err) != "" { // a flag's own check said it better
 		return err
 	}
-	return usageError(ui.Clean(err.Error()), "", "see: "+c.CommandPath()+" --help")
+	next := "see: " + c.CommandPath() + " --help"
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown):
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if n := nearest(unknown.GetSpecifiedName(), names); n != "" && unknown.GetSpecifiedShortnames() == "" {
+			next = "did you mean: --" + n
+		}
+	case errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration":
+		next = "write a duration like 30s, 5m or 2h"
+	}
+	return usageError(ui.Clean(err.Error()), "", next)
 }
 
 // usageTemplate is cobra's with the global flags told once, at the root.
@@ -226,10 +241,10 @@ Commands:{{range $cmds}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding }}  {{.Short}}{{end}}{{end}}{{end}}{{end}}{{end}}{{if and .HasHelpSubCommands}}
 
 Topics (vers-fleet help TOPIC):{{range .Commands}}{{if .IsAdditionalHelpTopicCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+  {{rpad .Name .NamePadding}}  {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
 
 Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+{{.LocalFlags.FlagUsagesWrapped 80 | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
 
 Flags of every command: see vers-fleet --help{{end}}
 `

@@ -19,6 +19,7 @@ import (
 //	share dir        gives the script's program a folder for sockets
 //	share ready VM   waits until commands borrow the connection to the VM
 //	share kill       kills the processes that keep connections
+//	share stop       stops them, as Ctrl-Z does
 //	share count N    waits until there are exactly N such processes
 //	share gone       waits until there is neither process nor socket
 func scriptShare(ts *testscript.TestScript, neg bool, args []string) {
@@ -36,12 +37,10 @@ func scriptShare(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Check(ts.Exec("vers-fleet", "-v", "ssh", args[1], "--", "true"))
 			return strings.Contains(ts.ReadFile("stderr"), "using the shared connection")
 		})
+	case "stop":
+		signalKeepers(ts, "STOP")
 	case "kill":
-		for _, pid := range keepers(ts) {
-			p, err := os.FindProcess(pid)
-			ts.Check(err)
-			ts.Check(p.Kill())
-		}
+		signalKeepers(ts, "KILL")
 		await(ts, "no keeper", func() bool { return len(keepers(ts)) == 0 })
 	case "count":
 		await(ts, args[1]+" keepers", func() bool { return strconv.Itoa(len(keepers(ts))) == args[1] })
@@ -53,6 +52,12 @@ func scriptShare(ts *testscript.TestScript, neg bool, args []string) {
 		})
 	default:
 		ts.Fatalf("unknown verb: share %s", args[0])
+	}
+}
+
+func signalKeepers(ts *testscript.TestScript, name string) {
+	for _, pid := range keepers(ts) {
+		ts.Check(ts.Exec("sh", "-c", "kill -"+name+" "+strconv.Itoa(pid)))
 	}
 }
 

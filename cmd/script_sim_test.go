@@ -27,6 +27,7 @@ type simKey struct{}
 //	sim logins VM [max] N  so many SSH logins at the VM so far
 //	sim commits N          exactly N snapshots exist
 //	sim state VM STATE     running, paused, sleeping, dead
+//	sim delete VM          the VM is gone, with all that was in it
 //	sim rotate-key VM      the API hands out another key
 //	sim rotate-host VM     the VM has another host key
 //	sim finish VM          lets a lieutenant finish its work
@@ -164,6 +165,8 @@ func vmVerb(ts *testscript.TestScript, s *sim.Sim, verb string, args []string) e
 		return vm.SetState(args[len(args)-1])
 	case "logins":
 		return count(ts, "logins at "+vm.Name(), vm.Logins(), args[1:])
+	case "delete":
+		return vm.Delete()
 	case "rotate-key":
 		vm.RotateKey()
 	case "rotate-host":

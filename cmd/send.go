@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 
@@ -28,7 +29,7 @@ read from stdin. When nobody listens it is refused, never left hanging.`,
 		Example: `  vers-fleet send marketing "Render the banner in 4:3 as well"
   vers-fleet send marketing --steer "Use the darker palette"
   vers-fleet send chad-dev - < task.md`,
-		Args: argCount(2, 2),
+		Args: oneMessage,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.vm, o.text = args[0], args[1]
 			return runSend(c.Context(), env, o)
@@ -39,6 +40,14 @@ read from stdin. When nobody listens it is refused, never left hanging.`,
 	c.Flags().BoolVar(&o.followUp, "follow-up", false, "what to do when it is done")
 	c.MarkFlagsMutuallyExclusive("steer", "follow-up")
 	return about(c, groupEveryday, "connects directly with the recorded key", exitOK, exitNotFound, exitUnavailable, exitUnreachable)
+}
+
+// oneMessage refuses a message that lost its quotes.
+func oneMessage(c *cobra.Command, args []string) error {
+	if len(args) > 2 {
+		return usageError("send takes one message", fmt.Sprintf("it came as %d words", len(args)-1), "put it in quotes, or use - and stdin")
+	}
+	return argCount(2, 2)(c, args)
 }
 
 // maxSendStdin is more than any message may have; the rest need not be read.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,8 +72,8 @@ func newSimFaultCommand(env *Env) *cobra.Command {
 		Use:   "fault FAULT [OPTIONS]",
 		Short: "Make the simulated platform misbehave",
 		Long: `Switches a fault of the running simulator (VERS_FLEET_SIM) on; off ends all.
-Faults of the API: ` + faultNames(false) + `.
-Faults of the VM gateway: ` + faultNames(true) + `.
+` + ui.Wrap("Faults of the API: any status from 400 to 599, "+faultNames(false)+".", helpWidth) + `
+` + ui.Wrap("Faults of the VM gateway: "+faultNames(true)+".", helpWidth) + `
 Options: --retry-after V, --retry-after-ms V, --latency D, --rate N, --bytes N,
 --endpoint NAME, --method M, --vm VM, --count N, --every N, --probability P.`,
 		Example: `  vers-fleet sim fault 503 --retry-after 20
@@ -86,9 +87,10 @@ Options: --retry-after V, --retry-after-ms V, --latency D, --rate N, --bytes N,
 			}
 			return strings.Fields("off 503 " + faultNames(false) + " " + faultNames(true)), cobra.ShellCompDirectiveNoFileComp
 		},
-		DisableFlagParsing: true,
+		DisableFlagParsing:    true,
+		DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
+			if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
 				return c.Help()
 			}
 			return runSimFault(c.Context(), env, args)
@@ -141,7 +143,7 @@ func simError(err error) error {
 		return nil
 	}
 	return &fleet.Error{Kind: fleet.Unexpected, What: "the simulator did not do it", Why: err.Error(), Origin: fleet.OriginLocal,
-		Next: "is it still running? see: vers-fleet sim status", Err: err}
+		Next: "see what there is, and whether it still runs: vers-fleet sim status", Err: err}
 }
 
 func newSimDoCommand(env *Env) *cobra.Command {
@@ -181,6 +183,8 @@ func runSimDo(ctx context.Context, env *Env, args []string) error {
 	switch do, known := onVM[args[0]]; {
 	case known && len(args) == 2:
 		return simError(do(args[1]))
+	case known:
+		return usageError("sim do "+args[0]+" needs a VM", "", "for example: vers-fleet sim do "+args[0]+" marketing")
 	case args[0] == "cut" && len(args) == 1:
 		return simError(control.Cut(ctx))
 	case args[0] == "stop" && len(args) == 1:

@@ -31,16 +31,18 @@ type sshOptions struct {
 func newSSHCommand(env *Env) *cobra.Command {
 	var o sshOptions
 	c := &cobra.Command{
-		Use:   "ssh VM [-- CMD...]",
+		Use:   "ssh [flags] VM [-- CMD...]",
 		Short: "Open a shell, or run a command, on one VM",
 		Long: `Opens a shell on the VM, or runs a command there with stdin, stdout, stderr
 and the exit status passed through as OpenSSH does; failures of its own are
-255. With a recorded key it connects at once and asks the API nothing.`,
+255. With a recorded key it connects at once and asks the API nothing. Flags go
+before VM; whatever follows it is the command.`,
 		Example: `  vers-fleet ssh marketing
   vers-fleet ssh marketing -- ls -la /root/workspace
   vers-fleet ssh --reconnect marketing
   vers-fleet ssh -L 8080:localhost:80 infra-ui
   tar c . | vers-fleet ssh infra-ui -- tar x -C /tmp`,
+		DisableFlagsInUseLine: true, // they end at VM
 		RunE: orPick(env, func() bool { return false }, func(c *cobra.Command, args []string) error {
 			if err := argCount(1, -1)(c, args); err != nil {
 				return err
@@ -63,7 +65,7 @@ and the exit status passed through as OpenSSH does; failures of its own are
 	f.StringVarP(&o.escape, "escape", "e", "~", "escape `CHARACTER` of a terminal session, or none")
 	f.StringArrayVarP(&o.local, "local-forward", "L", nil, "forward `[BIND:]PORT:HOST:PORT` from here to there")
 	f.StringArrayVarP(&o.remote, "remote-forward", "R", nil, "forward `[BIND:]PORT:HOST:PORT` from there to here")
-	f.StringArrayVarP(&o.dynamic, "dynamic-forward", "D", nil, "SOCKS5 proxy on `[BIND:]PORT`")
+	f.StringArrayVarP(&o.dynamic, "dynamic-forward", "D", nil, "SOCKS proxy (4, 4A, 5) on `[BIND:]PORT`")
 	f.StringVarP(&o.stdio, "stdio-forward", "W", "", "join stdin and stdout to `HOST:PORT` as seen from the VM")
 	f.BoolVar(&o.again, "reconnect", false, "come back after a cut, into the same shell if tmux or screen is on the VM")
 	f.BoolVar(&o.print, "print", false, "print the equivalent OpenSSH command instead")

@@ -36,13 +36,13 @@ func runSSHConfig(ctx context.Context, env *Env, o sshConfigOptions) error {
 	}
 	switch {
 	case o.install:
-		path, n, err := f.InstallSSHConfig()
+		path, n, err := f.InstallSSHConfig(ctx)
 		if err == nil {
 			env.Streams.Notef("%d VMs in %s; try: ssh vers-NAME", n, path)
 		}
 		return err
 	case o.uninstall:
-		return f.UninstallSSHConfig()
+		return f.UninstallSSHConfig(ctx)
 	}
 	text, _, err := f.SSHConfig()
 	if err != nil {

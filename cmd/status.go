@@ -79,6 +79,9 @@ func statusText(t *ui.Text, s fleet.Status) {
 	if len(s.Fleet.MissingKeys) > 0 {
 		t.Field("No key for", ui.Bad, "%s", strings.Join(titles(s), ", "))
 	}
+	if len(s.Locals) > 0 {
+		t.Field("Local", ui.Normal, "%s: on this machine, not on a VM", localsLine(s.Locals))
+	}
 	if len(s.Queue) > 0 {
 		t.Field("Queue", ui.Normal, "%s waiting: vers-fleet queue list", ui.Count(len(s.Queue), "commit"))
 	}
@@ -102,8 +105,16 @@ func statusText(t *ui.Text, s fleet.Status) {
 		if c.Next != "" {
 			text += " - " + c.Next
 		}
-		t.Field(strings.ReplaceAll(c.Name, "_", " "), style, "%s", text)
+		t.Field(checkTitle(c.Name), style, "%s", text)
 	}
+}
+
+// checkTitle makes "API DNS" of api_dns and "Keystore" of keystore.
+func checkTitle(name string) string {
+	if of, what, ok := strings.Cut(name, "_"); ok {
+		return strings.ToUpper(of + " " + what)
+	}
+	return strings.ToUpper(name[:1]) + name[1:]
 }
 
 // versionCheck tells which program this is, for a report of a problem.

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func TestHelpIsComplete(t *testing.T) {
 	})
 }
 
-// What the examples and the help topics show parses: commands and flags exist
+// What the examples, the help topics and the README show parses: commands and flags exist
 // and take these arguments.
 func TestExamplesParse(t *testing.T) {
 	var texts []string
@@ -50,6 +51,11 @@ func TestExamplesParse(t *testing.T) {
 	for _, topic := range helpTopics() {
 		texts = append(texts, topic.Long)
 	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts = append(texts, strings.ReplaceAll(string(readme), "\n$ ", "\n  "))
 	found := 0
 	for _, text := range texts {
 		for line := range strings.Lines(text) {

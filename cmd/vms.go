@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,11 +32,12 @@ func newVMsCommand(env *Env) *cobra.Command {
 		Aliases: []string{"ls", "list"},
 		Short:   "List the fleet and record it, with the keys, for an outage",
 		Long: `Lists the VMs with what is known of each: state, role, whether its SSH key is
-recorded and when a login last worked. A live listing is recorded, and the keys
-of VMs that have none yet are fetched, so that they are there before they are
-needed.`,
+recorded (proved: a login has worked with it) and when a login last worked. A
+live listing is recorded, and the keys of VMs that have none yet are fetched, so
+that they are there before they are needed. Lieutenants that run on this machine
+are told below it: they are no VMs.`,
 		Example: `  vers-fleet vms
-  vers-fleet vms -l role=lieutenant -o wide
+  vers-fleet vms -l role=lieutenant -w
   vers-fleet vms --probe
   vers-fleet vms --watch
   vers-fleet vms --jq '.[] | select(.key.recorded | not) | .name'`,
@@ -48,10 +50,19 @@ needed.`,
 	o.sel.register(c.Flags())
 	f := c.Flags()
 	f.BoolVar(&o.noSync, "no-sync", false, "do not fetch the keys of VMs that have none yet")
+	f.BoolFuncP("wide", "w", "with ids, endpoints and labels, as -o wide", func(v string) error {
+		on, err := strconv.ParseBool(v)
+		if on {
+			env.flags.output = "wide"
+		}
+		return err
+	})
 	f.BoolVar(&o.probe, "probe", false, "try every VM over SSH, side by side, with what is recorded")
 	f.BoolVar(&o.gone, "gone", false, "also VMs that the API no longer lists")
 	f.StringArrayVar(&o.states, "state", nil, "only VMs in this `STATE`; repeat it for several")
-	f.StringVar(&o.sort, "sort", "name", "sort by `FIELD`: name, state, age, key or reach")
+	f.StringVar(&o.sort, "sort", "name", "sort by `FIELD`: "+strings.Join(vmSorts(), ", "))
+	completeFlag(c, "state", vmStates())
+	completeFlag(c, "sort", vmSorts())
 	addWatchFlag(f, &o.watch, usualWatch, "show it again and again, until interrupted")
 	return about(c, groupEveryday, "shows the last recorded inventory and says how old it is",
 		exitOK, exitNotFound, exitAuth, exitUnavailable, exitStorage)
@@ -85,8 +96,11 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel fl
 	}
 	if !sel.Empty() {
 		if list.VMs, err = list.Select(sel); err != nil {
-			return err
+			return meantInterval(o, err)
 		}
+	}
+	if err := checkStates(o.states, list.VMs); err != nil {
+		return err
 	}
 	if len(o.states) > 0 {
 		list.VMs = slices.DeleteFunc(list.VMs, func(v fleet.VM) bool { return !slices.Contains(o.states, v.State) })
@@ -101,7 +115,29 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel fl
 	if err := vmListing(o.probe).Print(env.Streams, env.Format(), list.VMs); err != nil {
 		return err
 	}
+	if locals := f.Locals(); sel.Empty() && len(locals) > 0 && env.Format().Table() {
+		env.Streams.Notef("local lieutenants, on this machine and on no VM: %s", localsLine(locals))
+	}
 	return list.Unsaved
+}
+
+// localsLine is "scribe (idle, 2 hours ago), painter".
+func localsLine(locals []fleet.LocalLieutenant) string {
+	var out []string
+	for _, l := range locals {
+		var about []string
+		if l.State != "" {
+			about = append(about, l.State)
+		}
+		if !l.ActiveAt.IsZero() {
+			about = append(about, ui.Ago(l.ActiveAt, time.Now()))
+		}
+		if len(about) > 0 {
+			l.Name += " (" + strings.Join(about, ", ") + ")"
+		}
+		out = append(out, l.Name)
+	}
+	return strings.Join(out, ", ")
 }
 
 // sayListing tells on stderr what the rows do not: age, outage, warnings.
@@ -140,6 +176,25 @@ func sayKeys(env *Env, r fleet.SyncReport) {
 	}
 }
 
+// vmStates are the states there are (platform.md), and unknown for a VM of
+// which only the key is recorded.
+func vmStates() []string {
+	return []string{"booting", "running", "paused", "sleeping", "dead", "unknown"}
+}
+
+// checkStates refuses a mistyped state; one that the API has invented since is
+// none.
+func checkStates(wanted []string, vms []fleet.VM) error {
+	for _, s := range wanted {
+		if !slices.Contains(vmStates(), s) && !slices.ContainsFunc(vms, func(v fleet.VM) bool { return v.State == s }) {
+			return usageError(fmt.Sprintf("--state cannot be %q", ui.Clean(s)), "", "use "+strings.Join(vmStates(), ", "))
+		}
+	}
+	return nil
+}
+
+func vmSorts() []string { return []string{"name", "state", "age", "key", "reach"} }
+
 func vmOrder(by string) (func(a, b fleet.VM) int, error) {
 	switch by {
 	case "name":
@@ -153,103 +208,5 @@ func vmOrder(by string) (func(a, b fleet.VM) int, error) {
 	case "reach":
 		return func(a, b fleet.VM) int { return b.ReachedAt.Compare(a.ReachedAt) }, nil
 	}
-	return nil, usageError(fmt.Sprintf("--sort cannot be %q", ui.Clean(by)), "", "use name, state, age, key or reach")
-}
-
-// vmListing declares the columns of a list of VMs.
-func vmListing(probed bool) ui.Listing[fleet.VM] {
-	l := ui.Listing[fleet.VM]{
-		Columns: []ui.Column[fleet.VM]{
-			{Header: "NAME", Value: fleet.VM.Title, Style: func(fleet.VM) ui.Style { return ui.Strong }},
-			{Header: "ROLE", Value: func(v fleet.VM) string { return dash(v.Role) }},
-			{Header: "STATE", Value: stateText, Style: stateStyle},
-			{Header: "AGE", Time: func(v fleet.VM) time.Time { return v.CreatedAt }},
-			{Header: "KEY", Value: keyText, Style: keyStyle},
-			{Header: "REACHED", Time: func(v fleet.VM) time.Time { return v.ReachedAt }},
-			{Header: "ID", Wide: true, Value: func(v fleet.VM) string { return v.ID }},
-			{Header: "ENDPOINT", Wide: true, Value: func(v fleet.VM) string { return v.Endpoint }},
-			{Header: "LABELS", Wide: true, Value: labelText},
-		},
-		Name:  fleet.VM.Title,
-		Empty: "no VMs",
-	}
-	if probed {
-		l.Columns = slices.Insert(l.Columns, 5, ui.Column[fleet.VM]{Header: "SSH", Value: probeText, Style: probeStyle})
-	}
-	return l
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-func stateText(v fleet.VM) string {
-	if !v.GoneAt.IsZero() {
-		return "gone"
-	}
-	return dash(v.State)
-}
-
-func stateStyle(v fleet.VM) ui.Style {
-	switch stateText(v) {
-	case "running":
-		return ui.Good
-	case "dead", "gone":
-		return ui.Bad
-	}
-	return ui.Faint
-}
-
-// keyText says whether the key is there and whether it ever worked.
-func keyText(v fleet.VM) string {
-	switch {
-	case v.Key.Problem != "":
-		return "damaged"
-	case !v.Key.Recorded:
-		return "missing"
-	case v.Key.RefusedAt.After(v.Key.ProvedAt):
-		return "refused"
-	case v.Key.ProvedAt.IsZero():
-		return "recorded"
-	}
-	return "proved"
-}
-
-func keyStyle(v fleet.VM) ui.Style {
-	switch keyText(v) {
-	case "proved":
-		return ui.Good
-	case "recorded":
-		return ui.Normal
-	}
-	return ui.Bad
-}
-
-func labelText(v fleet.VM) string {
-	var pairs []string
-	for k, val := range v.Labels {
-		pairs = append(pairs, k+"="+val)
-	}
-	slices.Sort(pairs)
-	return dash(strings.Join(pairs, ","))
-}
-
-func probeText(v fleet.VM) string {
-	switch {
-	case v.Reachable == nil:
-		return "-"
-	case *v.Reachable:
-		return "ok"
-	}
-	return "no: " + v.ProbeError
-}
-
-func probeStyle(v fleet.VM) ui.Style {
-	if v.Reachable != nil && *v.Reachable {
-		return ui.Good
-	}
-	return ui.Bad
+	return nil, usageError(fmt.Sprintf("--sort cannot be %q", ui.Clean(by)), "", "use "+strings.Join(vmSorts(), ", "))
 }

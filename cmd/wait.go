@@ -11,7 +11,7 @@ func newWaitCommand(env *Env) *cobra.Command {
 		Use:   "wait",
 		Short: "Return when the API answers again",
 		Long: `Returns as soon as the API answers: exit 0, or 5 when --timeout is over first.
-However many processes wait, one probes at a time, at growing intervals.`,
+However many processes wait, one probes at a time, about every ten seconds.`,
 		Example: `  vers-fleet wait --timeout 15m && vers-fleet queue run`,
 		Args:    noArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return runWait(c.Context(), env) },

@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"context"
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -50,6 +52,22 @@ func (w watchFlag) Set(s string) error {
 	return nil
 }
 
+// meantInterval explains, to whoever wrote --watch 5, why there is no such VM.
+func meantInterval(o vmsOptions, err error) error {
+	if o.watch == 0 || fleetKind(err) != fleet.NotFound {
+		return err
+	}
+	for _, name := range o.names {
+		if _, notNumber := strconv.Atoi(name); notNumber == nil {
+			name += "s"
+		}
+		if _, notDuration := time.ParseDuration(name); notDuration == nil {
+			return usageError("--watch takes its interval with an equals sign", "after a space it is the name of a VM", "write --watch="+name)
+		}
+	}
+	return err
+}
+
 // Type makes pflag's help text show the optional value and nothing else.
 func (w watchFlag) Type() string { return "bool" }
 
@@ -67,17 +85,26 @@ func watch(ctx context.Context, env *Env, every time.Duration, show func(context
 		}
 		err := draw(func(s *ui.Streams) error { return showFrame(ctx, env, s, every, first, show) })
 		if ctx.Err() != nil {
-			return nil
+			return endless(ctx)
 		}
 		if err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return endless(ctx)
 		case <-tick.C:
 		}
 	}
+}
+
+// endless is how a command that has no end of its own ends: well when
+// --timeout ended it, as interrupted by Ctrl-C.
+func endless(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil
+	}
+	return ctx.Err()
 }
 
 // showFrame shows one picture. Everything the command says belongs to it, so

@@ -56,6 +56,16 @@ func (f *Fleet) bind() error {
 		Next: "use another profile for this endpoint or account: --profile NAME"}
 }
 
+// tellForeign says, once, that what is recorded is not of the endpoint in use:
+// it serves all the same, as the endpoint may only be written wrong.
+func (f *Fleet) tellForeign() {
+	if of, here := f.keys.Endpoint(), canonical(f.o.API.BaseURL); of != "" && of != here {
+		f.foreign.Do(func() {
+			f.o.Warn("this is the record of " + of + ", not of " + here + "; give each a profile of its own (--profile NAME)")
+		})
+	}
+}
+
 // canonical is a base URL as profiles and the outage memory compare it: other
 // ways to write the same endpoint must not look like another one.
 func canonical(baseURL string) string {

@@ -84,8 +84,7 @@ func (f *Fleet) CompletionNames() ([]CompletionName, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(vms, byName)
-	var out []CompletionName
+	out := make([]CompletionName, 0, len(vms))
 	for _, vm := range vms {
 		names := []string{vm.ID}
 		if len(vm.Names) > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
@@ -141,17 +142,59 @@ func (f *Fleet) alterAll(ctx context.Context, s Selection, done string, alter fu
 	}
 	changes, errs := make([]StateChange, len(vms)), make([]error, len(vms))
 	eachBounded(len(vms), defaultJobs, func(n int) { changes[n], errs[n] = alter(ctx, vms[n]) })
-	return changes, joined(errs, done)
+	if err := f.keepStates(changes); err != nil {
+		f.o.Warn("the new states could not be recorded: " + err.Error())
+	}
+	return changes, joined(errs, done, seeList)
 }
 
-// BranchNamed is Branch for the VM of a name, which is resolved by the API.
+// keepStates records the states that the API told, so that the record does not
+// show the old ones until the next listing.
+func (f *Fleet) keepStates(changes []StateChange) error {
+	told := map[string]string{}
+	for _, c := range changes {
+		if c.State != "unknown" {
+			told[c.VMID] = c.State
+		}
+	}
+	if len(told) == 0 {
+		return nil
+	}
+	inv, err := f.recordedInventory()
+	if err != nil {
+		return err
+	}
+	for i, v := range inv.VMs {
+		inv.VMs[i].State = orElse(told[v.ID], v.State)
+	}
+	return f.keys.PutInventory(inv) // as old as before, so that a listing made meanwhile stays
+}
+
+// BranchNamed is Branch for the VM of a name, which is resolved by the API. The
+// new VMs and their keys are recorded, so that an outage finds them covered.
 func (f *Fleet) BranchNamed(ctx context.Context, name string, count int) (VM, []string, error) {
 	vms, err := f.mustBeLive().ResolveLive(ctx, Selection{Names: []string{name}})
 	if err != nil {
 		return VM{}, nil, err
 	}
 	ids, err := f.Branch(ctx, vms[0], count)
+	if err == nil {
+		f.cover(ctx, ids)
+	}
 	return vms[0], ids, err
+}
+
+// cover records new VMs and their keys. It never waits for the API: what was
+// made must be told.
+func (f *Fleet) cover(ctx context.Context, ids []string) {
+	_, err := f.with(Live).List(ctx, ListOptions{})
+	keyless := slices.ContainsFunc(ids, func(id string) bool { return !f.keys.HasKey(id) })
+	switch {
+	case err != nil:
+		f.o.Warn("the new VMs are not recorded yet (vers-fleet keys sync): " + why(err))
+	case keyless:
+		f.o.Warn("the keys of the new VMs are not all recorded yet: vers-fleet keys sync")
+	}
 }
 
 // mustBeLive is the same fleet for what only the API can do: the record does

@@ -50,6 +50,9 @@ func (f *Fleet) describe(e *Error, ae *api.Error) {
 		e.Kind = NotFound
 	case k == api.KindInvalid && ae.Stage == api.StageStart:
 		e.Kind, e.Origin = Usage, OriginLocal
+	case k == api.KindInvalid, k == api.KindConflict:
+		e.Kind = Refused
+		e.Next = orElse(e.Next, refusedAdvice(ae.Method))
 	case k.Unreachable():
 		e.Kind, e.Retryable = Unavailable, true
 		if k.Local() {
@@ -57,6 +60,14 @@ func (f *Fleet) describe(e *Error, ae *api.Error) {
 		}
 		e.Next = orElse(e.Next, "vers-fleet wait returns when the API answers again; vers-fleet status says what is known")
 	}
+}
+
+// refusedAdvice is what to do about an API that refuses a sound request.
+func refusedAdvice(method string) string {
+	if method == "GET" {
+		return "what was recorded is still there: add --offline"
+	}
+	return "see how the VMs are, then try again: vers-fleet vms --live"
 }
 
 // gaveUp says how long and until when, after a reason.

@@ -86,6 +86,7 @@ func (c *canaries) check(t *testing.T, where, text string) {
 // environment, or a file that is not the key's own - not even when the API
 // itself repeats it.
 func TestSecretsStayWhereTheyAre(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 6)
 	f := newFront(w)
 	c := &canaries{words: map[string]string{}}

@@ -304,12 +304,14 @@ func (f *Fleet) CommitAll(ctx context.Context, vms []VM, o CommitOptions) ([]Com
 	results := make([]CommitResult, len(vms))
 	errs := make([]error, len(vms))
 	eachBounded(len(vms), commitJobs, func(n int) { results[n], errs[n] = f.Commit(ctx, vms[n], o) })
-	return results, joined(errs, "committed")
+	return results, joined(errs, "committed", seeList)
 }
+
+const seeList = "the list says why for each"
 
 // joined sums up the errors of work on several VMs: the one they have in
 // common, or Partial.
-func joined(errs []error, done string) error {
+func joined(errs []error, done, next string) error {
 	var first error
 	failed, same := 0, true
 	for _, err := range errs {
@@ -325,6 +327,6 @@ func joined(errs []error, done string) error {
 	if failed == 0 || failed == len(errs) && same || failed > 0 && same && kindOf(first) == Queued {
 		return first
 	}
-	return &Error{Kind: Partial, What: countOf(failed, len(errs)) + " could not be " + done, Why: why(first), Origin: OriginAPI, Err: first,
-		Next: "see the list"}
+	return &Error{Kind: Partial, What: countOf(failed, len(errs)) + " could not be " + done, Why: why(first), Origin: originOf(first), Err: first,
+		Next: next}
 }

@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -29,7 +30,12 @@ func TestMain(m *testing.M) {
 		_, _ = fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	flag.Parse()
+	_ = flag.Set("test.parallel", "4") // what runs side by side mostly waits
+	clean := useMemoryDisk()
+	code := m.Run()
+	clean()
+	os.Exit(code)
 }
 
 func runCommitChild(spec []string) int {

@@ -94,13 +94,6 @@ func (f *Fleet) dialWith(ctx context.Context, vm VM, keys [][]byte) (*sshconn.Co
 	}
 	target.Keys = keys
 	conn, err := f.dialer.Dial(ctx, target)
-	if direct := directEndpoint(record); direct != nil && f.o.VMGateway != "" && neverAnswered(err) {
-		f.o.Logf("the gateway does not answer (%v); trying %s", err, direct[0].Address)
-		target.Endpoints = direct
-		if alt, altErr := f.dialer.Dial(ctx, target); altErr == nil {
-			conn, err = alt, nil
-		}
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -112,25 +105,17 @@ func (f *Fleet) dialWith(ctx context.Context, vm VM, keys [][]byte) (*sshconn.Co
 // the address remembered. A full disk must not cost the connection that was
 // just made, so failing to is a warning.
 func (f *Fleet) learn(vm VM, record keystore.Record, info sshconn.Info) {
-	if info.FirstContact {
-		f.o.Warn(f.firstContact(vm, info))
-	}
 	err := f.keys.Proved(vm.ID, info.PublicKey, keystore.Endpoint{Network: info.Endpoint.Network, Address: info.Endpoint.Address,
 		IPs: info.Endpoint.IPs}, info.HostKey)
 	if err == nil && info.FirstContact {
-		err = f.keys.PinHostKey(vm.ID, info.HostKey, f.apiIsUp(), []string{f.hostName(vm.ID)})
+		err = f.keys.PinHostKey(vm.ID, info.HostKey, f.apiVouches(), []string{f.hostName(vm.ID)})
+	}
+	if info.FirstContact {
+		f.met(vm, info, err == nil)
 	}
 	if err != nil {
 		f.o.Warn("connected, but what was learned could not be recorded: " + err.Error())
 	}
-}
-
-func (f *Fleet) firstContact(vm VM, info sshconn.Info) string {
-	text := "first contact with " + vm.Title() + ": its host key " + info.Fingerprint + " is recorded"
-	if !f.apiIsUp() {
-		text += ", unconfirmed, as the API is down"
-	}
-	return text
 }
 
 // apiIsUp is what the outage memory believes.
@@ -151,9 +136,9 @@ func (f *Fleet) endpoint(id string) sshconn.Endpoint {
 }
 
 // endpoints lists the ways to the VM that are tried side by side: through the
-// platform's TLS front, with the addresses it had last time in case DNS is
-// down, and directly. Where a gateway is configured it is the way; the direct
-// address is left for when it does not answer.
+// platform's TLS front or the configured gateway, with the addresses it had
+// last time in case DNS is down, and directly. Directly no certificate says
+// who answers, so that way is for VMs whose host key is known.
 func (f *Fleet) endpoints(id string, r keystore.Record) []sshconn.Endpoint {
 	first := f.endpoint(id)
 	for _, e := range r.Endpoints {
@@ -161,28 +146,11 @@ func (f *Fleet) endpoints(id string, r keystore.Record) []sshconn.Endpoint {
 			first.IPs = e.IPs
 		}
 	}
-	if f.o.VMGateway != "" {
-		return []sshconn.Endpoint{first}
+	ways := []sshconn.Endpoint{first}
+	if r.IP != "" && r.SSHPort != 0 && len(r.HostKeys) > 0 { // works from inside the platform's network
+		ways = append(ways, sshconn.Endpoint{Network: sshconn.NetworkTCP, Address: net.JoinHostPort(r.IP, strconv.Itoa(r.SSHPort))})
 	}
-	return append([]sshconn.Endpoint{first}, directEndpoint(r)...)
-}
-
-// directEndpoint is the VM's recorded address, which works from inside the
-// platform's network; nil if none is recorded.
-func directEndpoint(r keystore.Record) []sshconn.Endpoint {
-	if r.IP == "" || r.SSHPort == 0 {
-		return nil
-	}
-	return []sshconn.Endpoint{{Network: sshconn.NetworkTCP, Address: net.JoinHostPort(r.IP, strconv.Itoa(r.SSHPort))}}
-}
-
-// neverAnswered says that a dial failed before anything of the VM was heard.
-func neverAnswered(err error) bool {
-	var se *sshconn.Error
-	if !errors.As(err, &se) {
-		return false
-	}
-	return se.Stage == sshconn.StageDNS || se.Stage == sshconn.StageTCP || se.Stage == sshconn.StageTLS && se.Transient()
+	return ways
 }
 
 func (f *Fleet) noteRefused(vm VM) {

@@ -109,14 +109,23 @@ func (f *Fleet) Probe(ctx context.Context, vms []VM, onDone func(Progress)) {
 }
 
 // pinMissing asks the VMs that have a key but no pinned host key for it; the
-// handshake needs no login. VMs that do not answer are left for next time.
+// handshake needs no login. VMs that do not answer are left for next time, and
+// all of them to another process that is asking already: silent ones take
+// long, and a sync from cron must not pile up behind them.
 func (f *Fleet) pinMissing(ctx context.Context, vms []keystore.InventoryVM) (int, error) {
-	var todo []string
-	for _, vm := range vms {
-		if r, err := f.keys.Record(vm.ID); err == nil && len(r.HostKeys) == 0 && vm.State == string(api.StateRunning) {
-			todo = append(todo, vm.ID)
-		}
+	if len(f.unpinned(vms)) == 0 {
+		return 0, nil
 	}
+	release, err := f.keys.Lock(ctx, "pin", false)
+	if keystore.KindOf(err) == keystore.KindLocked {
+		f.o.Logf("another process is asking the VMs for their host keys")
+		return 0, nil
+	}
+	if err != nil {
+		return 0, storageError("record host keys", err)
+	}
+	defer release()
+	todo := f.unpinned(vms)
 	var mu sync.Mutex
 	pinned := 0
 	var failed error
@@ -131,6 +140,16 @@ func (f *Fleet) pinMissing(ctx context.Context, vms []keystore.InventoryVM) (int
 		}
 	})
 	return pinned, failed
+}
+
+// unpinned are the running VMs that have a key but no pinned host key.
+func (f *Fleet) unpinned(vms []keystore.InventoryVM) (ids []string) {
+	for _, vm := range vms {
+		if r, err := f.keys.Record(vm.ID); err == nil && len(r.HostKeys) == 0 && vm.State == string(api.StateRunning) {
+			ids = append(ids, vm.ID)
+		}
+	}
+	return ids
 }
 
 // pinFresh is pinMissing after new keys came with a listing, which it must not
@@ -154,7 +173,7 @@ func (f *Fleet) pinHostKey(ctx context.Context, id string) error {
 		f.o.Logf("the host key of %s was not learned: %v", id, err)
 		return err
 	}
-	return storageError("record the host key of "+id, f.keys.PinHostKey(id, key, f.apiIsUp(), []string{f.hostName(id)}))
+	return storageError("record the host key of "+id, f.keys.PinHostKey(id, key, f.apiVouches(), []string{f.hostName(id)}))
 }
 
 // AcceptHostKey replaces the pinned host keys of a VM by the one it shows now,

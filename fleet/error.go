@@ -16,6 +16,7 @@ const (
 	NotFound     Kind = "not_found"     // no such VM, path or key
 	Ambiguous    Kind = "ambiguous"     // a selector fits several VMs; nothing was done
 	Auth         Kind = "auth"          // API key missing or refused
+	Refused      Kind = "refused"       // the API answers, and does not do what was asked
 	Unavailable  Kind = "unavailable"   // API unreachable and nothing recorded serves instead
 	Unreachable  Kind = "unreachable"   // VM not reachable over SSH
 	LoginRefused Kind = "login_refused" // the VM's SSH login refused the key

@@ -101,6 +101,10 @@ func statuses() []faultCase {
 		by("404 of another site", sim.Fault{Kind: sim.KindNotFound}, doubtful()),
 		by("503 now and then", sim.Fault{Kind: sim.KindFlaky, Probability: 0.5}, mayWork()),
 	}
+	for _, status := range []sim.Kind{"418", "422"} { // in plain text: no such answer to a mere question
+		rows = append(rows, by(string(status), sim.Fault{Kind: status}, doubtful()))
+	}
+	rows = append(rows, by("409 in the API's words", sim.Fault{Kind: "409"}, fate{list: fleet.Refused, key: fleet.Refused, commit: fleet.Queued}))
 	everyOther := by("503 every other call", sim.Fault{Kind: "503", Every: 2}, works())
 	everyOther.alone = true
 	rows = append(rows, everyOther)

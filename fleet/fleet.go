@@ -34,7 +34,7 @@ type Options struct {
 	VMDomain   string                         // host names of VMs are <vm id>.<VMDomain>
 	VMGateway  string                         // host:port dialled for every VM; "" = <vm id>.<VMDomain>:443
 	RootCAs    *x509.CertPool                 // for VM connections; nil = system roots
-	LoadRoots  func() (*x509.CertPool, error) // if not nil, called before the first of them instead: reading many certificates takes time
+	LoadRoots  func() (*x509.CertPool, error) // if not nil, further roots, read before the first of them
 	TLSVerify  bool                           // false turns verification of VM connections off
 	ProxyFlags []string                       // flags that a ProxyCommand must be given to find the same configuration
 	StrictSSH  bool                           // refuse VMs whose host key was never seen before
@@ -82,6 +82,9 @@ type Fleet struct {
 	dialer  *sshconn.Dialer
 	account *account
 	unsaved *unsavedKeys
+	foreign *sync.Once // the warning of tellForeign
+
+	newcomers *newcomers // see forMany; nil: first contacts are told one by one
 
 	// client is built on first use, so that commands served by the record
 	// never read the API key.
@@ -113,8 +116,8 @@ func Open(o Options) (*Fleet, error) {
 	o.Retry.Budget = retry.NewBudget(retryBudget, retryRefill)
 	who := &account{fetch: o.API.APIKey}
 	o.API.APIKey = who.apiKey
-	f := &Fleet{o: o, keys: store, account: who, unsaved: &unsavedKeys{}, client: sync.OnceValues(func() (*api.Client, error) { return api.New(o.API) })}
-	f.memory = retry.NewMemory(retry.StoreIn(store.Doc(healthDoc(o.API.BaseURL)).Volatile()), retry.MemoryOptions{Now: o.Now})
+	f := &Fleet{o: o, keys: store, account: who, unsaved: &unsavedKeys{}, foreign: &sync.Once{}, client: sync.OnceValues(func() (*api.Client, error) { return api.New(o.API) })}
+	f.memory = f.memoryOf(o.API.BaseURL)
 	f.dialer = &sshconn.Dialer{RootCAs: o.RootCAs, Roots: o.LoadRoots, InsecureSkipVerify: !o.TLSVerify, KeepAlive: keepAlive, Logf: o.Logf}
 	return f, nil
 }

@@ -68,6 +68,9 @@ func (b nameBook) yield(inv keystore.Inventory, keys []string) {
 		name   string
 		source NameSource
 	}
+	if len(b.names) == 0 {
+		return
+	}
 	taken := map[name]bool{}
 	listed := map[string]bool{}
 	for _, v := range inv.VMs {

@@ -12,28 +12,33 @@ import (
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
-// healthDoc is the document of the outage memory in the profile's folder. Each
-// endpoint has one of its own: that a mistyped api_url does not answer says
-// nothing about the right one.
-func healthDoc(baseURL string) string {
+// memoryOf is the outage memory of what answers at a URL, a document in the
+// profile's folder. Each endpoint has one of its own: that a mistyped api_url
+// does not answer says nothing about the right one.
+func (f *Fleet) memoryOf(baseURL string) *retry.Memory {
 	sum := sha256.Sum256([]byte(canonical(baseURL)))
-	return "health-" + hex.EncodeToString(sum[:4])
+	doc := f.keys.Doc("health-" + hex.EncodeToString(sum[:4]))
+	return retry.NewMemory(retry.StoreIn(doc.Volatile()), retry.MemoryOptions{Now: f.o.Now})
 }
 
 // remember tells the outage memory how a call ended. Whatever the API itself
 // said is proof that it is up; a call the caller gave up proves nothing.
 func (f *Fleet) remember(err error, calls int, latency time.Duration) {
+	f.rememberIn(f.memory, err, calls, latency)
+}
+
+func (f *Fleet) rememberIn(m *retry.Memory, err error, calls int, latency time.Duration) {
 	var ae *api.Error
 	var problem error
 	switch {
 	case calls == 0:
-		problem = f.memory.Abandoned() // nothing was asked
+		problem = m.Abandoned() // nothing was asked
 	case err == nil, errors.As(err, &ae) && !ae.Kind.Unreachable() && ae.Status != 0:
-		problem = f.memory.Succeeded(latency)
+		problem = m.Succeeded(latency)
 	case ae != nil && !ae.Kind.Unreachable(), errors.Is(err, context.Canceled):
-		problem = f.memory.Abandoned() // interrupted, or refused before it was sent
+		problem = m.Abandoned() // interrupted, or refused before it was sent
 	default:
-		problem = f.memory.Failed(failure(err, ae, calls))
+		problem = m.Failed(failure(err, ae, calls))
 	}
 	if problem != nil {
 		f.o.Logf("the outage memory could not be written: %v", problem)
@@ -129,12 +134,18 @@ func reason(err error) string {
 
 // AwaitAPI returns nil as soon as the API answers, and an *Error of kind
 // Unavailable when limit (0 = none) has passed without. One process of the
-// profile probes at a time; the others watch what it finds.
+// profile probes at a time; the others watch what it finds, and ask nothing
+// themselves once it was answered.
 func (f *Fleet) AwaitAPI(ctx context.Context, limit time.Duration) error {
+	return f.awaitAPI(ctx, f.o.Now(), limit)
+}
+
+// awaitAPI is AwaitAPI for somebody who has been waiting since a moment.
+func (f *Fleet) awaitAPI(ctx context.Context, since time.Time, limit time.Duration) error {
 	began := f.o.Now()
 	if limit > 0 {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, limit)
+		ctx, stop = context.WithTimeout(ctx, limit-began.Sub(since))
 		defer stop()
 	}
 	client, err := f.client()
@@ -142,15 +153,21 @@ func (f *Fleet) AwaitAPI(ctx context.Context, limit time.Duration) error {
 		return f.apiError("reach the API", err)
 	}
 	for attempt := 1; ; attempt++ {
+		if err := ctx.Err(); err != nil {
+			return f.awaitEnded(err, f.o.Now().Sub(since))
+		}
 		permit, state := f.memory.Ask(true)
+		if answeredSince(state, began) {
+			return nil
+		}
 		if permit != retry.PermitHold {
 			if err = f.probe(ctx, client); !isUnreachable(err) {
 				return f.answered(err)
 			}
 			state, _ = f.memory.State()
 		}
-		if err := f.pauseUntilProbe(ctx, state, attempt, err); err != nil {
-			return f.awaitEnded(err, f.o.Now().Sub(began))
+		if err := f.pauseUntilProbe(ctx, state, began, attempt, err); err != nil {
+			return f.awaitEnded(err, f.o.Now().Sub(since))
 		}
 	}
 }
@@ -176,10 +193,16 @@ func (f *Fleet) answered(err error) error {
 // watchInterval is how often a waiting process looks at what others found.
 const watchInterval = time.Second
 
+// answeredSince reports whether the API has answered any process after t, and
+// nothing has gone wrong since.
+func answeredSince(s retry.State, t time.Time) bool {
+	return !s.Down() && s.Local == nil && s.LastAnswer.After(t)
+}
+
 // pauseUntilProbe waits until it is worth asking again: the next probe is due,
-// or the outage was closed by another process.
-func (f *Fleet) pauseUntilProbe(ctx context.Context, s retry.State, attempt int, last error) error {
-	next := s.WaiterWakes(f.o.Now())
+// or the API has answered another process since the wait began.
+func (f *Fleet) pauseUntilProbe(ctx context.Context, s retry.State, began time.Time, attempt int, last error) error {
+	next := s.WaiterWakes(f.o.Now(), attempt == 1 && last == nil)
 	w := Waiting{What: "reach the API", Attempt: attempt, Next: next, Reason: f.downReason(s)}
 	if s.Outage != nil {
 		w.DownSince, w.Forecast = s.Outage.Start, s.Forecast(f.o.Now()).String()
@@ -190,10 +213,10 @@ func (f *Fleet) pauseUntilProbe(ctx context.Context, s retry.State, attempt int,
 	done := f.o.OnWait(w)
 	defer done()
 	for f.o.Now().Before(next) {
-		if err := sleep(ctx, min(watchInterval, next.Sub(f.o.Now()))); err != nil {
+		if err := retry.Sleep(ctx, min(watchInterval, next.Sub(f.o.Now()))); err != nil {
 			return err
 		}
-		if now, err := f.memory.State(); err == nil && !now.Down() && now.Local == nil {
+		if now, err := f.memory.State(); err == nil && answeredSince(now, began) {
 			return nil
 		}
 	}
@@ -208,16 +231,4 @@ func (f *Fleet) awaitEnded(err error, waited time.Duration) error {
 	s, _ := f.memory.State()
 	return &Error{Kind: Unavailable, What: fmt.Sprintf("the API did not answer within %s", waited.Round(time.Second)),
 		Why: f.downReason(s), Next: "what is recorded works meanwhile: vers-fleet vms, ssh, pull", Origin: OriginAPI, Retryable: true, Err: err}
-}
-
-// sleep pauses for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

@@ -45,6 +45,8 @@ func TestKeyThatCannotBeRecorded(t *testing.T) {
 	_ = conn.Close()
 	if text := strings.Join(warnings, "\n"); !strings.Contains(text, "could not be recorded") {
 		t.Errorf("nobody was told: %q", warnings)
+	} else if !strings.Contains(text, "its host key is SHA256:") || strings.Contains(text, "is recorded") {
+		t.Errorf("of the host key that was not recorded is said: %q", warnings)
 	}
 	res, err := w.open().Pull(t.Context(), fleet.PullRequest{Dest: t.TempDir(), Items: []fleet.PullItem{{VM: vm}}})
 	if err != nil || res[0].Files == 0 {

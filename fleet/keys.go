@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -33,7 +32,6 @@ func (f *Fleet) Keys() ([]KeyInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(vms, byName)
 	records, findings, err := f.keys.Records()
 	if err != nil {
 		return nil, storageError("read the keystore", err)

@@ -115,11 +115,41 @@ func (f *Fleet) ExportKeys(ctx context.Context, w io.Writer, o keystore.ExportOp
 // ImportKeys merges a bundle, never overwriting something newer, and says what
 // it did, or would do.
 func (f *Fleet) ImportKeys(ctx context.Context, r io.Reader, identityFile string, dryRun bool) (keystore.Plan, error) {
+	var names namesDoc
 	plan, err := f.keys.Import(ctx, r, keystore.ImportOptions{DryRun: dryRun, IdentityFile: identityFile,
 		Doc: func(name string, data []byte, dryRun bool) (keystore.Action, error) {
+			if name == namesDocName {
+				names, _ = decodeNames(data) // importDoc reports what cannot be read
+			}
 			return f.importDoc(ctx, name, data, dryRun)
 		}})
+	f.namePlan(plan, names)
 	return plan, storageError("import the bundle", err)
+}
+
+// namePlan gives the VMs of a plan the names that the bundle, or the record,
+// has for them.
+func (f *Fleet) namePlan(plan keystore.Plan, names namesDoc) {
+	book := nameBook{names: map[string][]namedVM{}}
+	for _, n := range append(names.aliases(), names.Recorded...) {
+		book.add(n)
+	}
+	for _, v := range plan.Inventory.VMs {
+		for _, n := range labelNames(v) {
+			book.add(n)
+		}
+	}
+	known, _ := f.known() // a name is a convenience
+	for _, vm := range known {
+		for _, n := range vm.Names {
+			book.add(namedVM{VMID: vm.ID, Name: n.Name, Source: n.Source})
+		}
+	}
+	for i, item := range plan.Items {
+		if found := book.of(&VM{ID: item.VMID}); len(found) > 0 {
+			plan.Items[i].Name = found[0].Name
+		}
+	}
 }
 
 // importDoc merges names: aliases of one's own win.

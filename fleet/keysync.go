@@ -120,7 +120,7 @@ func (s *syncer) finished(id string, changed bool, err error, total int) error {
 	switch kindOf(err) {
 	case Unavailable, Storage, Interrupted:
 		return err
-	case Auth, NotFound:
+	case Auth, NotFound, Refused:
 		s.refused[id] = true
 	}
 	return nil // a 403 too: a listing may hold VMs of other owners
@@ -133,6 +133,15 @@ func why(err error) string {
 		return e.Why
 	}
 	return err.Error()
+}
+
+// originOf is where an error came from.
+func originOf(err error) Origin {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Origin
+	}
+	return OriginLocal
 }
 
 // fetchKey asks the API for one VM's key and records it with the VM's address.
@@ -166,16 +175,17 @@ func (f *Fleet) fetchKey(ctx context.Context, id string) (changed bool, err erro
 }
 
 // fetchAddress records the VM's address inside the platform's network, which
-// is a second way to it for machines there. Nothing depends on it, so failing
-// to is only worth a line of detail.
+// is a second way to it for machines there. Failing to is an early sign of an
+// outage, and else only worth a line of detail.
 func (f *Fleet) fetchAddress(ctx context.Context, id string) {
 	client, err := f.client()
 	if err != nil {
 		return
 	}
-	ctx, stop := context.WithTimeout(ctx, probeTimeout)
-	defer stop()
-	meta, err := client.Metadata(ctx, id)
+	meta, err := aside(ctx, f, f.o.API.BaseURL+"/vm/metadata", func(ctx context.Context) (api.Metadata, error) {
+		return client.Metadata(ctx, id)
+	})
+	f.stumbled(err)
 	if err != nil || !meta.IP.IsValid() {
 		f.o.Logf("no address of %s is recorded: %v", id, err)
 		return
@@ -200,7 +210,7 @@ type SyncOptions struct {
 // makes one API call when nothing is missing. When what came cannot be
 // recorded it stops there.
 func (f *Fleet) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
-	answer, err := f.inventory(ctx, false)
+	answer, err := f.inventory(ctx, ListOptions{})
 	if err == nil && answer.Source == FromCache {
 		err = answer.Outage
 		if answer.Outage == nil {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 type ListOptions struct {
 	NoSync bool             // do not fetch the keys of VMs that have none yet
 	Soon   bool             // while the API is down, ask it as soon as may be and not only when a probe is due
+	Quick  bool             // let the record answer when the API has not within seconds
 	Gone   bool             // include VMs that the API no longer lists
 	OnKeys func(SyncReport) // told how fetching keys ended, when there was anything to fetch
 }
@@ -25,7 +27,9 @@ type ListOptions struct {
 // fetched, so that they are there before they are needed. A failure, an empty
 // list or a refused API key erases nothing.
 func (f *Fleet) List(ctx context.Context, o ListOptions) (Listing, error) {
-	answer, err := f.inventory(ctx, o.Soon)
+	registry, stop := f.askRegistry(ctx)
+	defer stop()
+	answer, err := f.inventory(ctx, o)
 	if err != nil {
 		return Listing{}, err
 	}
@@ -43,7 +47,7 @@ func (f *Fleet) List(ctx context.Context, o ListOptions) (Listing, error) {
 		}
 	}
 	if answer.Source == FromAPI && answer.Unsaved == nil {
-		f.keepNames(ctx)
+		f.keepNames(ctx, registry)
 	}
 	vms, err := f.merged(answer.Value)
 	if err != nil {
@@ -62,12 +66,11 @@ func (f *Fleet) List(ctx context.Context, o ListOptions) (Listing, error) {
 		}
 		list.VMs = append(list.VMs, vm)
 	}
-	slices.SortFunc(list.VMs, byName)
 	return list, nil
 }
 
 // byName orders named VMs first, by name, and the rest by id.
-func byName(a, b VM) int {
+func byName(a, b *VM) int {
 	if (a.Name == "") != (b.Name == "") {
 		if a.Name == "" {
 			return 1
@@ -81,9 +84,9 @@ func byName(a, b VM) int {
 }
 
 // inventory asks for the list of VMs by the offline rule.
-func (f *Fleet) inventory(ctx context.Context, soon bool) (Answer[keystore.Inventory], error) {
+func (f *Fleet) inventory(ctx context.Context, o ListOptions) (Answer[keystore.Inventory], error) {
 	return reach(ctx, f, call[keystore.Inventory]{
-		what: "list the VMs", repeatable: true, soon: soon,
+		what: "list the VMs", repeatable: true, soon: o.Soon, quick: o.Quick,
 		live: func(ctx context.Context, c *api.Client) (keystore.Inventory, error) {
 			vms, err := c.VMs(ctx)
 			return f.toInventory(vms), err
@@ -168,39 +171,41 @@ func (f *Fleet) known() ([]VM, error) {
 // merged joins an inventory with the VMs known only from the keystore or from
 // files with names, and gives all of them their names.
 func (f *Fleet) merged(inv keystore.Inventory) ([]VM, error) {
-	byID := make(map[string]VM, len(inv.VMs))
+	vms := make([]*VM, 0, len(inv.VMs)) // pointers, as a VM is large to move and there may be thousands
+	taken := make(map[string]bool, len(inv.VMs))
+	take := func(vm VM) {
+		if !taken[vm.ID] {
+			vms, taken[vm.ID] = append(vms, new(vm)), true
+		}
+	}
 	for _, v := range inv.VMs {
-		byID[v.ID] = VM{ID: v.ID, OwnerID: v.OwnerID, State: v.State, CreatedAt: v.CreatedAt, Labels: v.Labels,
-			Source: FromCache, AsOf: inv.AsOf}
+		take(VM{ID: v.ID, OwnerID: v.OwnerID, State: v.State, CreatedAt: v.CreatedAt, Labels: v.Labels})
 	}
 	ids, err := f.keys.IDs()
 	if err != nil {
 		return nil, storageError("read the keystore", err)
-	}
-	for _, id := range ids {
-		if _, ok := byID[id]; !ok {
-			byID[id] = VM{ID: id, State: "unknown", Source: FromCache, AsOf: inv.AsOf}
-		}
 	}
 	book, err := f.readNames()
 	if err != nil {
 		return nil, err
 	}
 	book.yield(inv, ids)
-	for id := range book.names {
-		if _, ok := byID[id]; !ok {
-			byID[id] = VM{ID: id, State: "unknown", Source: FromCache, AsOf: inv.AsOf}
-		}
+	for _, id := range slices.AppendSeq(ids, maps.Keys(book.names)) {
+		take(VM{ID: id, State: "unknown"})
 	}
-	out := make([]VM, 0, len(byID))
-	for _, vm := range byID {
+	for _, vm := range vms {
 		vm.Names = book.of(vm)
 		if len(vm.Names) > 0 {
 			vm.Name = vm.Names[0].Name
 		}
 		vm.Role = book.role(vm)
 		vm.Endpoint = f.endpoint(vm.ID).Address
-		out = append(out, vm)
+		vm.Source, vm.AsOf = FromCache, inv.AsOf
+	}
+	slices.SortFunc(vms, byName)
+	out := make([]VM, len(vms))
+	for i, vm := range vms {
+		out[i] = *vm
 	}
 	return out, nil
 }

@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
-	"sort"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
@@ -33,13 +34,23 @@ type namedVM struct {
 	Source NameSource `json:"source"`
 }
 
+// aliases are the user's own names in their order, so that of several for one
+// VM always the same is shown.
+func (d namesDoc) aliases() []namedVM {
+	var out []namedVM
+	for _, alias := range slices.Sorted(maps.Keys(d.Aliases)) {
+		out = append(out, namedVM{VMID: d.Aliases[alias], Name: alias, Source: SourceAlias})
+	}
+	return out
+}
+
 // nameBook holds all names that do not come from labels.
 type nameBook struct {
 	names map[string][]namedVM // by VM id
 }
 
 // of returns the VM's names, strongest first, each once.
-func (b nameBook) of(vm VM) []Name {
+func (b nameBook) of(vm *VM) []Name {
 	var out []Name
 	add := func(name string, source NameSource) {
 		if name, err := lieutenant.CheckName(name); err == nil {
@@ -53,14 +64,14 @@ func (b nameBook) of(vm VM) []Name {
 	add(vm.Labels["lieutenant"], SourceLabelLieutenant)
 	add(vm.Labels["agent"], SourceLabelAgent)
 	order := nameSources()
-	sort.SliceStable(out, func(i, j int) bool {
-		return slices.Index(order, out[i].Source) < slices.Index(order, out[j].Source)
+	slices.SortStableFunc(out, func(a, b Name) int {
+		return slices.Index(order, a.Source) - slices.Index(order, b.Source)
 	})
 	return out
 }
 
 // role is the label, or what the lieutenants' file or the registry says.
-func (b nameBook) role(vm VM) string {
+func (b nameBook) role(vm *VM) string {
 	if r := vm.Labels["role"]; r != "" {
 		return r
 	}
@@ -81,8 +92,8 @@ func (f *Fleet) readNames() (nameBook, error) {
 		return nameBook{}, err
 	}
 	book := nameBook{names: map[string][]namedVM{}}
-	for alias, id := range doc.Aliases {
-		book.add(namedVM{VMID: id, Name: alias, Source: SourceAlias})
+	for _, n := range doc.aliases() {
+		book.add(n)
 	}
 	fresh, seen := f.nameFiles()
 	for _, n := range fresh {
@@ -107,23 +118,13 @@ func (b nameBook) add(n namedVM) {
 // nameFiles reads the files of other tools. seen tells which sources had one.
 func (f *Fleet) nameFiles() (found []namedVM, seen map[NameSource]bool) {
 	seen = map[NameSource]bool{}
-	for _, path := range lieutenant.Files(f.o.UserHome, f.o.VersHome) {
-		data, err := readSmall(path)
-		if err != nil {
-			continue
-		}
-		list, err := lieutenant.ParseLieutenants(data)
-		if err != nil {
-			f.o.Logf("%s is not used: %v", path, err)
-			continue
-		}
+	if list, ok := f.lieutenants(); ok {
 		seen[SourceLieutenants] = true
 		for _, l := range list {
 			if !l.Local {
 				found = append(found, namedVM{VMID: l.VMID, Name: l.Name, Role: orElse(l.Role, "lieutenant"), Source: SourceLieutenants})
 			}
 		}
-		break // the first file that can be read is the one in use
 	}
 	if path := lieutenant.AliasesFile(f.o.UserHome); path != "" {
 		if data, err := readSmall(path); err == nil {
@@ -180,10 +181,14 @@ func decodeNames(data []byte) (namesDoc, error) {
 
 // keepNames records what the sources of names outside the API say now, for the
 // day they cannot be read. It stops nothing: names are a convenience.
-func (f *Fleet) keepNames(ctx context.Context) {
+func (f *Fleet) keepNames(ctx context.Context, registry func() ([]namedVM, error)) {
 	fresh, seen := f.nameFiles()
-	if names, ok := f.registryNames(ctx); ok {
+	names, err := registry()
+	switch {
+	case err == nil:
 		fresh, seen[SourceRegistry] = append(fresh, names...), true
+	case !errors.Is(err, errNotAsked):
+		f.o.Warn("the registry gives no names, so those recorded are used: " + reason(err))
 	}
 	if len(seen) == 0 {
 		return
@@ -214,34 +219,4 @@ func (d *namesDoc) record(fresh []namedVM, seen map[NameSource]bool) bool {
 	}
 	d.Recorded = next
 	return true
-}
-
-// registryNames asks the optional registry.
-func (f *Fleet) registryNames(ctx context.Context) ([]namedVM, bool) {
-	if f.o.Registry.URL == "" || f.o.Registry.Token == nil {
-		return nil, false
-	}
-	ctx, stop := context.WithTimeout(ctx, probeTimeout)
-	defer stop()
-	client, err := f.client()
-	if err != nil {
-		return nil, false
-	}
-	token, err := f.o.Registry.Token(ctx)
-	if err != nil {
-		f.o.Warn("the registry is not asked: " + err.Error())
-		return nil, false
-	}
-	list, err := client.RegistryVMs(ctx, f.o.Registry.URL, token)
-	if err != nil {
-		f.o.Warn("the registry does not answer: " + reason(err))
-		return nil, false
-	}
-	var names []namedVM
-	for _, vm := range list {
-		if name, err := lieutenant.CheckName(vm.Name); err == nil {
-			names = append(names, namedVM{VMID: vm.ID, Name: name, Role: vm.Role, Source: SourceRegistry})
-		}
-	}
-	return names, true
 }

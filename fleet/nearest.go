@@ -15,7 +15,7 @@ func Nearest(word string, candidates []string, most int) []string {
 	var all []scored
 	folded := strings.ToLower(word)
 	for _, c := range slices.Compact(slices.Sorted(slices.Values(candidates))) {
-		if d := editDistance(strings.ToLower(c), folded); d <= max(2, len(word)/3) {
+		if d := editDistance(strings.ToLower(c), folded); d <= max(2, len(word)/3) || len(word) > 1 && strings.HasPrefix(strings.ToLower(c), folded) {
 			all = append(all, scored{c, d})
 		}
 	}
@@ -31,26 +31,29 @@ func Nearest(word string, candidates []string, most int) []string {
 // it, and comparing such words takes long.
 const longWord = 64
 
-// editDistance is the Levenshtein distance in runes.
+// editDistance counts what turns one word into the other: runes replaced, added
+// or left out, and neighbours that changed places.
 func editDistance(a, b string) int {
 	s, t := []rune(a), []rune(b)
 	if len(s) > longWord || len(t) > longWord {
 		return longWord
 	}
-	row := make([]int, len(t)+1)
-	for j := range row {
-		row[j] = j
+	before, last, row := make([]int, len(t)+1), make([]int, len(t)+1), make([]int, len(t)+1)
+	for j := range last {
+		last[j] = j
 	}
 	for i := range s {
-		diagonal := row[0]
 		row[0] = i + 1
 		for j := range t {
-			cost := diagonal
+			row[j+1] = last[j]
 			if s[i] != t[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
+				row[j+1] = 1 + min(last[j], last[j+1], row[j])
 			}
-			diagonal, row[j+1] = row[j+1], cost
+			if i > 0 && j > 0 && s[i] == t[j-1] && s[i-1] == t[j] {
+				row[j+1] = min(row[j+1], 1+before[j-1])
+			}
 		}
+		before, last, row = last, row, before
 	}
-	return row[len(t)]
+	return last[len(t)]
 }

@@ -32,6 +32,7 @@ type call[T any] struct {
 	what       string // completes "cannot ...": "list the VMs"
 	repeatable bool   // may be sent twice without acting twice
 	soon       bool   // somebody wants to know now: probe as soon as may be
+	quick      bool   // the record answers when the API has not within probeTimeout
 	insist     bool   // ask even while the API is believed to be down
 	acts       bool   // changes something: it is never what finds out whether the API is back
 	live       func(context.Context, *api.Client) (T, error)
@@ -82,10 +83,7 @@ func reach[T any](ctx context.Context, f *Fleet, c call[T]) (Answer[T], error) {
 // waitAndReach is reach with --wait: it asks, and waits for the API to return
 // and asks again, until it is answered or the time is over.
 func waitAndReach[T any](ctx context.Context, f *Fleet, c call[T]) (Answer[T], error) {
-	var deadline time.Time
-	if f.o.WaitFor > 0 {
-		deadline = f.o.Now().Add(f.o.WaitFor)
-	}
+	began := f.o.Now()
 	for {
 		if permit, _ := f.memory.Ask(true); permit != retry.PermitHold {
 			value, err := attempt(ctx, f, c, permit)
@@ -97,11 +95,7 @@ func waitAndReach[T any](ctx context.Context, f *Fleet, c call[T]) (Answer[T], e
 				return Answer[T]{}, f.apiError(c.what, err)
 			}
 		}
-		left := time.Duration(0)
-		if !deadline.IsZero() {
-			left = max(deadline.Sub(f.o.Now()), time.Millisecond)
-		}
-		if err := f.AwaitAPI(ctx, left); err != nil {
+		if err := f.awaitAPI(ctx, began, f.o.WaitFor); err != nil {
 			return Answer[T]{}, err
 		}
 	}
@@ -125,7 +119,7 @@ func attempt[T any](ctx context.Context, f *Fleet, c call[T], permit retry.Permi
 		permit = retry.PermitCall
 	}
 	policy := f.policy(c.recorded != nil, permit)
-	if permit == retry.PermitProbe && c.recorded != nil {
+	if (permit == retry.PermitProbe || c.quick) && c.recorded != nil {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeout(ctx, probeTimeout)
 		defer stop()
@@ -190,6 +184,7 @@ func fallback[T any](f *Fleet, c call[T], why *Error) (Answer[T], error) {
 	if err != nil {
 		return Answer[T]{}, storageError("read what was recorded", err)
 	}
+	f.tellForeign()
 	a := Answer[T]{Value: value, Source: FromCache, AsOf: asOf}
 	if f.o.Mode != Offline {
 		a.Outage = why

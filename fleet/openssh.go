@@ -2,10 +2,14 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
 // One resolves a single name, id or prefix.
@@ -34,7 +38,12 @@ func (f *Fleet) StdioForward(ctx context.Context, vm VM, address string, in io.R
 		return err
 	}
 	defer conn.Close()
-	return f.sessionError(ctx, vm, conn.Stdio(ctx, address, in, out))
+	err = conn.Stdio(ctx, address, in, out)
+	if errors.Is(err, sshconn.ErrRefused) {
+		return &Error{Kind: Unreachable, What: "cannot connect from " + vm.Title() + " to " + address, Why: err.Error(), Origin: OriginRemote, Err: err,
+			Next: "see on the VM whether something listens there"}
+	}
+	return f.sessionError(ctx, vm, err)
 }
 
 // OpenSSHCommand is the plain ssh command that does what Session does.
@@ -104,14 +113,17 @@ func confQuote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
-// hostAliases are the names of a VM that plain ssh may use: its strongest name
-// unless another VM has it too or it means more than itself in ssh_config, and
-// its id.
+// hostAliases are the names of a VM that plain ssh may use: those that mean it
+// here too and no more than themselves in ssh_config, and its id.
 func hostAliases(vm VM, all *directory) []string {
 	var out []string
-	if vm.Name != "" && !strings.ContainsFunc(vm.Name, notInAlias) {
-		if got, err := all.pick(vm.Name); err == nil && got.ID == vm.ID {
-			out = append(out, "vers-"+vm.Name)
+	for _, n := range vm.Names {
+		host := "vers-" + n.Name
+		if strings.ContainsFunc(n.Name, notInAlias) || slices.Contains(out, host) {
+			continue
+		}
+		if got, err := all.pick(n.Name); err == nil && got.ID == vm.ID {
+			out = append(out, host)
 		}
 	}
 	return append(out, "vers-"+vm.ID, vm.ID)

@@ -1,12 +1,14 @@
 package fleet_test
 
 import (
+	"context"
 	"crypto/x509"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -97,5 +99,26 @@ func TestWhatIsNoOutage(t *testing.T) {
 				t.Errorf("afterwards: API %s, %d keys, %v", s.API.State, s.Fleet.WithKey, err)
 			}
 		})
+	}
+}
+
+// Whoever asks for the status does not wait long for an API that hangs: its
+// question has three seconds, that of a listing what a slow answer may need.
+func TestStatusAsksBriefly(t *testing.T) {
+	w := newWorld(t, 6)
+	w.o.API.Timeouts = api.Timeouts{Headers: time.Hour, Whole: time.Hour}
+	key, within := w.o.API.APIKey, time.Duration(0)
+	w.o.API.APIKey = func(ctx context.Context) (string, error) { // is fetched within the call's time
+		deadline, ok := ctx.Deadline()
+		if within = time.Until(deadline); !ok {
+			within = time.Hour
+		}
+		return key(ctx)
+	}
+	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || within < time.Minute {
+		t.Errorf("a listing may take %s, %v", within, err)
+	}
+	if s, err := w.open().Status(t.Context(), false); err != nil || s.Source != fleet.FromAPI || within > 3*time.Second {
+		t.Errorf("the status may take %s: %s, %v", within, s.Source, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 // What --timeout ends is neither an unexpected error nor an interruption.
 func TestOutOfTime(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 6)
 	record(t, w)
 	vm := fleet.VM{ID: sim.MarketingID, Name: "marketing"}

@@ -3,6 +3,7 @@
 package fleet
 
 import (
+	"math"
 	"os"
 	"syscall"
 )
@@ -16,4 +17,13 @@ func own(dir string) bool {
 	}
 	st, ok := i.Sys().(*syscall.Stat_t)
 	return ok && int(st.Uid) == os.Geteuid()
+}
+
+// filesMost is how many files this process may have open.
+func filesMost() int {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return math.MaxInt32
+	}
+	return int(min(limit.Cur, math.MaxInt32))
 }

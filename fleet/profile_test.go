@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -80,6 +81,43 @@ func TestTwoSyncsAtOnce(t *testing.T) {
 	}
 }
 
+// VMs that do not answer the handshake are asked by one process at a time.
+func TestSilentVMsAreAskedByOneProcess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 6)
+	gateway, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gateway.Close()
+	dialled := make(chan net.Conn, 100)
+	go func() {
+		for {
+			c, err := gateway.Accept()
+			if err != nil {
+				return
+			}
+			dialled <- c // and nothing is ever said
+		}
+	}()
+	w.o.VMGateway = gateway.Addr().String()
+	ctx, stop := context.WithCancel(t.Context())
+	var first sync.WaitGroup
+	first.Go(func() { _, _ = w.open().Sync(ctx, fleet.SyncOptions{}) })
+	defer first.Wait()
+	defer stop()
+	for range 6 {
+		c := <-dialled
+		defer c.Close()
+	}
+	if r, err := w.open().Sync(t.Context(), fleet.SyncOptions{}); err != nil || r.HostKeys != 0 || r.VMs != 6 {
+		t.Errorf("second sync: %+v, %v", r, err)
+	}
+	if n := len(dialled); n > 0 {
+		t.Errorf("%d VMs were asked again", n)
+	}
+}
+
 // One endpoint can be written in several ways; going to another one on purpose
 // takes a profile of its own.
 func TestOneEndpointManyWritings(t *testing.T) {
@@ -98,5 +136,28 @@ func TestOneEndpointManyWritings(t *testing.T) {
 	list, err := w.open(func(o *fleet.Options) { o.API, o.Profile = other.o.API, "other" }).List(t.Context(), fleet.ListOptions{})
 	if err != nil || list.Unsaved != nil || len(list.VMs) != 7 {
 		t.Errorf("--profile other: %v, %v", err, list.Unsaved)
+	}
+}
+
+// The record serves for another endpoint that does not answer, which may be
+// the same one written wrong; but whose record it is, is said.
+func TestRecordOfAnotherEndpoint(t *testing.T) {
+	w := newWorld(t, 6)
+	record(t, w)
+	for base, want := range map[string]int{"http://" + closedPort(t, "127.0.0.1"): 1, w.o.API.BaseURL + "/": 0} {
+		var said []string
+		f := w.open(func(o *fleet.Options) {
+			o.API.BaseURL = base
+			o.Warn = func(s string) { said = append(said, s) }
+		})
+		w.fault(sim.Fault{Kind: "503"})
+		for range 2 {
+			if list, err := f.List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromCache || len(list.VMs) != 6 {
+				t.Errorf("%s: from %s, %v", base, list.Source, err)
+			}
+		}
+		if len(said) != want || want > 0 && !strings.Contains(said[0], "the record of "+w.o.API.BaseURL+",") {
+			t.Errorf("%s: warnings %q, want %d", base, said, want)
+		}
 	}
 }

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer"
@@ -25,12 +28,13 @@ type PullRequest struct {
 	Items   []PullItem
 	Dest    string
 	PerVM   bool // a folder for each VM even if there is only one (--all, -l)
-	Jobs    int  // VMs worked on side by side; 0 = 4
+	Jobs    int  // VMs worked on side by side; 0 = 16
 	Options transfer.PullOptions
 	OnEvent func(VM, transfer.Event) // called from several goroutines
 	OnDone  func(PullResult)         // called as each VM is done, one at a time
 
-	pool *connPool // of a Watch
+	pool  *connPool  // of a Watch
+	share *connShare // of this pull
 }
 
 // PullResult is what one VM's pull did.
@@ -63,16 +67,35 @@ type PullFailure struct {
 // defaultJobs is how many VMs are worked on side by side unless told else.
 const defaultJobs = 4
 
+// pullJobs is the same of a pull: it waits for the network more than it works,
+// and a fleet of a dozen VMs should not come in waves.
+const pullJobs = 16
+
+// connShare tells each pull at work how many connections it may have, so that all
+// together have about as many as pay: sshd's limits are each VM's own, but the
+// processors here are shared. Safe for concurrent use.
+type connShare struct{ working atomic.Int64 }
+
+// now is the share of one pull: 8 connections (see transfer) if there are few
+// pulls, never less than 2, because at a distance one is bound by its windows.
+func (s *connShare) now() int { return max(2, 32/int(max(1, s.working.Load()))) }
+
 // Pull fetches files from VMs, each over its own connection and into its own
 // folder. One VM that fails does not hold up the others. The error is nil when
 // everything came; with one VM it is that VM's, with several its kind is
 // Partial.
 func (f *Fleet) Pull(ctx context.Context, r PullRequest) ([]PullResult, error) {
 	results := make([]PullResult, len(r.Items))
+	r.share = &connShare{}
 	var mu sync.Mutex
-	eachBounded(len(r.Items), orJobs(r.Jobs), func(n int) {
+	if r.Jobs <= 0 {
+		r.Jobs = pullJobs
+	}
+	eachBounded(len(r.Items), r.Jobs, func(n int) {
 		item := r.Items[n]
+		r.share.working.Add(1)
 		res := f.pullOne(ctx, r, item)
+		r.share.working.Add(-1)
 		mu.Lock()
 		defer mu.Unlock()
 		results[n] = res
@@ -81,13 +104,6 @@ func (f *Fleet) Pull(ctx context.Context, r PullRequest) ([]PullResult, error) {
 		}
 	})
 	return results, pullError(ctx, results, r.Options.MaxTotal)
-}
-
-func orJobs(jobs int) int {
-	if jobs <= 0 {
-		return defaultJobs
-	}
-	return jobs
 }
 
 // eachBounded calls work for 0..n-1, at most jobs at a time.
@@ -149,7 +165,7 @@ func (f *Fleet) pullOne(ctx context.Context, r PullRequest, item PullItem) (res 
 	o := r.Options
 	o.Dest, o.Source, o.Logf = res.Dest, item.VM.ID, f.o.Logf
 	o.Paths = item.Paths
-	o.MaxConns = max(1, 8/min(len(r.Items), orJobs(r.Jobs))) // all pulls together about as many as one
+	o.ConnsNow = r.share.now
 	if len(o.Paths) == 0 {
 		o.Paths = f.o.PullPaths
 	}
@@ -204,12 +220,14 @@ func (r PullResult) failed(err error) PullResult {
 	return r
 }
 
+const pushVerb = "push to"
+
 // transferError gives a failed transfer its kind. Nil stays nil.
 func (f *Fleet) transferError(vm VM, verb string, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Kind: Unexpected, What: "cannot " + verb + " " + vm.Title(), Why: err.Error(), Origin: OriginSSH, Err: err}
+	e := &Error{Kind: Unexpected, What: "cannot " + verb + " " + vm.Title(), Why: oneLine(err.Error()), Origin: OriginSSH, Err: err}
 	var own *Error
 	var local *transfer.LocalError
 	var lost *transfer.LostError
@@ -222,6 +240,10 @@ func (f *Fleet) transferError(vm VM, verb string, err error) error {
 		e.Next = "run it again to go on where it stopped"
 	case errors.Is(err, context.DeadlineExceeded):
 		return outOfTime(e.What, err)
+	case errors.As(err, &local) && verb == pushVerb && errors.Is(err, fs.ErrNotExist):
+		e.Kind, e.Origin, e.Next = NotFound, OriginLocal, "name files and folders that are here"
+	case errors.As(err, &local) && verb == pushVerb:
+		e.Kind, e.Origin, e.Next = Storage, OriginLocal, "make it readable here, then run it again"
 	case errors.As(err, &local):
 		e.Kind, e.Origin = Storage, OriginLocal
 		e.Next = "make room or choose another DEST, then run it again: it goes on where it stopped"
@@ -229,11 +251,23 @@ func (f *Fleet) transferError(vm VM, verb string, err error) error {
 		e.Kind, e.Retryable, e.Next = Unreachable, true, "run it again to go on where it stopped"
 	case errors.As(err, &tool):
 		e.Kind, e.Origin = Unreachable, OriginRemote
+		if verb == pushVerb {
+			e.Kind = Partial
+		}
 	case errors.Is(err, fs.ErrNotExist):
 		e.Kind, e.Origin = NotFound, OriginRemote
 		e.Next = "look at what is there: vers-fleet ssh " + vm.arg() + " -- ls"
 	}
 	return e
+}
+
+// oneLine quotes what has control characters in it: names of files are the
+// VM's word, and must not look like lines of this program.
+func oneLine(s string) string {
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return s
+	}
+	return strconv.Quote(s)
 }
 
 // pullError sums up: the VM's own error for one VM, Partial for several or
@@ -276,7 +310,7 @@ func filesError(files int64, results []PullResult, maxTotal int64) *Error {
 	for _, r := range results {
 		for _, x := range r.Summary.Failures {
 			if n++; n == 1 {
-				e.Why = x.Path + ": " + x.Reason
+				e.Why = oneLine(x.Path) + ": " + x.Reason
 			}
 			kinds[x.Kind]++
 		}
@@ -308,6 +342,6 @@ func (f *Fleet) Push(ctx context.Context, vm VM, o transfer.PushOptions) (res Pu
 	res.HostKey, o.Source, o.Logf = conn.Info().Fingerprint, vm.ID, f.o.Logf
 	sum, err := transfer.Push(ctx, f.remote(vm, conn), o)
 	res.fill(sum)
-	res = res.failed(f.transferError(vm, "push to", err))
+	res = res.failed(f.transferError(vm, pushVerb, err))
 	return res, pullError(ctx, []PullResult{res}, 0)
 }

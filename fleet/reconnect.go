@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -44,6 +43,7 @@ type lasting struct {
 	forwards []sshconn.ForwardSpec
 	token    string
 	keeper   keeper
+	news     string // for tmux to show, which covers what was said before
 }
 
 // keeper is the program on the VM that a shell lives in.
@@ -73,7 +73,6 @@ func (s *lasting) keep(ctx context.Context) error {
 		if cause == "" || ctx.Err() != nil {
 			return s.ended(ctx, err)
 		}
-		s.leaveScreen()
 		s.f.o.Warn(fmt.Sprintf("connection to %s lost (%s); connecting again, Ctrl-C ends", s.vm.Title(), cause))
 		short := cut.Sub(began) < reconnectShort
 		if base = min(2*base, reconnectCap); !short {
@@ -82,7 +81,7 @@ func (s *lasting) keep(ctx context.Context) error {
 		if conn, err = s.reconnect(ctx, base, short); err != nil {
 			return s.gaveUp(ctx, err)
 		}
-		s.back(ctx, conn, s.f.o.Now().Sub(cut))
+		s.back(ctx, conn, s.f.o.Now().Sub(cut), cause)
 	}
 }
 
@@ -189,8 +188,10 @@ func (s *lasting) howToReturn() string {
 }
 
 // back tells that the connection is there again, and what became of the shell.
-func (s *lasting) back(ctx context.Context, conn *sshconn.Conn, took time.Duration) {
-	text := fmt.Sprintf("connected to %s again after %s", s.vm.Title(), max(took.Round(time.Second), time.Second))
+func (s *lasting) back(ctx context.Context, conn *sshconn.Conn, took time.Duration, cause string) {
+	after := max(took.Round(time.Second), time.Second)
+	text := fmt.Sprintf("connected to %s again after %s", s.vm.Title(), after)
+	s.news = fmt.Sprintf("vers-fleet: connected again after %s (%s)", after, cause)
 	before := s.keeper
 	if s.keeper == keeperNone || !s.kept(ctx, conn) {
 		s.keeper = s.findKeeper(ctx, conn)
@@ -211,7 +212,11 @@ func (s *lasting) command() string {
 	const term = `infocmp >/dev/null 2>&1 || export TERM=xterm-256color; `
 	switch s.keeper {
 	case keeperTmux:
-		return term + "exec tmux new-session -A -D -s " + s.name()
+		attach := term + "exec tmux new-session -A -D -s " + s.name()
+		if s.news != "" {
+			attach += ` \; set-option display-time 5000 \; display-message ` + shellQuote(s.news)
+		}
+		return attach
 	case keeperScreen:
 		return term + "exec screen -d -RR -S " + s.name()
 	}
@@ -238,7 +243,7 @@ func (s *lasting) findKeeper(ctx context.Context, conn *sshconn.Conn) keeper {
 // kept reports whether the session still lives on the VM.
 func (s *lasting) kept(ctx context.Context, conn *sshconn.Conn) bool {
 	if s.keeper == keeperScreen {
-		return s.ask(ctx, conn, "screen -ls "+s.name()+" | grep -q "+s.name())
+		return s.ask(ctx, conn, "screen -ls "+s.name()+" | grep "+s.name()+" | grep -qv Dead")
 	}
 	return s.ask(ctx, conn, "tmux has-session -t ="+s.name()+" 2>/dev/null")
 }
@@ -247,19 +252,4 @@ func (s *lasting) ask(ctx context.Context, conn *sshconn.Conn, command string) b
 	ctx, stop := context.WithTimeout(ctx, probeKeeper)
 	defer stop()
 	return conn.Exec(ctx, command, nil, nil, nil) == nil
-}
-
-// leaveScreen undoes what programs told the terminal, which they now cannot:
-// attributes, hidden cursor, application keys, mouse and focus reports,
-// bracketed paste, alternate screen (xterm's ctlseqs; 1049 also moves the
-// cursor back, which is right only where a program had moved it with 1049).
-func (s *lasting) leaveScreen() {
-	if !sshconn.IsTerminal(s.run.Stdout) {
-		return
-	}
-	alternate := "\x1b[?1047l"
-	if s.keeper != keeperNone {
-		alternate = "\x1b[?1049l"
-	}
-	_, _ = io.WriteString(s.run.Stdout, "\x1b[0m\x1b[?25h\x1b[?1l\x1b>\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l"+alternate+"\r\n")
 }

@@ -146,6 +146,9 @@ func unknown(vms []VM, word string) error {
 			names = append(names, n.Name)
 		}
 	}
+	if strings.Contains(word, "/") {
+		e.Next = "a path on a VM is written VM:PATH; see the VMs with: vers-fleet vms"
+	}
 	if near := Nearest(word, names, 3); len(near) > 0 {
 		e.Why = "known and alike: " + strings.Join(near, ", ")
 	} else if len(vms) == 0 {
@@ -186,6 +189,11 @@ func (f *Fleet) ResolveLive(ctx context.Context, s Selection) ([]VM, error) {
 		return nil, err
 	}
 	vms, err := choose(list.VMs, s)
+	if kindOf(err) == NotFound {
+		if local := f.notVM(list.VMs, s.Names); local != nil {
+			return nil, local
+		}
+	}
 	return vms, maybeNewer(err, list)
 }
 

@@ -43,6 +43,11 @@ const shareStartMost = 4
 // program with other settings; with the same ones it ends at once.
 const shareCheck = 2 * time.Second
 
+// shareAfter is how long a command that made a connection has it for itself:
+// the process that keeps one for later commands logs in too, and would compete
+// for the CPU here and there. A shorter command starts it as its last deed.
+const shareAfter = 500 * time.Millisecond
+
 // shareLogin bounds the background process's login.
 const shareLogin = 30 * time.Second
 
@@ -95,21 +100,24 @@ func (f *Fleet) stillRecorded(id string, info sshconn.Info) bool {
 	return len(r.HostKeys) == 0
 }
 
-// forMany is the same fleet for work on so many VMs at once: with more than a
-// few it borrows connections but has none kept.
-func (f *Fleet) forMany(vms int) *Fleet {
-	if vms <= shareStartMost {
-		return f
-	}
+// forMany is the same fleet for work on so many VMs at once: it tells of first
+// contacts when done is called, and with more than a few VMs it borrows
+// connections but has none kept.
+func (f *Fleet) forMany(vms int) (many *Fleet, done func()) {
 	other := *f
-	other.o.Share.Start = nil
-	return &other
+	other.newcomers = &newcomers{}
+	if vms > shareStartMost {
+		other.o.Share.Start = nil
+	}
+	return &other, other.tellNewcomers
 }
 
-// connectShared borrows a connection to the VM, or makes one and has it shared
-// from now on.
+// shares says whether this command may use shared connections.
+func (f *Fleet) shares() bool { return f.o.Share.Idle > 0 && f.o.Mode != Live }
+
+// connectShared borrows a connection to the VM, or makes one.
 func (f *Fleet) connectShared(ctx context.Context, vm VM) (*sshconn.Conn, error) {
-	if f.o.Share.Idle <= 0 || f.o.Mode == Live {
+	if !f.shares() {
 		return f.Connect(ctx, vm)
 	}
 	path := f.shareSocket(vm.ID)
@@ -123,16 +131,14 @@ func (f *Fleet) connectShared(ctx context.Context, vm VM) (*sshconn.Conn, error)
 	if errors.As(err, &stuck) && stuck.Timeout() || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		_ = os.Remove(path) // a process that does not answer is as good as dead
 	}
-	if conn, err = f.Connect(ctx, vm); err == nil {
-		f.startSharing(vm, path, conn.Info())
-	}
-	return conn, err
+	return f.Connect(ctx, vm)
 }
 
 // startSharing has a background process share a connection. Failing to is
 // nobody's error: the next command connects as this one did.
-func (f *Fleet) startSharing(vm VM, path string, info sshconn.Info) {
-	if f.o.Share.Start == nil || mux.Served(path) {
+func (f *Fleet) startSharing(vm VM, info sshconn.Info) {
+	path := f.shareSocket(vm.ID)
+	if mux.Served(path) {
 		return
 	}
 	keys, err := f.keys.Candidates(vm.ID)
@@ -171,8 +177,9 @@ func (f *Fleet) shareSocket(id string) string {
 // out not to take another session, before anything of it has reached the VM,
 // one of its own takes its place.
 type lent struct {
-	f  *Fleet
-	vm VM
+	f    *Fleet
+	vm   VM
+	keep func() // has a connection kept for later commands, once; nil for a borrowed one
 
 	mu   sync.Mutex
 	conn *sshconn.Conn
@@ -183,11 +190,22 @@ func (f *Fleet) lend(ctx context.Context, vm VM) (*lent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lent{f: f, vm: vm, conn: conn}, nil
+	l := &lent{f: f, vm: vm, conn: conn}
+	if f.shares() && f.o.Share.Start != nil && !conn.Shared() {
+		l.keep = sync.OnceFunc(func() { f.startSharing(vm, conn.Info()) })
+		time.AfterFunc(shareAfter, l.keep)
+	}
+	return l, nil
 }
 
 // Close gives the connection back.
-func (l *lent) Close() error { return l.current().Close() }
+func (l *lent) Close() error {
+	err := l.current().Close()
+	if l.keep != nil {
+		l.keep() // or waits for it: the process may end now
+	}
+	return err
+}
 
 func (l *lent) current() *sshconn.Conn {
 	l.mu.Lock()

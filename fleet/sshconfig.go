@@ -1,11 +1,13 @@
 package fleet
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vers-fleet/vers-fleet/keystore"
@@ -54,7 +56,7 @@ func (f *Fleet) sshConfigFile() string { return filepath.Join(f.keys.Dir(), "ssh
 // InstallSSHConfig writes the entries to a file in the profile's folder and
 // includes it in ~/.ssh/config, both atomically. It returns the file and the
 // number of VMs in it.
-func (f *Fleet) InstallSSHConfig() (string, int, error) {
+func (f *Fleet) InstallSSHConfig(ctx context.Context) (string, int, error) {
 	text, n, err := f.SSHConfig()
 	if err != nil {
 		return "", 0, err
@@ -67,13 +69,18 @@ func (f *Fleet) InstallSSHConfig() (string, int, error) {
 	if err := keystore.WriteFile(path, []byte(head+text), 0o600); err != nil {
 		return "", 0, storageError("write the ssh configuration", err)
 	}
-	return path, n, f.changeUserConfig(func(lines []string) []string { return append([]string{f.sshInclude()}, lines...) })
+	err = f.changeUserConfig(ctx, f.withInclude)
+	var own *Error
+	if errors.As(err, &own) && own.Next == "" { // such as a file that another program makes
+		own.Next = "add this line at its top another way: " + f.sshInclude()
+	}
+	return path, n, err
 }
 
 // UninstallSSHConfig takes the include out of ~/.ssh/config and removes the
 // file with the entries.
-func (f *Fleet) UninstallSSHConfig() error {
-	if err := f.changeUserConfig(func(lines []string) []string { return lines }); err != nil {
+func (f *Fleet) UninstallSSHConfig(ctx context.Context) error {
+	if err := f.changeUserConfig(ctx, f.withoutInclude); err != nil {
 		return err
 	}
 	if err := os.Remove(f.sshConfigFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -82,9 +89,33 @@ func (f *Fleet) UninstallSSHConfig() error {
 	return nil
 }
 
-// changeUserConfig rewrites ~/.ssh/config without the include of this profile,
-// and then as change says. The rest of the file stays as it is.
-func (f *Fleet) changeUserConfig(change func([]string) []string) error {
+// sshLock is the file in ~/.ssh by which installations of several profiles, of
+// whatever home, take turns.
+const sshLock = ".vers-fleet.lock"
+
+// withInclude is a configuration that reads this profile's entries, whatever
+// host is asked for. Lines of several profiles keep their order.
+func (f *Fleet) withInclude(lines []string) []string {
+	for _, line := range lines {
+		if strings.TrimSpace(line) == f.sshInclude() {
+			return lines
+		}
+		words := strings.FieldsFunc(strings.ToLower(line), func(r rune) bool { return strings.ContainsRune(" \t=\"", r) })
+		if len(words) > 0 && (words[0] == "host" || words[0] == "match") {
+			break // what follows is for some hosts only
+		}
+	}
+	return append([]string{f.sshInclude()}, f.withoutInclude(lines)...)
+}
+
+// withoutInclude takes this profile's line out.
+func (f *Fleet) withoutInclude(lines []string) []string {
+	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.TrimSpace(line) == f.sshInclude() })
+}
+
+// changeUserConfig rewrites ~/.ssh/config as change says. What is right already
+// is not touched, so that it may be read-only.
+func (f *Fleet) changeUserConfig(ctx context.Context, change func([]string) []string) error {
 	if f.o.UserHome == "" {
 		return &Error{Kind: Usage, What: "there is no ~/.ssh/config to change", Why: "HOME is not set", Origin: OriginLocal,
 			Next: "print the entries instead: vers-fleet ssh-config"}
@@ -94,31 +125,43 @@ func (f *Fleet) changeUserConfig(change func([]string) []string) error {
 	if err != nil {
 		return storageError("read ~/.ssh/config", err)
 	}
-	old, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return storageError("read "+path, err)
-	}
-	var lines []string
-	for line := range strings.Lines(string(old)) {
-		if strings.TrimSpace(line) != f.sshInclude() {
-			lines = append(lines, strings.TrimSuffix(line, "\n"))
-		}
-	}
-	text := strings.Join(change(lines), "\n")
-	if text != "" {
-		text += "\n"
-	}
-	if text == string(old) {
-		return nil
+	old, text, err := f.userConfig(path, change)
+	if err != nil || text == old {
+		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return storageError("write "+path, err)
+	}
+	unlock, err := keystore.LockFile(ctx, filepath.Join(dir, sshLock))
+	if err != nil {
+		return storageError("write "+path, err)
+	}
+	defer unlock()
+	if old, text, err = f.userConfig(path, change); err != nil || text == old {
+		return err
 	}
 	mode := fs.FileMode(0o600)
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()
 	}
 	return storageError("write "+path, keystore.WriteFile(path, []byte(text), mode))
+}
+
+// userConfig is the text of the file at path, and what it should be.
+func (f *Fleet) userConfig(path string, change func([]string) []string) (old, text string, err error) {
+	raw, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", "", storageError("read "+path, err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(raw)) {
+		lines = append(lines, strings.TrimSuffix(line, "\n"))
+	}
+	text = strings.Join(change(lines), "\n")
+	if text != "" {
+		text += "\n"
+	}
+	return string(raw), text, nil
 }
 
 // followed is the file that a chain of symbolic links ends at, which need not

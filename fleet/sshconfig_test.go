@@ -1,10 +1,12 @@
 package fleet_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
@@ -34,7 +36,7 @@ func TestSSHConfigLinkStaysALink(t *testing.T) {
 		}
 		f := w.open(func(o *fleet.Options) { o.UserHome = home })
 		for range 2 {
-			if _, _, err := f.InstallSSHConfig(); err != nil {
+			if _, _, err := f.InstallSSHConfig(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -45,7 +47,7 @@ func TestSSHConfigLinkStaysALink(t *testing.T) {
 		if err != nil || strings.Count(string(text), "Include ") != 1 || !strings.HasPrefix(string(text), "Include ") {
 			t.Errorf("target there %t: %q, %v", there, text, err)
 		}
-		if err := f.UninstallSSHConfig(); err != nil {
+		if err := f.UninstallSSHConfig(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if text, _ = os.ReadFile(target); strings.Contains(string(text), "vers-fleet") || there != strings.Contains(string(text), "Host a") {
@@ -76,7 +78,7 @@ func TestOpenSSHReadsTheConfig(t *testing.T) {
 		recordAll(t, w)
 		user := t.TempDir()
 		f := w.open(func(o *fleet.Options) { o.UserHome = user })
-		if _, _, err := f.InstallSSHConfig(); err != nil {
+		if _, _, err := f.InstallSSHConfig(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(filepath.Join(user, ".ssh", "config"))
@@ -103,6 +105,61 @@ func TestOpenSSHReadsTheConfig(t *testing.T) {
 		if out, err := exec.Command(ssh, "-F", main, "-G", "example.org").CombinedOutput(); err != nil || strings.Contains(string(out), "proxycommand") {
 			t.Errorf("folder %q: a VM's name catches other hosts: %v\n%s", folder, err, grep(string(out), "proxycommand"))
 		}
+	}
+}
+
+// Profiles that install at once take turns: none loses another's line, and the
+// person's own text stays. What is right already is left alone.
+func TestSSHConfigManyInstall(t *testing.T) {
+	w := newWorld(t, 6)
+	home := t.TempDir()
+	config := filepath.Join(home, ".ssh", "config")
+	const own = "# mine\n\nHost a\n\tUser b # c\n"
+	if err := os.MkdirAll(filepath.Dir(config), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, []byte(own), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const profiles = 12
+	all := func(do func(*fleet.Fleet) error) {
+		t.Helper()
+		var group sync.WaitGroup
+		for n := range profiles {
+			f := w.open(func(o *fleet.Options) { o.UserHome, o.Profile = home, fmt.Sprintf("p%d", n) })
+			group.Go(func() {
+				if err := do(f); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+	}
+	install := func(f *fleet.Fleet) error { _, _, err := f.InstallSSHConfig(t.Context()); return err }
+	read := func() string {
+		t.Helper()
+		text, err := os.ReadFile(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	all(install)
+	text := read()
+	if got := strings.Count(text, "Include "); got != profiles || !strings.HasSuffix(text, own) {
+		t.Errorf("%d of %d lines:\n%s", got, profiles, text)
+	}
+	before, err := os.Stat(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all(install)
+	if after, err := os.Stat(config); err != nil || !os.SameFile(before, after) {
+		t.Errorf("written again although nothing changes: %v", err)
+	}
+	all(func(f *fleet.Fleet) error { return f.UninstallSSHConfig(t.Context()) })
+	if text := read(); text != own {
+		t.Errorf("uninstalled: %q", text)
 	}
 }
 

@@ -12,15 +12,16 @@ import (
 // Status is one screen's worth of: is the API up, since when, can I reach my
 // fleet, what should I do now. The JSON names are stable.
 type Status struct {
-	API      APIHealth       `json:"api"`
-	Fleet    Readiness       `json:"fleet"`
-	Queue    []QueueItem     `json:"queue"`
-	Warnings []retry.Warning `json:"warnings"`
-	Advice   string          `json:"advice"`
-	VMs      []VM            `json:"vms"`
-	Checks   []Check         `json:"checks,omitempty"` // with --verbose only
-	Source   Source          `json:"source"`           // of the API's health: live if it was asked just now
-	AsOf     time.Time       `json:"as_of"`
+	API      APIHealth         `json:"api"`
+	Fleet    Readiness         `json:"fleet"`
+	Queue    []QueueItem       `json:"queue"`
+	Warnings []retry.Warning   `json:"warnings"`
+	Advice   string            `json:"advice"`
+	VMs      []VM              `json:"vms"`
+	Locals   []LocalLieutenant `json:"local_lieutenants"`
+	Checks   []Check           `json:"checks,omitempty"` // with --verbose only
+	Source   Source            `json:"source"`           // of the API's health: live if it was asked just now
+	AsOf     time.Time         `json:"as_of"`
 }
 
 // APIHealth is what is known about the API.
@@ -68,9 +69,10 @@ type Readiness struct {
 // Status asks the API how it is, unless --offline forbids or another process
 // has just asked, and adds what is recorded. While the API is known to be down
 // it is asked when the next probe is due, or with soon, because somebody wants
-// to know now, as soon as the last call is two seconds old.
+// to know now, as soon as the last call is two seconds old. It is given three
+// seconds to answer.
 func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
-	list, err := f.List(ctx, ListOptions{NoSync: true, Soon: soon})
+	list, err := f.List(ctx, ListOptions{NoSync: true, Soon: soon, Quick: true})
 	if kindOf(err) == Storage || kindOf(err) == Interrupted || kindOf(err) == Usage {
 		return Status{}, err
 	}
@@ -82,6 +84,12 @@ func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
 	s := Status{API: health(state, now), Source: FromCache, AsOf: now.UTC(), Warnings: state.Warnings(now)}
 	if list.Source == FromAPI {
 		s.Source = FromAPI
+		if s.API.State == "unknown" { // where nothing can be recorded
+			s.API.State, s.API.LastAnswer = "up", list.AsOf
+		}
+	}
+	if list.Unsaved != nil {
+		f.o.Warn(list.Unsaved.Error())
 	}
 	if s.Warnings == nil {
 		s.Warnings = []retry.Warning{}
@@ -99,7 +107,7 @@ func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
 		list, _ = f.with(Offline).List(ctx, ListOptions{})
 	}
 	s.VMs = append([]VM{}, list.VMs...)
-	s.Fleet = readiness(list)
+	s.Fleet, s.Locals = readiness(list), f.Locals()
 	if s.Queue, err = f.Queue(); err != nil {
 		f.o.Warn(err.Error()) // what can be read is shown
 	}
@@ -159,7 +167,7 @@ func (f *Fleet) advice(s Status) string {
 	case s.API.State == "down" && s.Fleet.WithKey == 0:
 		return "no key is recorded: ask a colleague for a bundle (vers-fleet keys export), or wait: vers-fleet wait"
 	case s.API.State == "down":
-		return "bring the work home now: vers-fleet pull --all ./rescue"
+		return "bring the work home: vers-fleet pull --all ./rescue"
 	case s.Fleet.VMs == 0:
 		return "record the fleet and its keys: vers-fleet vms"
 	case missing > 0:

@@ -2,10 +2,12 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+	"github.com/vers-fleet/vers-fleet/retry"
 )
 
 // WatchRequest keeps a local mirror of a selection fresh.
@@ -14,40 +16,67 @@ type WatchRequest struct {
 	Paths     func(VM) []string // what to fetch from a VM; nil or none means the configured pull paths
 	Pull      PullRequest       // its Items are chosen anew each round
 	Interval  time.Duration     // between the end of a round and the next
-	OnRound   func([]PullResult, error)
+	OnRound   func(WatchRound)  // called at the end of each round, one at a time
+}
+
+// WatchRound is what one round of a Watch brought.
+type WatchRound struct {
+	Results []PullResult
+	Outage  *Error // why the recorded list of VMs had to serve; nil = it is the API's
+	Err     error  // why there are no results, or the first failure among them
 }
 
 // Watch pulls again and again until ctx ends. It follows VMs that come and go,
 // goes on through outages of the API and of single VMs, and keeps its
 // connections open, so that a round without changes costs a listing per VM.
+// What does not mend itself ends it if it is there from the start. The error
+// is nil when ctx's time is over, and of kind Interrupted when ctx was canceled.
 func (f *Fleet) Watch(ctx context.Context, r WatchRequest) error {
 	pool := &connPool{open: map[string]*sshconn.Conn{}}
 	defer pool.close()
-	for {
-		results, err := f.watchRound(ctx, r, pool)
-		if ctx.Err() != nil {
-			return nil // the way to end a watch
+	for first := true; ; first = false {
+		round := f.watchRound(ctx, r, pool)
+		if ctx.Err() == nil && round.Err != nil && !goesOn(round, first) {
+			return round.Err
 		}
-		if k := kindOf(err); err != nil && (k == Usage || k == Ambiguous || k == Storage) {
-			return err // does not go away by itself
+		if ctx.Err() == nil {
+			if r.OnRound != nil {
+				r.OnRound(round)
+			}
+			_ = retry.Sleep(ctx, r.Interval)
 		}
-		if r.OnRound != nil {
-			r.OnRound(results, err)
-		}
-		if err := sleep(ctx, r.Interval); err != nil {
+		switch {
+		case errors.Is(ctx.Err(), context.Canceled):
+			return &Error{Kind: Interrupted, What: "interrupted", Origin: OriginLocal, Err: ctx.Err()}
+		case ctx.Err() != nil:
 			return nil
 		}
 	}
 }
 
-func (f *Fleet) watchRound(ctx context.Context, r WatchRequest, pool *connPool) ([]PullResult, error) {
-	list, err := f.List(ctx, ListOptions{})
-	if err != nil {
-		return nil, err
+// goesOn tells whether a watch survives a round that failed.
+func goesOn(round WatchRound, first bool) bool {
+	switch kindOf(round.Err) {
+	case Unavailable, Unreachable, Partial:
+		return true
+	case Usage, Ambiguous:
+		return false
 	}
+	return !first
+}
+
+func (f *Fleet) watchRound(ctx context.Context, r WatchRequest, pool *connPool) (round WatchRound) {
+	// A VM that was asked for by name is tried even if the API no longer lists
+	// it: a listing may be incomplete, and the others must not wait for it.
+	list, err := f.List(ctx, ListOptions{Gone: len(r.Selection.Names) > 0})
+	if err != nil {
+		return WatchRound{Err: err}
+	}
+	round.Outage = list.Outage
 	vms, err := list.Select(r.Selection)
 	if err != nil {
-		return nil, err
+		round.Err = err
+		return round
 	}
 	req := r.Pull
 	req.Items, req.pool = nil, pool
@@ -59,7 +88,8 @@ func (f *Fleet) watchRound(ctx context.Context, r WatchRequest, pool *connPool) 
 		req.Items = append(req.Items, item)
 	}
 	pool.keepOnly(vms)
-	return f.Pull(ctx, req)
+	round.Results, round.Err = f.Pull(ctx, req)
+	return round
 }
 
 // connPool keeps one connection per VM open between rounds.

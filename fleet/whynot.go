@@ -75,7 +75,7 @@ func (f *Fleet) explainStage(ctx context.Context, vm VM, e *Error, se *sshconn.E
 func (f *Fleet) identityError(vm VM, hk *sshconn.HostKeyError, err error) *Error {
 	e := &Error{Kind: Identity, Origin: OriginSSH, Err: err, What: "refusing to log in to " + vm.Title(), Why: hk.Error()}
 	if len(hk.Want) == 0 {
-		e.Next = "compare the fingerprint with one from a trusted source, then connect once without strict host keys"
+		e.Next = "compare it with one from a trusted source; if it is the same: vers-fleet keys accept-host " + vm.arg() + " " + hk.Got
 		return e
 	}
 	if other := f.ownerOfHostKey(vm.ID, hk.Key); other != "" {

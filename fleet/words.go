@@ -9,6 +9,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+	"github.com/vers-fleet/vers-fleet/retry"
 )
 
 // Words is one answer of a lieutenant.
@@ -128,7 +129,7 @@ func (f *Fleet) AwaitIdle(ctx context.Context, vm VM, onWait func(Activity)) err
 		if onWait != nil {
 			onWait(a)
 		}
-		if err := sleep(ctx, idlePoll); err != nil {
+		if err := retry.Sleep(ctx, idlePoll); err != nil {
 			return f.transferError(vm, "wait for", err)
 		}
 	}
@@ -167,8 +168,10 @@ func (f *Fleet) wordsError(ctx context.Context, vm VM, verb string, err error) e
 		return outOfTime(e.What, err)
 	case ctx.Err() != nil:
 		e.Kind, e.Why, e.Origin = Interrupted, "interrupted", OriginLocal
-	case errors.Is(err, lieutenant.ErrNoLieutenant), errors.Is(err, lieutenant.ErrNoAnswer):
-		e.Kind, e.Origin = NotFound, OriginRemote
+	case errors.Is(err, lieutenant.ErrNoLieutenant):
+		e.Kind, e.Origin, e.Next = NotFound, OriginRemote, "see which VMs have one: vers-fleet output --all --status"
+	case errors.Is(err, lieutenant.ErrNoAnswer):
+		e.Kind, e.Origin, e.Next = NotFound, OriginRemote, "see it at work: vers-fleet output "+vm.arg()+" --follow"
 	case errors.Is(err, lieutenant.ErrNobody):
 		e.Kind, e.Origin, e.Next = NotFound, OriginRemote, "see what it does: vers-fleet output "+vm.arg()+" --status"
 	case errors.Is(err, lieutenant.ErrBadMessage):
@@ -184,16 +187,18 @@ func (f *Fleet) wordsError(ctx context.Context, vm VM, verb string, err error) e
 // AllWords reads the answers of several lieutenants, side by side; the error
 // says how many failed.
 func (f *Fleet) AllWords(ctx context.Context, vms []VM, o WordsOptions) ([]Words, error) {
-	f = f.forMany(len(vms))
+	f, done := f.forMany(len(vms))
+	defer done()
 	lists, errs := make([][]Words, len(vms)), make([]error, len(vms))
 	eachBounded(len(vms), execJobs, func(n int) { lists[n], errs[n] = f.Words(ctx, vms[n], o) })
-	return slices.Concat(lists...), joined(errs, "read")
+	return slices.Concat(lists...), joined(errs, "read", "--status says why for each")
 }
 
 // Activities is Activity for several lieutenants, side by side.
 func (f *Fleet) Activities(ctx context.Context, vms []VM) ([]Activity, error) {
-	f = f.forMany(len(vms))
+	f, done := f.forMany(len(vms))
+	defer done()
 	list, errs := make([]Activity, len(vms)), make([]error, len(vms))
 	eachBounded(len(vms), execJobs, func(n int) { list[n], errs[n] = f.Activity(ctx, vms[n]) })
-	return list, joined(errs, "asked")
+	return list, joined(errs, "asked", seeList)
 }

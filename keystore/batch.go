@@ -48,7 +48,7 @@ func (b *batch) commit(barrier int) error {
 func (b *batch) discard() {
 	for _, f := range b.files[b.done:] {
 		if err := discard(f.temp); err != nil {
-			b.t.s.warn(err.Error())
+			b.t.s.untidy(err)
 		}
 	}
 }

@@ -42,6 +42,14 @@ func (s *Store) BindEndpoint(apiURL, ownerID string) error {
 	})
 }
 
+// Endpoint is the API URL that the profile belongs to, "" while it belongs to
+// none.
+func (s *Store) Endpoint() string {
+	data, _ := s.doc("endpoint").Read() // what cannot be read binds to nothing
+	b, _ := parseBinding(data)
+	return b.APIURL
+}
+
 func parseBinding(data []byte) (b binding, ok bool) {
 	return b, data != nil && json.Unmarshal(data, &b) == nil && b.APIURL != ""
 }

@@ -29,6 +29,9 @@ func (s *Store) convertAll(ctx context.Context, c config, identity []byte, progr
 	if err != nil {
 		return err
 	}
+	if err := s.tryOpen(target); err != nil {
+		return err
+	}
 	c.Changing = true
 	if err := s.keysTx(func(t *tx) error { return t.putConfig(c) }); err != nil {
 		return err
@@ -53,6 +56,29 @@ func (s *Store) convertAll(ctx context.Context, c config, identity []byte, progr
 		return errors.Join(failed...)
 	}
 	return s.keysTx(func(t *tx) error { return t.finish(c, identity) })
+}
+
+// tryOpen fails, before anything has changed, when there are sealed keys to be
+// converted and none of them can be opened.
+func (s *Store) tryOpen(target target) error {
+	ids, err := s.IDs()
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, id := range ids {
+		l, err := s.current(id)
+		if err != nil || !target.needs(l.ref) {
+			continue
+		}
+		if _, err = s.reveal(id, l); err == nil {
+			return nil
+		}
+		if KindOf(err) == KindSealed && failed == nil { // a damaged key is told later, by its VM
+			failed = err
+		}
+	}
+	return failed
 }
 
 // finish marks the change as complete, after the last key that needed an old

@@ -129,6 +129,22 @@ func TestEncryptWithPassphrase(t *testing.T) {
 	}
 }
 
+// Whoever cannot open the keys gets one error, and changes nothing.
+func TestDecryptWithoutIdentity(t *testing.T) {
+	s := newTest(t)
+	fleetOf(t, s, 3)
+	must(t, s.Encrypt(t.Context(), EncryptOptions{Passphrase: []byte("one")}))
+	s = openTest(t, s.Dir(), testOptions())
+	err := s.Decrypt(t.Context(), nil)
+	wantKind(t, err, KindSealed)
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("more than one line: %v", err)
+	}
+	if enc, err := s.Encryption(); err != nil || enc.Changing || enc.Mode != ModePassphrase {
+		t.Errorf("left behind: %+v, %v", enc, err)
+	}
+}
+
 func TestEncryptWithSSHKey(t *testing.T) {
 	s := newTest(t)
 	fleetOf(t, s, 2)

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -137,4 +140,55 @@ func TestWriteFile(t *testing.T) {
 	}
 	wantKind(t, WriteFile(filepath.Join(path, "x"), nil, 0o600), KindIO)
 	wantClean(t, filepath.Dir(path))
+}
+
+// What a killed WriteFile left goes away with the next one, unless it may still
+// be at work; the files of others stay.
+func TestWriteFileSweeps(t *testing.T) {
+	dir := t.TempDir()
+	old := time.Now().Add(-time.Hour)
+	stay := []string{tempName(lockFile, "other"), tempName("doc.file", "receipt"), "receipt~", tempName(lockFile, "receipt")}
+	for _, name := range append(stay, tempName(lockFile, "receipt")) {
+		must(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+		if name != stay[3] { // which is being written just now
+			must(t, os.Chtimes(filepath.Join(dir, name), old, old))
+		}
+	}
+	must(t, WriteFile(filepath.Join(dir, "receipt"), []byte("new"), 0o600))
+	left, err := os.ReadDir(dir)
+	must(t, err)
+	var names []string
+	for _, e := range left {
+		names = append(names, e.Name())
+	}
+	want := append(stay, "receipt")
+	slices.Sort(want)
+	if !slices.Equal(names, want) {
+		t.Errorf("left %q, want %q", names, want)
+	}
+}
+
+// A folder that cannot be tidied is worth one warning per process, and none
+// where nothing can be written anyway.
+func TestTidyingWarnsOnce(t *testing.T) {
+	var said []string
+	o := testOptions()
+	o.Warn = func(text string) { said = append(said, text) }
+	dir := filepath.Join(t.TempDir(), "profile")
+	mustPut(t, openTest(t, dir, testOptions()), testID(1), testPEM("a"))
+	must(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "pending", lockKeys+"~file"), nil, 0o600)) // names no folder
+	s := openTest(t, dir, o)
+	mustPut(t, s, testID(2), testPEM("b"))
+	mustPut(t, s, testID(3), testPEM("c"))
+	if len(said) != 1 || !strings.Contains(said[0], "tidying up") {
+		t.Errorf("warnings %q, want one", said)
+	}
+	said = nil
+	s = openTest(t, t.TempDir()+"/none", o)
+	s.untidy(ioError("tidy", dir, syscall.ENOSPC))
+	s.untidy(ioError("tidy", dir, syscall.EROFS))
+	if len(said) > 0 {
+		t.Errorf("warnings %q on a full and a read-only disk", said)
+	}
 }

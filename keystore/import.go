@@ -27,14 +27,15 @@ const (
 type PlanItem struct {
 	What   string `json:"what"` // key, inventory, doc
 	VMID   string `json:"vm_id,omitempty"`
-	Name   string `json:"name,omitempty"` // of a doc
+	Name   string `json:"name,omitempty"` // of a doc; of a VM if the caller knows one
 	Action Action `json:"action"`
 	Why    string `json:"why,omitempty"`
 }
 
 // Plan is what an import did, or would do.
 type Plan struct {
-	Items []PlanItem `json:"items"`
+	Items     []PlanItem `json:"items"`
+	Inventory Inventory  `json:"-"` // of the bundle
 }
 
 // Count returns how many items have the action a.
@@ -200,6 +201,7 @@ func (m *merger) end(e bundleEnd) error {
 	if m.inv == nil {
 		return nil
 	}
+	m.plan.Inventory = *m.inv
 	item := PlanItem{What: "inventory", Action: ActionAdd}
 	local, err := m.s.Inventory()
 	switch {

@@ -100,6 +100,16 @@ func flockFile(ctx context.Context, path string, wait bool) (*flock.Flock, error
 	}
 }
 
+// LockFile is Lock for a file outside the store, which is made if it is missing
+// and stays. It always waits, until ctx ends.
+func LockFile(ctx context.Context, path string) (unlock func(), err error) {
+	fl, err := flockFile(ctx, path, true)
+	if err != nil {
+		return nil, err
+	}
+	return func() { fl.Close() }, nil
+}
+
 func locked(path string, err error) error {
 	why := "another process holds it"
 	if errors.Is(err, context.Canceled) {

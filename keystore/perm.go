@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -94,12 +95,12 @@ func readPrivate(op, path string, limit int64) ([]byte, error) {
 	if err := checkInfo(op, path, info, "chmod 600 "); err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
+	data := bytes.NewBuffer(make([]byte, 0, min(info.Size(), limit)+bytes.MinRead))
+	if _, err := data.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, ioError(op, path, err)
 	}
-	if int64(len(data)) > limit {
+	if int64(data.Len()) > limit {
 		return nil, &Error{Kind: KindDamaged, Op: op, Path: path, Why: "it is far too large"}
 	}
-	return data, nil
+	return data.Bytes(), nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -51,13 +52,30 @@ func (d disk) mount(t *testing.T) {
 
 func (d disk) unmount(t *testing.T) {
 	t.Helper()
-	for range 50 {
-		if exec.Command("umount", d.at).Run() == nil {
+	mounted := true
+	for range 500 {
+		mounted = mounted && exec.Command("umount", d.at).Run() != nil
+		if !mounted && !d.attached(t) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond) // the killed writer's files close
 	}
 	t.Fatal("the file system stays busy")
+}
+
+// attached reports whether the kernel still has the image: a mount namespace
+// that another process made meanwhile keeps the file system as it is, and the
+// next mount would find it still without power.
+func (d disk) attached(t *testing.T) bool {
+	t.Helper()
+	loops, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	must(t, err)
+	for _, loop := range loops {
+		if file, err := os.ReadFile(loop); err == nil && strings.TrimSpace(string(file)) == d.image {
+			return true
+		}
+	}
+	return false
 }
 
 // cut is the power failure.

@@ -41,7 +41,7 @@ func (s *Store) markers() []string {
 }
 
 // settleOwn tidies the folders that markers of t's lock name. Its failures are
-// warnings: they must not keep anybody from writing elsewhere.
+// at most a warning: they must not keep anybody from writing elsewhere.
 func (t *tx) settleOwn() {
 	for _, m := range t.s.markers() {
 		rel, ok := strings.CutPrefix(m, t.lock+"~")
@@ -54,13 +54,22 @@ func (t *tx) settleOwn() {
 		}
 		tidy := &tx{s: t.s, lock: t.lock, durable: true}
 		if err := tidy.settle(rel); err != nil {
-			t.s.warn("tidying up after an interrupted write: " + err.Error())
+			t.s.untidy(err)
 			continue
 		}
 		tidy.unmark()
 		if err := discard(t.s.path("pending", m)); err != nil {
-			t.s.warn(err.Error())
+			t.s.untidy(err)
 		}
+	}
+}
+
+// untidy says, once, that something was left lying. On a full or read-only
+// disk it matters to nobody: reading goes on, and what cannot be written says
+// so itself.
+func (s *Store) untidy(err error) {
+	if k := KindOf(err); k != KindFull && k != KindReadOnly {
+		s.untidied.Do(func() { s.warn("tidying up after an interrupted write: " + err.Error()) })
 	}
 }
 

@@ -37,6 +37,8 @@ type Store struct {
 	ids    *identities
 	clock  func() time.Time
 
+	untidied sync.Once // the warning of untidy
+
 	scryptWork int // log2 of the work factor; 0: age's default
 }
 

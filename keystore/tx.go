@@ -84,7 +84,7 @@ func (t *tx) mark(rel string) error {
 func (t *tx) unmark() {
 	for _, m := range t.marks {
 		if err := discard(m); err != nil {
-			t.s.warn(err.Error())
+			t.s.untidy(err)
 		}
 	}
 	t.marks = nil

@@ -86,7 +86,7 @@ func Do(ctx context.Context, p Policy, idempotent bool, onWait func(Wait), op fu
 			onWait(Wait{Attempt: attempt, Err: err, Delay: delay, Next: now.Add(delay), Elapsed: gaveUp.Elapsed,
 				ServerAsked: hint.HasAfter && hint.After > 0})
 		}
-		if ctxErr := sleep(ctx, delay); ctxErr != nil {
+		if ctxErr := Sleep(ctx, delay); ctxErr != nil {
 			gaveUp.Elapsed, gaveUp.Reason, gaveUp.Ctx = time.Since(start), ReasonCanceled, ctxErr
 			return gaveUp
 		}
@@ -120,7 +120,8 @@ func (p Policy) next(ctx context.Context, attempt int, h Hint, start, now time.T
 	return delay, ""
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep pauses for d, or until ctx ends, whose error it then returns.
+func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

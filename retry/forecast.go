@@ -53,8 +53,11 @@ func (s State) Forecast(now time.Time) Forecast {
 
 // String says it in one line.
 func (f Forecast) String() string {
-	if !f.Known {
-		return fmt.Sprintf("no idea how long: too few past outages are recorded (%d)", f.N)
+	switch {
+	case f.N == 0:
+		return "no idea how long: no past outage is recorded yet"
+	case !f.Known:
+		return fmt.Sprintf("no idea how long: fewer than %d past outages are recorded", forecastEnough)
 	}
 	past := fmt.Sprintf("of %d past outages half were over within %s, the longest took %s", f.N, brief(f.Median), brief(f.Longest))
 	switch {

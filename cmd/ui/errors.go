@@ -39,7 +39,7 @@ func (s *Streams) errorText(v ErrorView) string {
 		b.WriteString(st.Apply(Faint, "  why:") + "  " + indent(v.Why, width) + "\n")
 	}
 	if v.Next != "" {
-		b.WriteString(st.Apply(Accent, "  next:") + " " + indent(v.Next, width) + "\n")
+		b.WriteString(st.Apply(Strong, "  next:") + " " + indent(v.Next, width) + "\n")
 	}
 	return b.String()
 }

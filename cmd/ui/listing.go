@@ -14,6 +14,7 @@ type Column[T any] struct {
 	Header string
 	Wide   bool              // shown with -o wide only
 	Right  bool              // numbers: aligned to the right on a terminal
+	Minor  bool              // left out where the terminal is too narrow for all
 	Sparse bool              // left out of the table on a terminal when every row has "-", "0" or nothing
 	Value  func(T) string    // raw text; the printer sanitises it
 	Time   func(T) time.Time // relative on a terminal, RFC 3339 in a pipe, "-" if zero
@@ -71,7 +72,7 @@ func (l Listing[T]) printTable(s *Streams, f Format, items []T) error {
 	now := clock(l.Now)
 	columns := l.shown(f, t.terminal, items)
 	for _, c := range columns {
-		t.head = append(t.head, cellHead{text: c.Header, right: c.Right})
+		t.head = append(t.head, cellHead{text: c.Header, right: c.Right, minor: c.Minor})
 	}
 	for _, it := range items {
 		row := make([]cell, len(columns))

@@ -195,3 +195,19 @@ func TestRuntimeFormatErrors(t *testing.T) {
 		}
 	}
 }
+
+// Where not all columns can be read, the minor ones give way, not the names.
+func TestMinorColumns(t *testing.T) {
+	l := rows()
+	l.Columns[1].Minor = true
+	for width, want := range map[int]string{40: "NAME       STATE     SIZE  SEEN\n", 34: "NAME        SIZE  SEEN\n"} {
+		s, b := Fake(true, width)
+		s.Configure(Rules{NoColor: true})
+		if err := l.Print(s, Format{}, someRows()[:1]); err != nil {
+			t.Fatal(err)
+		}
+		if got, _, _ := strings.Cut(b.Out.String(), "\n"); got+"\n" != want {
+			t.Errorf("at %d columns: %q, want %q", width, got, want)
+		}
+	}
+}

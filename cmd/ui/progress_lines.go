@@ -18,6 +18,10 @@ type rate struct {
 
 const rateWindow = 10 * time.Second
 
+// longestLeft is the longest time left that is worth telling: more only shows
+// that a line has hardly begun.
+const longestLeft = 48 * time.Hour
+
 func (r *rate) add(now time.Time, done int64) {
 	if r.at.IsZero() || done < r.done {
 		*r = rate{began: now, at: now, done: done}
@@ -34,25 +38,34 @@ func (r *rate) add(now time.Time, done int64) {
 
 // text is "12.0 MiB/s, 1m02s left", as far as it is known. A line without
 // news for a while has no rate worth telling.
-func (r rate) text(now time.Time, left int64) string {
+func (r rate) text(now time.Time, left int64, narrow bool) string {
 	if r.perSec < 1 || now.Sub(r.at) > rateWindow {
 		return ""
 	}
 	s := Bytes(int64(r.perSec)) + "/s"
-	if left > 0 {
-		s += ", " + short(time.Duration(float64(left)/r.perSec*float64(time.Second))) + " left"
+	if seconds := float64(left) / r.perSec; left > 0 && seconds < longestLeft.Seconds() {
+		s += ", " + short(time.Duration(seconds*float64(time.Second)))
+		if !narrow {
+			s += " left"
+		}
 	}
 	return s
 }
+
+// narrowProgress is the width below which sizes give way to rate and time left.
+const narrowProgress = 70
 
 // render is the region: a line per VM still at work, as many as fit, and the
 // total when there are several VMs.
 func (p *Progress) render(width, height int) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now, name := p.now(), 0
+	now, name, narrow := p.now(), 0, width < narrowProgress
+	if len(p.lines) > 1 {
+		name = len("total")
+	}
 	for _, l := range p.lines {
-		name = max(name, min(Width(l.Key), 24))
+		name = max(name, min(Width(l.Key), 24, width/4))
 	}
 	var out []string
 	hidden := 0
@@ -63,14 +76,14 @@ func (p *Progress) render(width, height int) []string {
 			hidden++
 		default:
 			head := pad(Truncate(l.Key, name), name)
-			out = append(out, Truncate(head+"  "+l.amount()+join(l.rate.text(now, l.Total-l.Done))+join(l.Text), width))
+			out = append(out, Truncate(head+"  "+l.amount(narrow)+join(l.rate.text(now, l.Total-l.Done, narrow))+join(l.Text), width))
 		}
 	}
 	if hidden > 0 {
 		out = append(out, Truncate(fmt.Sprintf("%s  … and %d more", pad("", name), hidden), width))
 	}
 	if len(p.lines) > 1 {
-		out = append(out, Truncate(pad("total", name)+"  "+p.total(now), width))
+		out = append(out, Truncate(pad("total", name)+"  "+p.total(now, narrow), width))
 	}
 	return out
 }
@@ -80,10 +93,10 @@ func (p *Progress) summary() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
-	return fmt.Sprintf("progress after %s: %s", short(now.Sub(p.since)), p.total(now))
+	return fmt.Sprintf("progress after %s: %s", short(now.Sub(p.since)), p.total(now, false))
 }
 
-func (p *Progress) total(now time.Time) string {
+func (p *Progress) total(now time.Time, narrow bool) string {
 	var sum progressLine
 	var ended, failed int
 	known := true
@@ -102,7 +115,7 @@ func (p *Progress) total(now time.Time) string {
 		sum.Total = 0
 	}
 	p.rate.add(now, sum.Done)
-	text := sum.amount() + join(p.rate.text(now, sum.Total-sum.Done)) + fmt.Sprintf("  %d of %d done", ended, len(p.lines))
+	text := sum.amount(narrow) + join(p.rate.text(now, sum.Total-sum.Done, narrow)) + fmt.Sprintf("  %d of %d done", ended, len(p.lines))
 	if failed > 0 {
 		text += fmt.Sprintf(", %d failed", failed)
 	}
@@ -110,9 +123,12 @@ func (p *Progress) total(now time.Time) string {
 }
 
 // amount is "  1.0 MiB / 3.0 MiB  33%", of fixed width so that lines stand still.
-func (l *progressLine) amount() string {
-	if l.Total <= 0 {
+func (l *progressLine) amount(narrow bool) string {
+	switch {
+	case l.Total <= 0:
 		return fmt.Sprintf("%10s", Bytes(l.Done))
+	case narrow:
+		return fmt.Sprintf("%3d%%", min(100, l.Done*100/l.Total))
 	}
 	return fmt.Sprintf("%10s / %s %3d%%", Bytes(l.Done), Bytes(l.Total), min(100, l.Done*100/l.Total))
 }

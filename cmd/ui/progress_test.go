@@ -25,6 +25,9 @@ func TestProgressLines(t *testing.T) {
 		if len(lines) != 2 || lines[0] != want[0] || !strings.HasPrefix(lines[1], want[1]) || !strings.HasSuffix(lines[1], "1 of 2 done") {
 			t.Errorf("got:\n%s\nwant:\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 		}
+		if narrow := p.render(39, 20); narrow[0] != "marketing   10%  10.0 MiB/s, 9s  out/…" || !strings.Contains(narrow[1], "/s") {
+			t.Errorf("on a narrow terminal: %q", narrow)
+		}
 		for _, l := range p.render(30, 20) {
 			if Width(l) > 30 {
 				t.Errorf("too wide: %q", l)

@@ -211,6 +211,13 @@ func (p *pipeWriter) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// File is the file below, so that a session on a terminal finds it; nil if it
+// is something else.
+func (p *pipeWriter) File() *os.File {
+	f, _ := p.w.(*os.File)
+	return f
+}
+
 func isTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
 
 // truthy reads CI as the services set it: anything but empty, 0 and false.

@@ -9,11 +9,10 @@ type Style int
 const (
 	Normal Style = iota
 	Good         // green: healthy, done
-	Notice       // yellow: degraded, from the record
+	Notice       // magenta: degraded; yellow cannot be read on white
 	Bad          // red: failed, gone
 	Faint        // details
 	Strong       // names, headers
-	Accent       // cyan: something to type
 )
 
 // Styler applies styles, or leaves the text alone where colour is not allowed.
@@ -33,15 +32,13 @@ func (s Style) sgr() string {
 	case Good:
 		return "32"
 	case Notice:
-		return "33"
+		return "35"
 	case Bad:
 		return "31"
 	case Faint:
 		return "2"
 	case Strong:
 		return "1"
-	case Accent:
-		return "36"
 	default:
 		return "0"
 	}

@@ -1,6 +1,9 @@
 package ui
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // minColumn is how narrow a column may become before the table overflows.
 const minColumn = 8
@@ -11,8 +14,8 @@ type cell struct {
 }
 
 type cellHead struct {
-	text  string
-	right bool
+	text         string
+	right, minor bool
 }
 
 // longName is how wide the first column may be at the cost of others: names
@@ -43,6 +46,7 @@ func (t tableText) render() string {
 		}
 		return b.String()
 	}
+	t.dropMinor()
 	widths := t.columnWidths()
 	header := make([]cell, len(t.head))
 	for i, h := range t.head {
@@ -69,6 +73,31 @@ func (t tableText) line(b *strings.Builder, widths []int, row []cell) {
 		}
 	}
 	b.WriteByte('\n')
+}
+
+// dropMinor leaves out the minor columns where the others could not be shown
+// in full beside them even when cut short.
+func (t *tableText) dropMinor() {
+	wide := *t
+	wide.width = 0
+	needs, least := wide.columnWidths(), 2*(len(t.head)-1)
+	for i, w := range needs {
+		if i > 0 {
+			w = min(w, minColumn)
+		}
+		least += min(w, longName)
+	}
+	if t.width == 0 || least <= t.width {
+		return
+	}
+	for i := len(t.head) - 1; i > 0; i-- {
+		if t.head[i].minor {
+			t.head = slices.Delete(t.head, i, i+1)
+			for r := range t.rows {
+				t.rows[r] = slices.Delete(t.rows[r], i, i+1)
+			}
+		}
+	}
 }
 
 // columnWidths gives every column what it needs and, if that is more than the

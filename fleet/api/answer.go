@@ -18,9 +18,11 @@ func unavailable(status int) bool {
 	return status >= 500
 }
 
-// kindOf judges an answer; 0 means one to read on. HTML is never the API: it is
-// a proxy, a captive portal or another site.
-func kindOf(status int, w words) Kind {
+// kindOf judges an answer to a request that writes, or only reads; 0 means one
+// to read on. HTML is never the API: it is a proxy, a captive portal or another
+// site. Nor is a conflict or an unusable body what a read ends with, unless the
+// application says so itself: a read has neither.
+func kindOf(writes bool, status int, w words) Kind {
 	switch {
 	case unavailable(status):
 		return KindUnavailable
@@ -37,14 +39,19 @@ func kindOf(status int, w words) Kind {
 	case http.StatusProxyAuthRequired:
 		return KindProxy
 	case http.StatusConflict:
-		return KindConflict
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		if writes || w.app {
+			return KindConflict
+		}
+	case http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		if writes {
+			return KindInvalid
+		}
+	case http.StatusBadRequest:
 		return KindInvalid
 	case http.StatusNotFound, http.StatusGone:
 		if w.app {
 			return KindNotFound
 		}
-		return KindNotVers
 	}
 	if w.app {
 		return KindInvalid
@@ -55,7 +62,7 @@ func kindOf(status int, w words) Kind {
 // judge returns the Error of an answer that is none to read on.
 func (a *attempt) judge(resp *http.Response, body []byte) error {
 	w := readWords(resp.Header, body)
-	kind := kindOf(resp.StatusCode, w)
+	kind := kindOf(a.req.method != http.MethodGet, resp.StatusCode, w)
 	if kind == 0 {
 		return nil
 	}

@@ -44,7 +44,11 @@ func TestErrorAnswers(t *testing.T) {
 		{"404 JSON of another service", 404, "application/json", `{"message":"no Route matched"}`, KindNotVers, "", ""},
 		{"409", 409, "application/json", `{"error":"commit still has 1 active VM(s)","success":false}`, KindConflict, "commit still has 1 active VM(s)", ""},
 		{"400 malformed id", 400, "", "UUID parsing failed: invalid length", KindInvalid, "UUID parsing failed: invalid length", ""},
-		{"422 text", 422, "text/plain", "Failed to deserialize", KindInvalid, "Failed to deserialize", ""},
+		{"409 text", 409, "", "Conflict", KindNotVers, "Conflict", ""},
+		{"418 text", 418, "text/plain", "I'm a teapot", KindNotVers, "I'm a teapot", ""},
+		{"418 JSON", 418, "application/json", `{"error":"no","success":false}`, KindInvalid, "no", ""},
+		{"422 text", 422, "text/plain", "Failed to deserialize", KindNotVers, "Failed to deserialize", ""},
+		{"422 JSON", 422, "application/json", `{"error":"no","success":false}`, KindInvalid, "no", ""},
 		{"400 HTML", 400, "text/html", page, KindNotVers, "Sign in & pay", "HTML"},
 		{"405", 405, "", "", KindNotVers, "", ""},
 		{"405 JSON", 405, "", `{"error":"no"}`, KindInvalid, "no", ""},
@@ -76,6 +80,15 @@ func TestErrorAnswers(t *testing.T) {
 				t.Errorf("unreachable is %v", e.Kind.Unreachable())
 			}
 		})
+	}
+}
+
+// What writes can conflict and can be refused in plain text.
+func TestRefusedWrites(t *testing.T) {
+	for status, want := range map[int]Kind{400: KindInvalid, 409: KindConflict, 413: KindInvalid, 418: KindNotVers, 422: KindInvalid} {
+		c, _ := client(t, answering(t, status, "text/plain", "no").URL, nil)
+		_, err := c.Commit(t.Context(), vmA, CommitRequest{})
+		failure(t, err, want)
 	}
 }
 

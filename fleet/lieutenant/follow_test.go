@@ -83,6 +83,7 @@ func (c *cutOff) Write(p []byte) (int, error) {
 
 // TestFollowThroughReconnects writes in pieces of any size over connections that are cut anywhere.
 func TestFollowThroughReconnects(t *testing.T) {
+	t.Parallel()
 	inShells(t, func(t *testing.T, s *Stream) {
 		var want []string
 		var stream strings.Builder
@@ -132,6 +133,7 @@ func TestFollowThroughReconnects(t *testing.T) {
 }
 
 func TestFollowFromTheCurrentAnswer(t *testing.T) {
+	t.Parallel()
 	inShells(t, func(t *testing.T, s *Stream) {
 		s.write(t, started, delta("old"), ended)
 		from, err := s.Current(t.Context())
@@ -154,6 +156,7 @@ func TestFollowFromTheCurrentAnswer(t *testing.T) {
 
 // TestFollowReplacedFile truncates and replaces the file in every way while it is followed.
 func TestFollowReplacedFile(t *testing.T) {
+	t.Parallel()
 	replace := map[string]func(t *testing.T, s *Stream){
 		"truncated": func(t *testing.T, s *Stream) {
 			check(t, os.Truncate(s.Paths.Out, 0))
@@ -195,6 +198,7 @@ func TestFollowReplacedFile(t *testing.T) {
 }
 
 func TestFollowWaitsForTheFile(t *testing.T) {
+	t.Parallel()
 	inShells(t, func(t *testing.T, s *Stream) {
 		time.AfterFunc(300*time.Millisecond, func() { s.write(t, delta("first")) })
 		if got := follow(t, s, FollowOptions{}, []string{"first"}, nil); !slices.Equal(got, []string{"first"}) {

@@ -22,6 +22,9 @@ type Lieutenant struct {
 	LastActivityAt time.Time // zero if unknown
 }
 
+// LocalPrefix stands before the name in the vmId of a local lieutenant (platform.md).
+const LocalPrefix = "local-"
+
 // Alias is one entry of aliases.json.
 type Alias struct {
 	Name string

@@ -30,7 +30,7 @@ func ParseLieutenants(data []byte, skipped ...func(Problem)) ([]Lieutenant, erro
 			return l, err
 		}
 		id, valid := vmID(o.text("vmId"))
-		l.Local = o.bool("isLocal") || strings.HasPrefix(id, "local-")
+		l.Local = o.bool("isLocal") || strings.HasPrefix(id, LocalPrefix)
 		switch {
 		case l.Local:
 			return l, nil

@@ -35,6 +35,7 @@ func session(t *testing.T, s *Stream) {
 }
 
 func TestSend(t *testing.T) {
+	t.Parallel()
 	inShells(t, func(t *testing.T, s *Stream) {
 		if err := s.Send(t.Context(), Message{Prompt, "hello"}); !errors.Is(err, ErrNoLieutenant) {
 			t.Errorf("without a FIFO: %v", err)
@@ -82,6 +83,7 @@ func TestSend(t *testing.T) {
 }
 
 func TestSendToAReaderThatStops(t *testing.T) {
+	t.Parallel()
 	inShells(t, func(t *testing.T, s *Stream) {
 		check(t, syscall.Mkfifo(s.Paths.In, 0o600))
 		session(t, s)

@@ -5,6 +5,7 @@ package lieutenant
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -41,6 +42,12 @@ func (l local) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, st
 		return exitStatus{e}
 	}
 	return err
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "8") // the tests mostly wait for shells
+	os.Exit(m.Run())
 }
 
 // need skips a test on a machine without a tool, but not in CI.

@@ -171,7 +171,7 @@ func TestSmallRealRun(t *testing.T) {
 		sshdtest.Missing(t, err)
 		t.Fatalf("%v\n%s", err, log.String())
 	}
-	for _, want := range []string{"### Pull B, 2 ms", "| ssh tar", "sequential", "12 VMs at once, 2 ms", "| bare Go x/crypto/ssh |"} {
+	for _, want := range []string{"### Pull B, 2 ms", "| ssh tar", "sequential", "12 VMs at once, 2 ms", "of what the same bytes take from one VM", "| bare Go x/crypto/ssh |"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}

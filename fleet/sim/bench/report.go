@@ -18,9 +18,14 @@ type table struct {
 
 // fastestPeer returns the best median among the peers; infinite if none ran.
 func (t *table) fastestPeer() (string, float64) {
+	return t.fastest(func(e *entry) bool { return !e.ours && !e.floor })
+}
+
+// fastest returns the best median among those that count.
+func (t *table) fastest(counts func(*entry) bool) (string, float64) {
 	name, best := "", math.Inf(1)
 	for _, e := range t.entries {
-		if !e.ours && !e.floor && e.err == nil && len(e.times) > 0 && e.median() < best {
+		if counts(e) && e.err == nil && len(e.times) > 0 && e.median() < best {
 			name, best = e.name, e.median()
 		}
 	}

@@ -7,40 +7,76 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
 )
 
-// fleetSuite fetches 50 MB from one VM and then the same from twelve at once.
+// fleetSuite fetches 50 MB from each of twelve VMs at once, and the same bytes
+// from one VM.
 func fleetSuite(ctx context.Context, r *rig, out io.Writer) error {
-	data := &set{name: "F", dir: filepath.Join(r.dir, "vm", "F"), factor: 1}
-	for i := range r.maker.scale(50) {
-		if err := data.add(fmt.Sprintf("part%02d.bin", i), r.maker.random(1e6)); err != nil {
-			return err
-		}
+	part, err := r.fleetSet("F", 1)
+	if err != nil {
+		return err
+	}
+	whole, err := r.fleetSet("F12", vmCount)
+	if err != nil {
+		return err
 	}
 	for _, rtt := range r.o.rtts {
 		way, err := r.road(ctx, rtt)
 		if err != nil {
 			return err
 		}
-		for _, n := range []int{1, vmCount} {
-			if err := r.pullMany(ctx, way, data, n, out); err != nil {
-				return err
-			}
+		one, err := r.pullMany(ctx, way, whole, 1, out)
+		if err != nil {
+			return err
+		}
+		many, err := r.pullMany(ctx, way, part, vmCount, out)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintln(out, manyToOne(many, one)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (r *rig) pullMany(ctx context.Context, way *road, data *set, n int, out io.Writer) error {
+// fleetSet makes what vms VMs have.
+func (r *rig) fleetSet(name string, vms int) (*set, error) {
+	data := &set{name: name, dir: filepath.Join(r.dir, "vm", name), factor: 1}
+	for i := range r.maker.scale(50) * vms {
+		if err := data.add(fmt.Sprintf("part%03d.bin", i), r.maker.random(1e6)); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
+}
+
+// manyToOne sets the pull from many VMs against the fastest way to fetch the same
+// bytes from one.
+func manyToOne(many, one *table) string {
+	name, best := one.fastest(func(*entry) bool { return true })
+	var b strings.Builder
+	for _, e := range many.entries {
+		if e.err == nil && len(e.times) > 0 {
+			fmt.Fprintf(&b, "%s, %s: %s of what the same bytes take from one VM (%s, %s s)\n\n",
+				many.title, e.name, ratio(e.median(), best), name, seconds(best))
+		}
+	}
+	return b.String()
+}
+
+func (r *rig) pullMany(ctx context.Context, way *road, data *set, n int, out io.Writer) (*table, error) {
 	vms := r.fleet.VMs[:n]
 	t := &table{
 		title: fmt.Sprintf("Pull from %d VMs at once, %v", n, way),
 		about: fmt.Sprintf("%d MB in %d files from each", data.bytes/1e6, data.files),
 	}
 	if n == 1 {
-		t.title = fmt.Sprintf("Pull from one VM, %v", way)
+		t.title = fmt.Sprintf("Pull the bytes of %d VMs from one, %v", vmCount, way)
+		t.about = fmt.Sprintf("%d MB in %d files", data.bytes/1e6, data.files)
 	}
 	to := filepath.Join(r.dir, "to")
 	defer os.RemoveAll(to)
@@ -57,7 +93,7 @@ func (r *rig) pullMany(ctx context.Context, way *road, data *set, n int, out io.
 			after: func(round int) error { return arrivedEach(data.dir, to, vms, round == 0) },
 		})
 	}
-	return r.measure(ctx, t, r.o.runs, out)
+	return t, r.measure(ctx, t, r.o.runs, out)
 }
 
 // manyContestant fetches one folder from several VMs into DEST/<vm name>/.

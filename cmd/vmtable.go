@@ -1,0 +1,108 @@
+package cmd
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
+)
+
+// vmListing declares the columns of a list of VMs.
+func vmListing(probed bool) ui.Listing[fleet.VM] {
+	l := ui.Listing[fleet.VM]{
+		Columns: []ui.Column[fleet.VM]{
+			{Header: "NAME", Value: fleet.VM.Title, Style: func(fleet.VM) ui.Style { return ui.Strong }},
+			{Header: "ROLE", Minor: true, Value: func(v fleet.VM) string { return dash(v.Role) }},
+			{Header: "STATE", Value: stateText, Style: stateStyle},
+			{Header: "AGE", Minor: true, Time: func(v fleet.VM) time.Time { return v.CreatedAt }},
+			{Header: "KEY", Value: keyText, Style: keyStyle},
+			{Header: "REACHED", Time: func(v fleet.VM) time.Time { return v.ReachedAt }},
+			{Header: "ID", Wide: true, Value: func(v fleet.VM) string { return v.ID }},
+			{Header: "ENDPOINT", Wide: true, Value: func(v fleet.VM) string { return v.Endpoint }},
+			{Header: "LABELS", Wide: true, Value: labelText},
+		},
+		Name:  fleet.VM.Title,
+		Empty: "no VMs",
+	}
+	if probed {
+		l.Columns = slices.Insert(l.Columns, 5, ui.Column[fleet.VM]{Header: "SSH", Value: probeText, Style: probeStyle})
+	}
+	return l
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func stateText(v fleet.VM) string {
+	if !v.GoneAt.IsZero() {
+		return "gone"
+	}
+	return dash(v.State)
+}
+
+func stateStyle(v fleet.VM) ui.Style {
+	switch stateText(v) {
+	case "running":
+		return ui.Good
+	case "dead", "gone":
+		return ui.Bad
+	}
+	return ui.Faint
+}
+
+// keyText says whether the key is there and whether it ever worked.
+func keyText(v fleet.VM) string {
+	switch {
+	case v.Key.Problem != "":
+		return "damaged"
+	case !v.Key.Recorded:
+		return "missing"
+	case v.Key.RefusedAt.After(v.Key.ProvedAt):
+		return "refused"
+	case v.Key.ProvedAt.IsZero():
+		return "recorded"
+	}
+	return "proved"
+}
+
+func keyStyle(v fleet.VM) ui.Style {
+	switch keyText(v) {
+	case "proved":
+		return ui.Good
+	case "recorded":
+		return ui.Normal
+	}
+	return ui.Bad
+}
+
+func labelText(v fleet.VM) string {
+	var pairs []string
+	for k, val := range v.Labels {
+		pairs = append(pairs, k+"="+val)
+	}
+	slices.Sort(pairs)
+	return dash(strings.Join(pairs, ","))
+}
+
+func probeText(v fleet.VM) string {
+	switch {
+	case v.Reachable == nil:
+		return "-"
+	case *v.Reachable:
+		return "ok"
+	}
+	return "no: " + v.ProbeError
+}
+
+func probeStyle(v fleet.VM) ui.Style {
+	if v.Reachable != nil && *v.Reachable {
+		return ui.Good
+	}
+	return ui.Bad
+}

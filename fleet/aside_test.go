@@ -1,0 +1,133 @@
+package fleet_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+)
+
+// withRegistry serves handler as the registry.
+func withRegistry(t *testing.T, w *world, handler http.HandlerFunc) {
+	s := httptest.NewServer(handler)
+	t.Cleanup(s.Close)
+	w.o.Registry = fleet.Registry{URL: s.URL, Token: func(context.Context) (string, error) { return "t", nil }}
+}
+
+// The registry is asked beside the API: here the API waits for it.
+func TestRegistryIsAskedBesideTheAPI(t *testing.T) {
+	w := newWorld(t, 6)
+	asked := make(chan struct{})
+	base, err := url.Parse(w.o.API.BaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := httputil.NewSingleHostReverseProxy(base)
+	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		select {
+		case <-asked:
+			api.ServeHTTP(rw, r)
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(front.Close)
+	w.o.API.BaseURL = front.URL
+	var once sync.Once
+	withRegistry(t, w, func(rw http.ResponseWriter, _ *http.Request) {
+		once.Do(func() { close(asked) })
+		_, _ = fmt.Fprintf(rw, `[{"id":%q,"name":"from-registry"}]`, sim.MarketingID)
+	})
+	list, err := w.open().List(t.Context(), fleet.ListOptions{})
+	if err != nil || list.Source != fleet.FromAPI {
+		t.Fatal(list.Source, err)
+	}
+	if !slices.ContainsFunc(list.VMs, func(vm fleet.VM) bool {
+		return slices.Contains(vm.Names, fleet.Name{Name: "from-registry", Source: fleet.SourceRegistry})
+	}) {
+		t.Error("the registry's name is missing")
+	}
+}
+
+// A registry that gives no answer is left alone by the next processes, the
+// names it gave before stay, and it does not hold up the record's answer.
+func TestSilentRegistryIsLeftAlone(t *testing.T) {
+	w := newWorld(t, 6)
+	var calls atomic.Int32
+	down := http.StatusOK
+	withRegistry(t, w, func(rw http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		rw.WriteHeader(down)
+		_, _ = fmt.Fprintf(rw, `[{"id":%q,"name":"from-registry"}]`, sim.MarketingID)
+	})
+	var warned []string
+	list := func() fleet.Source {
+		l, err := w.open(func(o *fleet.Options) { o.Warn = func(s string) { warned = append(warned, s) } }).
+			List(t.Context(), fleet.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Select(fleet.Selection{Names: []string{"from-registry"}}); err != nil {
+			t.Error(err)
+		}
+		return l.Source
+	}
+	list()
+	down = http.StatusServiceUnavailable
+	for range 3 {
+		if from := list(); from != fleet.FromAPI {
+			t.Errorf("from %s", from)
+		}
+	}
+	if calls.Load() != 2 || len(warned) != 1 {
+		t.Errorf("asked %d times, want 2; warnings %q", calls.Load(), warned)
+	}
+	w.forget()
+	w.fault(sim.Fault{Kind: "503"})
+	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil { // notices the outage
+		t.Fatal(err)
+	}
+	calls.Store(0)
+	if from := list(); from != fleet.FromCache || calls.Load() > 0 {
+		t.Errorf("in an outage: from %s, registry asked %d times", from, calls.Load())
+	}
+}
+
+// Addresses are a nicety: where the API does not give them, it is not asked
+// for each again, and the fleet does not count as down.
+func TestAddressesThatDoNotCome(t *testing.T) {
+	w := newWorld(t, 30)
+	w.fault(sim.Fault{Kind: "503", Endpoint: "metadata"})
+	asked := func() (n int) {
+		for _, c := range w.sim.Calls() {
+			if c.Endpoint == "metadata" {
+				n++
+			}
+		}
+		return n
+	}
+	if r, err := w.open().Sync(t.Context(), fleet.SyncOptions{}); err != nil || r.Fetched != 30 {
+		t.Errorf("keys sync: %+v, %v", r, err)
+	}
+	if n := asked(); n == 0 || n > 8 {
+		t.Errorf("%d calls for addresses, want at most those of one moment", n)
+	}
+	w.sim.ResetCalls()
+	if r, err := w.open().Sync(t.Context(), fleet.SyncOptions{Refresh: true}); err != nil || r.Fetched != 30 {
+		t.Errorf("keys sync again: %+v, %v", r, err)
+	}
+	if n := asked(); n > 0 {
+		t.Errorf("%d calls for addresses in the next process", n)
+	}
+	if s, err := w.open().Status(t.Context(), false); err != nil || s.API.State != "up" {
+		t.Errorf("status: %s, %v", s.API.State, err)
+	}
+}

@@ -1,0 +1,194 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ExecResult is what a command did on one VM.
+type ExecResult struct {
+	VMID     string  `json:"vm_id"`
+	VMName   string  `json:"name,omitempty"`
+	Status   int     `json:"exit_status"` // 255 when the command could not be run
+	Duration float64 `json:"duration_seconds"`
+	Error    string  `json:"error,omitempty"`
+	Err      error   `json:"-"`
+}
+
+// ExecRequest is a command for many VMs.
+type ExecRequest struct {
+	VMs      []VM
+	Command  string
+	Jobs     int           // side by side; 0 = 128; fewer where few files may be open
+	Timeout  time.Duration // per VM; 0 = none
+	FailFast bool          // the first failure stops the rest
+	Stdin    func() io.Reader
+	Output   func(VM) (stdout, stderr io.Writer)
+	OnDone   func(ExecResult) // one at a time
+}
+
+// ErrStopped is in the error of a VM whose command was not awaited because the
+// caller gave up or another VM failed first: no failure of that VM.
+var ErrStopped = errors.New("stopped")
+
+// execJobs is how many VMs run a command side by side unless told else: each
+// is another server, and every round of fewer than all costs as much as a VM.
+const execJobs = 128
+
+// execFiles is how many files one VM needs open at once: while it connects,
+// sockets for the name server and several addresses.
+const execFiles = 4
+
+// Exec runs a command on every VM, side by side. The error is nil when it
+// ended with status 0 everywhere; for one VM it is that VM's, for several its
+// kind is Partial. A command that is not awaited any longer, because of ctx,
+// Timeout or FailFast, may run on: sshd passes no signal to root's commands.
+func (f *Fleet) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error) {
+	parent := ctx
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if r.Jobs <= 0 {
+		r.Jobs = execJobs
+	}
+	r.Jobs = max(1, min(r.Jobs, filesMost()/execFiles))
+	f, done := f.forMany(len(r.VMs))
+	defer done()
+	results := make([]ExecResult, len(r.VMs))
+	var mu sync.Mutex
+	eachBounded(len(r.VMs), r.Jobs, func(n int) {
+		res := f.execOne(ctx, r, r.VMs[n])
+		mu.Lock()
+		defer mu.Unlock()
+		results[n] = res
+		if res.Err != nil && r.FailFast {
+			stop()
+		}
+		if r.OnDone != nil {
+			r.OnDone(res)
+		}
+	})
+	if errors.Is(parent.Err(), context.Canceled) {
+		return results, execInterrupted(results)
+	}
+	return results, execError(results)
+}
+
+func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm VM) ExecResult {
+	res := ExecResult{VMID: vm.ID, VMName: vm.Name, Status: 255}
+	all := ctx
+	if all.Err() != nil {
+		res.Err = stopped(vm, "not started")
+		res.Error = why(res.Err)
+		return res
+	}
+	began := f.o.Now()
+	if r.Timeout > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, r.Timeout)
+		defer stop()
+	}
+	res.Err = f.execOn(ctx, r, vm)
+	res.Duration = f.o.Now().Sub(began).Seconds()
+	var remote *RemoteStatus
+	switch {
+	case res.Err == nil:
+		res.Status = 0
+		return res
+	case errors.As(res.Err, &remote):
+		res.Status, res.Error = remote.Status, remote.Err.Error()
+		return res
+	case all.Err() != nil && !errors.Is(all.Err(), context.DeadlineExceeded):
+		res.Err = stopped(vm, "stopped before its end")
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		late := outOfTime("the command on "+vm.Title()+" did not end in time", res.Err)
+		if r.Timeout > 0 {
+			late.Why = "it took longer than " + r.Timeout.String()
+		}
+		res.Err = late
+	}
+	res.Error = why(res.Err)
+	return res
+}
+
+func stopped(vm VM, how string) error {
+	return &Error{Kind: Interrupted, What: "the command on " + vm.Title() + " was not awaited", Why: how, Origin: OriginLocal, Err: ErrStopped}
+}
+
+func (f *Fleet) execOn(ctx context.Context, r ExecRequest, vm VM) error {
+	conn, err := f.lend(ctx, vm)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	stdout, stderr := r.Output(vm)
+	var in io.Reader
+	if r.Stdin != nil {
+		in = r.Stdin()
+	}
+	return f.sessionError(ctx, vm, conn.Exec(ctx, r.Command, in, stdout, stderr))
+}
+
+// mayRunOn is the advice where a command was not awaited.
+const mayRunOn = "where the command had begun, it may still be running"
+
+func execInterrupted(results []ExecResult) error {
+	done := 0
+	for _, r := range results {
+		if !errors.Is(r.Err, ErrStopped) {
+			done++
+		}
+	}
+	e := &Error{Kind: Interrupted, What: "interrupted", Why: "the command had not ended", Next: mayRunOn, Origin: OriginLocal}
+	if len(results) > 1 {
+		e.Why = countOf(done, len(results)) + " were done"
+	}
+	return e
+}
+
+func execError(results []ExecResult) error {
+	failed, cut := 0, 0
+	var reasons []string
+	names := map[string][]string{}
+	for _, r := range results {
+		switch {
+		case r.Err == nil:
+		case errors.Is(r.Err, ErrStopped):
+			cut++
+		case len(results) == 1:
+			return r.Err
+		default:
+			failed++
+			if names[r.Error] == nil {
+				reasons = append(reasons, r.Error)
+			}
+			names[r.Error] = append(names[r.Error], orElse(r.VMName, r.VMID))
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	for i, reason := range reasons {
+		reasons[i] = someOf(names[reason], ", ") + " (" + reason + ")"
+	}
+	// No cause is set: the summary must not pass for one VM's exit status.
+	e := &Error{Kind: Partial, What: countOf(failed, len(results)) + " failed", Why: someOf(reasons, "; "), Origin: OriginRemote}
+	if cut > 0 {
+		e.What += fmt.Sprintf(", %d were stopped", cut)
+		e.Next = mayRunOn
+	}
+	return e
+}
+
+// someOf lists texts, but not so many that nobody would read them.
+func someOf(texts []string, between string) string {
+	const most = 20
+	if len(texts) <= most {
+		return strings.Join(texts, between)
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(texts[:most-1], between), len(texts)-most+1)
+}

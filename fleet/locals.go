@@ -1,0 +1,61 @@
+package fleet
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+)
+
+// LocalLieutenant is a lieutenant that runs on this machine and on no VM, as
+// lieutenants.json has it. The JSON names are stable.
+type LocalLieutenant struct {
+	Name     string    `json:"name"`
+	Role     string    `json:"role,omitempty"`
+	State    string    `json:"state,omitempty"`    // as the file says
+	ActiveAt time.Time `json:"active_at,omitzero"` // its last sign of life
+}
+
+// Locals lists the lieutenants on this machine. They are never VMs: no command
+// that takes a VM takes one of them.
+func (f *Fleet) Locals() []LocalLieutenant {
+	out := []LocalLieutenant{}
+	list, _ := f.lieutenants()
+	for _, l := range list {
+		if l.Local {
+			out = append(out, LocalLieutenant{Name: l.Name, Role: l.Role, State: l.Status, ActiveAt: l.LastActivityAt})
+		}
+	}
+	return out
+}
+
+// lieutenants reads lieutenants.json; ok tells whether there is one.
+func (f *Fleet) lieutenants() (list []lieutenant.Lieutenant, ok bool) {
+	for _, path := range lieutenant.Files(f.o.UserHome, f.o.VersHome) {
+		data, err := readSmall(path)
+		if err != nil {
+			continue
+		}
+		if list, err = lieutenant.ParseLieutenants(data); err == nil {
+			return list, true // the first file that can be read is the one in use
+		}
+		f.o.Logf("%s is not used: %v", path, err)
+	}
+	return nil, false
+}
+
+// notVM explains a name that none of the VMs bears and a local lieutenant does.
+func (f *Fleet) notVM(vms []VM, words []string) *Error {
+	for _, l := range f.Locals() {
+		for _, word := range words {
+			if word != l.Name && word != lieutenant.LocalPrefix+l.Name {
+				continue
+			}
+			if _, err := choose(vms, Selection{Names: []string{word}}); kindOf(err) == NotFound {
+				return &Error{Kind: NotFound, What: fmt.Sprintf("%q is a local lieutenant, not a VM", word), Origin: OriginLocal,
+					Why: "it runs on this machine, so its work is here and there is nothing to connect to", Next: "the VMs are listed by: vers-fleet vms"}
+			}
+		}
+	}
+	return nil
+}
