@@ -128,6 +128,12 @@ func apiLine(t *ui.Text, s fleet.Status) (string, ui.Style) {
 	switch a.State {
 	case "up":
 		return fmt.Sprintf("up (answered %s)", t.Time(a.LastAnswer, s.AsOf)), ui.Good
+	case "slow":
+		text := "slow or going down: " + a.LastError
+		if !a.LastAnswer.IsZero() {
+			text += "; it answered " + t.Time(a.LastAnswer, s.AsOf)
+		}
+		return text, ui.Notice
 	case "down":
 		text := fmt.Sprintf("down since %s (%s): %s", ui.Absolute(a.Since), ui.Span(s.AsOf.Sub(a.Since)), a.LastError)
 		return text + "; next try " + t.Time(a.NextProbe, s.AsOf), ui.Bad

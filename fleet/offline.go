@@ -142,6 +142,10 @@ func attempt[T any](ctx context.Context, f *Fleet, c call[T], permit retry.Permi
 	if err != nil && errors.Is(caller.Err(), context.DeadlineExceeded) && latency < probeTimeout {
 		calls = 0 // that a caller is in a hurry proves nothing about the API
 	}
+	if permit == retry.PermitCall && c.quick && caller.Err() == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		f.stumbled(err)
+		calls = 0 // slow is not down
+	}
 	f.remember(err, calls, latency)
 	return value, err
 }

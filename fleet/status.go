@@ -26,7 +26,7 @@ type Status struct {
 
 // APIHealth is what is known about the API.
 type APIHealth struct {
-	State      string         `json:"state"` // up, down, unknown, refused (the API key), no_key or local (trouble on this machine)
+	State      string         `json:"state"` // up, slow (no answer within seconds), down, unknown, refused (the API key), no_key or local (trouble on this machine)
 	Since      time.Time      `json:"since,omitzero"`
 	Lasted     float64        `json:"lasted_seconds,omitempty"`
 	LastAnswer time.Time      `json:"last_answer,omitzero"`
@@ -87,6 +87,13 @@ func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
 		if s.API.State == "unknown" { // where nothing can be recorded
 			s.API.State, s.API.LastAnswer = "up", list.AsOf
 		}
+	}
+	silence := list.Outage
+	if kindOf(err) == Unavailable && f.o.Mode != Offline {
+		errors.As(err, &silence)
+	}
+	if silence != nil && (s.API.State == "up" || s.API.State == "unknown") {
+		s.API.State, s.API.LastError = "slow", silence.Why
 	}
 	if list.Unsaved != nil {
 		f.o.Warn(list.Unsaved.Error())
@@ -166,6 +173,8 @@ func (f *Fleet) advice(s Status) string {
 		return "no key is recorded, but other Vers clients left some here: vers-fleet keys import --found"
 	case s.API.State == "down" && s.Fleet.WithKey == 0:
 		return "no key is recorded: ask a colleague for a bundle (vers-fleet keys export), or wait: vers-fleet wait"
+	case s.API.State == "slow":
+		return "what is recorded works meanwhile; see whether the API answers at all: vers-fleet vms --live"
 	case s.API.State == "down":
 		return "bring the work home: vers-fleet pull --all ./rescue"
 	case s.Fleet.VMs == 0:
