@@ -96,6 +96,9 @@ func runPull(ctx context.Context, env *Env, o pullOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := meantInterval(o.watch, dest); err != nil {
+		return err
+	}
 	items, err := o.items(ctx, f, sources)
 	if err != nil {
 		return err

@@ -96,7 +96,10 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel fl
 	}
 	if !sel.Empty() {
 		if list.VMs, err = list.Select(sel); err != nil {
-			return meantInterval(o, err)
+			if meant := meantInterval(o.watch, o.names...); meant != nil && fleetKind(err) == fleet.NotFound {
+				return meant
+			}
+			return err
 		}
 	}
 	if err := checkStates(o.states, list.VMs); err != nil {

@@ -52,20 +52,22 @@ func (w watchFlag) Set(s string) error {
 	return nil
 }
 
-// meantInterval explains, to whoever wrote --watch 5, why there is no such VM.
-func meantInterval(o vmsOptions, err error) error {
-	if o.watch == 0 || fleetKind(err) != fleet.NotFound {
-		return err
+// meantInterval is the advice for whoever wrote --watch 5, if one of the words
+// behind a watch is an interval rather than a name; otherwise nil.
+func meantInterval(every time.Duration, words ...string) error {
+	if every == 0 {
+		return nil
 	}
-	for _, name := range o.names {
-		if _, notNumber := strconv.Atoi(name); notNumber == nil {
-			name += "s"
+	for _, word := range words {
+		value := word
+		if _, notNumber := strconv.Atoi(word); notNumber == nil {
+			value += "s"
 		}
-		if _, notDuration := time.ParseDuration(name); notDuration == nil {
-			return usageError("--watch takes its interval with an equals sign", "after a space it is the name of a VM", "write --watch="+name)
+		if _, notDuration := time.ParseDuration(value); notDuration == nil {
+			return usageError("--watch takes its interval with an equals sign", word+" after a space is a name", "write --watch="+value)
 		}
 	}
-	return err
+	return nil
 }
 
 // Type makes pflag's help text show the optional value and nothing else.

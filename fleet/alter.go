@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
 // StateChange is what became of one pause or resume.
@@ -160,14 +161,11 @@ func (f *Fleet) keepStates(changes []StateChange) error {
 	if len(told) == 0 {
 		return nil
 	}
-	inv, err := f.recordedInventory()
-	if err != nil {
-		return err
-	}
-	for i, v := range inv.VMs {
-		inv.VMs[i].State = orElse(told[v.ID], v.State)
-	}
-	return f.keys.PutInventory(inv) // as old as before, so that a listing made meanwhile stays
+	return f.keys.UpdateInventory(func(vms []keystore.InventoryVM) {
+		for i, v := range vms {
+			vms[i].State = orElse(told[v.ID], v.State)
+		}
+	})
 }
 
 // BranchNamed is Branch for the VM of a name, which is resolved by the API. The

@@ -101,6 +101,34 @@ func TestInventory(t *testing.T) {
 	}
 }
 
+// Two who change the state of one VM each do not undo each other.
+func TestUpdateInventory(t *testing.T) {
+	s := newTest(t)
+	must(t, s.UpdateInventory(func([]InventoryVM) { t.Error("there is none") }))
+	now := time.Now().UTC().Truncate(time.Second)
+	inv := Inventory{AsOf: now}
+	for n := range 8 {
+		inv.VMs = append(inv.VMs, InventoryVM{ID: testID(n + 1), State: "running"})
+	}
+	must(t, s.PutInventory(inv))
+	var wg sync.WaitGroup
+	for n := range inv.VMs {
+		wg.Go(func() {
+			if err := s.UpdateInventory(func(vms []InventoryVM) { vms[n].State = "paused" }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	got, err := s.Inventory()
+	must(t, err)
+	for _, v := range got.VMs {
+		if v.State != "paused" || !got.AsOf.Equal(now) {
+			t.Errorf("%+v as of %v", v, got.AsOf)
+		}
+	}
+}
+
 func TestCancelledUpdateLeavesNothing(t *testing.T) {
 	s := newTest(t)
 	unlock, err := s.lock(t.Context(), "doc.names", true)

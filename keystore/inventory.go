@@ -50,6 +50,20 @@ func decodeInventory(path string, data []byte) (Inventory, error) {
 	return inv, nil
 }
 
+// UpdateInventory changes what is recorded of VMs, under the lock that
+// PutInventory takes, too; its age stays. Without an inventory, or with one
+// that cannot be read or that a newer version wrote, it does nothing.
+func (s *Store) UpdateInventory(change func([]InventoryVM)) error {
+	return s.doc("inventory").Update(context.Background(), func(old []byte) ([]byte, error) {
+		inv, err := decodeInventory("", old)
+		if old == nil || err != nil || inv.Version > InventoryVersion {
+			return nil, nil
+		}
+		change(inv.VMs)
+		return json.Marshal(inv)
+	})
+}
+
 // PutInventory replaces the inventory. A listing that is older than the one on
 // disk, because its answer came late, changes nothing.
 func (s *Store) PutInventory(inv Inventory) error {
