@@ -22,8 +22,8 @@ type PullItem struct {
 	Paths []string // on the VM; none means the configured pull paths
 }
 
-// PullRequest says what to fetch. Dest "" means the rule of contract.md: the
-// current folder for one VM with paths, else a folder named after each VM.
+// PullRequest says what to fetch. Dest "" means the current folder for one VM
+// with paths, else a folder named after each VM.
 type PullRequest struct {
 	Items   []PullItem
 	Dest    string
@@ -120,7 +120,8 @@ func eachBounded(n, jobs int, work func(int)) {
 	wg.Wait()
 }
 
-// destOf is where the item's files land; see contract.md.
+// destOf is where the item's files land: the rule that PullRequest and vers-fleet
+// pull --help state.
 func (r PullRequest) destOf(item PullItem) string {
 	folder := folderName(r.Items, item.VM)
 	switch {

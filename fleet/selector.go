@@ -20,8 +20,8 @@ type Selection struct {
 // Empty reports whether nothing was asked for.
 func (s Selection) Empty() bool { return !s.All && len(s.Labels) == 0 && len(s.Names) == 0 }
 
-// minPrefix is the shortest prefix of an id that selects a VM: four hex digits
-// as in contract.md, so that a typed name is seldom taken for one.
+// minPrefix is the shortest prefix of an id that selects a VM: four hex digits,
+// so that a typed name is seldom taken for one.
 const minPrefix = 4
 
 // choose returns the VMs of the listing that the selection means, in the

@@ -45,7 +45,7 @@ func (v VM) Title() string {
 // arg is the VM as a word that can be pasted into a shell.
 func (v VM) arg() string { return shellQuote(v.Title()) }
 
-// NameSource is where a name comes from; see the order in contract.md.
+// NameSource is where a name comes from.
 type NameSource string
 
 // The sources of names, strongest first.
