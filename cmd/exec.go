@@ -46,7 +46,7 @@ unchanged and the command's own status is the exit status. Flags go before --.`,
 	c.ValidArgsFunction = completeVMs(env, 0)
 	o.sel.register(c.Flags())
 	f := c.Flags()
-	f.IntVarP(&o.jobs, "jobs", "j", 128, "work on `N` VMs side by side")
+	f.IntVarP(&o.jobs, "jobs", "j", fleet.ExecJobs, "work on `N` VMs side by side")
 	f.BoolVar(&o.group, "group", false, "print each VM's output in one piece when it is done")
 	f.BoolVar(&o.failFast, "fail-fast", false, "stop the rest at the first failure")
 	f.BoolVarP(&o.stdin, "stdin", "i", false, "give stdin to every VM's command (read into memory first)")

@@ -61,7 +61,7 @@ func (o *pullOptions) register(c *cobra.Command) {
 	o.sel.register(f)
 	t := &o.transfer
 	f.StringVar(&o.dest, "dest", "", "`FOLDER` to pull into, instead of the last argument")
-	f.IntVarP(&o.jobs, "jobs", "j", 16, "work on `N` VMs side by side")
+	f.IntVarP(&o.jobs, "jobs", "j", fleet.PullJobs, "work on `N` VMs side by side")
 	f.BoolVarP(&t.DryRun, "dry-run", "n", false, "say what would be fetched, change nothing")
 	f.BoolVar(&t.Checksum, "checksum", false, "compare content where size and time agree")
 	f.BoolVar(&t.Delete, "delete", false, "remove what is here but not on the VM")

@@ -10,6 +10,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
+	"github.com/vers-fleet/vers-fleet/retry"
 )
 
 // Connect opens an SSH connection to the VM. With a recorded key it connects
@@ -120,8 +121,14 @@ func (f *Fleet) learn(vm VM, record keystore.Record, info sshconn.Info) {
 
 // apiIsUp is what the outage memory believes.
 func (f *Fleet) apiIsUp() bool {
+	_, up := f.apiState()
+	return up
+}
+
+// apiState is the outage memory, and whether it believes that the API is up.
+func (f *Fleet) apiState() (retry.State, bool) {
 	s, err := f.memory.State()
-	return f.o.Mode != Offline && err == nil && !s.Down()
+	return s, f.o.Mode != Offline && err == nil && !s.Down()
 }
 
 // hostName is the VM's name on the platform, and its SNI.

@@ -24,7 +24,7 @@ type ExecResult struct {
 type ExecRequest struct {
 	VMs      []VM
 	Command  string
-	Jobs     int           // side by side; 0 = 128; fewer where few files may be open
+	Jobs     int           // side by side; 0 = ExecJobs; fewer where few files may be open
 	Timeout  time.Duration // per VM; 0 = none
 	FailFast bool          // the first failure stops the rest
 	Stdin    func() io.Reader
@@ -36,9 +36,9 @@ type ExecRequest struct {
 // caller gave up or another VM failed first: no failure of that VM.
 var ErrStopped = errors.New("stopped")
 
-// execJobs is how many VMs run a command side by side unless told else: each
+// ExecJobs is how many VMs run a command side by side unless told else: each
 // is another server, and every round of fewer than all costs as much as a VM.
-const execJobs = 128
+const ExecJobs = 128
 
 // execFiles is how many files one VM needs open at once: while it connects,
 // sockets for the name server and several addresses.
@@ -53,7 +53,7 @@ func (f *Fleet) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	if r.Jobs <= 0 {
-		r.Jobs = execJobs
+		r.Jobs = ExecJobs
 	}
 	r.Jobs = max(1, min(r.Jobs, filesMost()/execFiles))
 	f, done := f.forMany(len(r.VMs))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+	"github.com/vers-fleet/vers-fleet/retry"
 )
 
 // newcomers collects the VMs met for the first time while many are worked on,
@@ -46,10 +47,10 @@ func (f *Fleet) tellNewcomers() {
 
 // unconfirmed says why a host key's pin is not confirmed; "" if it is.
 func (f *Fleet) unconfirmed() string {
-	switch {
-	case !f.apiIsUp():
+	switch s, up := f.apiState(); {
+	case !up:
 		return ", unconfirmed, as the API is down"
-	case !f.apiVouches():
+	case !f.lately(s):
 		return ", unconfirmed, as the API has not answered lately"
 	}
 	return ""
@@ -62,6 +63,9 @@ const vouchFor = 15 * time.Minute
 // apiVouches reports that the API is known to be up, and not merely unknown to
 // be down because nothing has asked it.
 func (f *Fleet) apiVouches() bool {
-	s, err := f.memory.State()
-	return err == nil && f.apiIsUp() && f.o.Now().Sub(s.LastAnswer) < vouchFor
+	s, up := f.apiState()
+	return up && f.lately(s)
 }
+
+// lately reports whether the last answer still speaks for anything.
+func (f *Fleet) lately(s retry.State) bool { return f.o.Now().Sub(s.LastAnswer) < vouchFor }

@@ -28,7 +28,7 @@ type PullRequest struct {
 	Items   []PullItem
 	Dest    string
 	PerVM   bool // a folder for each VM even if there is only one (--all, -l)
-	Jobs    int  // VMs worked on side by side; 0 = 16
+	Jobs    int  // VMs worked on side by side; 0 = PullJobs
 	Options transfer.PullOptions
 	OnEvent func(VM, transfer.Event) // called from several goroutines
 	OnDone  func(PullResult)         // called as each VM is done, one at a time
@@ -67,9 +67,9 @@ type PullFailure struct {
 // defaultJobs is how many VMs are worked on side by side unless told else.
 const defaultJobs = 4
 
-// pullJobs is the same of a pull: it waits for the network more than it works,
+// PullJobs is the same of a pull: it waits for the network more than it works,
 // and a fleet of a dozen VMs should not come in waves.
-const pullJobs = 16
+const PullJobs = 16
 
 // connShare tells each pull at work how many connections it may have, so that all
 // together have about as many as pay: sshd's limits are each VM's own, but the
@@ -89,7 +89,7 @@ func (f *Fleet) Pull(ctx context.Context, r PullRequest) ([]PullResult, error) {
 	r.share = &connShare{}
 	var mu sync.Mutex
 	if r.Jobs <= 0 {
-		r.Jobs = pullJobs
+		r.Jobs = PullJobs
 	}
 	eachBounded(len(r.Items), r.Jobs, func(n int) {
 		item := r.Items[n]

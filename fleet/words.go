@@ -190,7 +190,7 @@ func (f *Fleet) AllWords(ctx context.Context, vms []VM, o WordsOptions) ([]Words
 	f, done := f.forMany(len(vms))
 	defer done()
 	lists, errs := make([][]Words, len(vms)), make([]error, len(vms))
-	eachBounded(len(vms), execJobs, func(n int) { lists[n], errs[n] = f.Words(ctx, vms[n], o) })
+	eachBounded(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = f.Words(ctx, vms[n], o) })
 	return slices.Concat(lists...), joined(errs, "read", "--status says why for each")
 }
 
@@ -199,6 +199,6 @@ func (f *Fleet) Activities(ctx context.Context, vms []VM) ([]Activity, error) {
 	f, done := f.forMany(len(vms))
 	defer done()
 	list, errs := make([]Activity, len(vms)), make([]error, len(vms))
-	eachBounded(len(vms), execJobs, func(n int) { list[n], errs[n] = f.Activity(ctx, vms[n]) })
+	eachBounded(len(vms), ExecJobs, func(n int) { list[n], errs[n] = f.Activity(ctx, vms[n]) })
 	return list, joined(errs, "asked", seeList)
 }

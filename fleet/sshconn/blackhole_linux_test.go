@@ -6,39 +6,11 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
 )
-
-// blackHole makes an address swallow every attempt to connect without an
-// answer, as a firewall does: a listener whose queue is full.
-func blackHole(t *testing.T, address string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	raw, err := l.(*net.TCPListener).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if e := raw.Control(func(fd uintptr) { err = syscall.Listen(int(fd), 0) }); e != nil || err != nil {
-		t.Fatal(e, err)
-	}
-	for range 16 {
-		c, err := net.DialTimeout("tcp", l.Addr().String(), 100*time.Millisecond)
-		if err != nil {
-			return l.Addr().String()
-		}
-		t.Cleanup(func() { _ = c.Close() })
-	}
-	t.Fatal("the queue is not full after 16 connections")
-	return ""
-}
 
 // Nothing but silence: it ends by the stage's deadline, and the error names the
 // stage and all addresses.
@@ -46,7 +18,7 @@ func TestSilentAddresses(t *testing.T) {
 	noLeaks(t)
 	v := startVM(t, sshdtest.Options{})
 	v.dialer.Timeouts.TCP = time.Second
-	one, two, three := blackHole(t, "127.0.0.1:0"), blackHole(t, "127.0.0.2:0"), blackHole(t, "127.0.0.3:0")
+	one, two, three := sshdtest.BlackHole(t, "127.0.0.1:0"), sshdtest.BlackHole(t, "127.0.0.2:0"), sshdtest.BlackHole(t, "127.0.0.3:0")
 	v.target.Endpoints = []Endpoint{{Network: NetworkTLS, Address: one}, {Network: NetworkTCP, Address: two}, {Network: NetworkTCP, Address: three}}
 	_, err := v.dialer.Dial(t.Context(), v.target)
 	var e *Error
@@ -70,8 +42,8 @@ func TestSilentRecordedAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	blackHole(t, "127.0.0.2:"+port)
-	blackHole(t, "127.0.0.3:"+port)
+	sshdtest.BlackHole(t, "127.0.0.2:"+port)
+	sshdtest.BlackHole(t, "127.0.0.3:"+port)
 	v.dialer.lookup = func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("no DNS") }
 	v.target.Endpoints = []Endpoint{{Network: NetworkTLS, Address: net.JoinHostPort(v.ServerName, port), IPs: []string{"127.0.0.2", "127.0.0.3", "127.0.0.1"}}}
 	c, err := v.dialer.Dial(within(t, time.Minute), v.target)

@@ -149,7 +149,7 @@ func (p *pull) shielded(r *root, name string, e fs.DirEntry) bool {
 
 // takeOld hashes what is in place, for --checksum.
 func (p *pull) takeOld(t *task) {
-	h, base, err := p.d.parent(t.it.rel(), false)
+	h, base, err := p.d.parent(t.rel, false)
 	if err != nil {
 		return
 	}

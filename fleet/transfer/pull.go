@@ -217,7 +217,7 @@ func (q *queue) unfinished() (names []string, open int) {
 	defer q.mu.Unlock()
 	add := func(t *task) {
 		if len(names) < min(MaxFailures, q.open) {
-			names = append(names, t.it.rel())
+			names = append(names, t.rel)
 		}
 	}
 	for _, l := range q.active {

@@ -145,7 +145,7 @@ func TestPullEverything(t *testing.T) {
 			}
 			sameTree(t, vm.file("work"), filepath.Join(dest, "work"), kind == "sftp")
 			if kind != "sftp" {
-				hardLinked(t, dest+"/work/page", dest+"/work/a/hard")
+				hardLinked(t, filepath.Join(dest, "work", "page"), filepath.Join(dest, "work", "a", "hard"))
 			}
 			if left, _ := filepath.Glob(dest + "/.vers*"); len(left) > 0 {
 				t.Errorf("left behind: %q", left)

@@ -118,12 +118,7 @@ const pushChildEnv = "VERS_FLEET_PUSH_CHILD"
 
 // TestPushChild is the child of TestKilledPushes and does nothing by itself.
 func TestPushChild(t *testing.T) {
-	home, from, ok := strings.Cut(os.Getenv(pushChildEnv), "\n")
-	if !ok {
-		t.Skip("only as a child process")
-	}
-	vm := &testVM{home: home, shell: []string{"/bin/sh"}, path: os.Getenv("PATH")}
-	vm.budget.Store(-1)
+	vm, from := childVM(t, pushChildEnv)
 	if _, err := Push(t.Context(), vm.remote(), PushOptions{Sources: []string{from}, Dest: "in"}); err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func (l *lane) feedRanges(ctx context.Context, s *session, job chunkJob, jobs ch
 func (l *lane) chunk(s *session, job chunkJob, buf []byte) error {
 	at := job.s
 	noted := at.off
-	l.p.c.at(job.l.t.it.rel())
+	l.p.c.at(job.l.t.rel)
 	for at.len() > 0 {
 		n, err := fill(io.LimitReader(s.out, at.len()), buf)
 		if n > 0 {

@@ -21,15 +21,23 @@ const childEnv = "VERS_FLEET_TRANSFER_CHILD"
 
 // TestPullChild is the child of TestKilledPulls and does nothing by itself.
 func TestPullChild(t *testing.T) {
-	home, dest, ok := strings.Cut(os.Getenv(childEnv), "\n")
-	if !ok {
-		t.Skip("only as a child process")
-	}
-	vm := &testVM{home: home, shell: []string{"/bin/sh"}, path: os.Getenv("PATH")}
-	vm.budget.Store(-1)
+	vm, dest := childVM(t, childEnv)
 	if _, err := Pull(t.Context(), vm.remote(), PullOptions{Paths: []string{"work"}, Dest: dest}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// childVM is, in a child process, the parent's VM and the folder here that an
+// environment variable tells.
+func childVM(t *testing.T, env string) (vm *testVM, folder string) {
+	t.Helper()
+	home, folder, ok := strings.Cut(os.Getenv(env), "\n")
+	if !ok {
+		t.Skip("only as a child process")
+	}
+	vm = &testVM{home: home, shell: []string{"/bin/sh"}, path: os.Getenv("PATH")}
+	vm.budget.Store(-1)
+	return vm, folder
 }
 
 // TestKilledPulls kills a pulling process (kill -9) at random moments. After
