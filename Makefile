@@ -36,7 +36,7 @@ generate: ## write man pages, reference and completions from the command tree
 
 bench: ## measure against scp, sftp, rsync, rclone, tar and OpenSSH
 	@.ci/setup
-	go run ./fleet/sim/bench
+	go run ./cmd/internal/bench
 
 demo: ## play the outage story on a simulated platform
 	@go run . demo
