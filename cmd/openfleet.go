@@ -57,6 +57,10 @@ func (e *Env) fleetOptions(ctx context.Context, s *Settings) (fleet.Options, err
 	if !s.TLSVerify {
 		warn("TLS certificates of VMs are not verified (tls_verify is false); host keys still are")
 	}
+	proxyEnv, err := s.ProxyEnv()
+	if err != nil {
+		return fleet.Options{}, err
+	}
 	mode, limit := e.Mode()
 	return fleet.Options{
 		Home: home, Profile: s.Profile,
@@ -65,7 +69,7 @@ func (e *Env) fleetOptions(ctx context.Context, s *Settings) (fleet.Options, err
 			Warn: warn, Logf: e.Streams.Debugf,
 		},
 		VMDomain: s.VMDomain, VMGateway: s.VMGateway,
-		LoadRoots: roots, TLSVerify: s.TLSVerify, StrictSSH: s.StrictSSH,
+		LoadRoots: roots, CAFile: s.TLSCA, TLSVerify: s.TLSVerify, ProxyEnv: proxyEnv, StrictSSH: s.StrictSSH,
 		Share:     e.sharing(s, home),
 		PullPaths: s.PullPaths,
 		Retry: retry.Policy{

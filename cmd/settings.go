@@ -99,6 +99,55 @@ func (s *Settings) Home() (string, error) {
 	return s.paths.data()
 }
 
+// ProxyEnv are the NAME=VALUE words with which a program that has an empty
+// environment reaches the VMs as this one does: where home and configuration
+// are, and each setting for that which stands in neither the file nor the
+// table of defaults. Secrets are not among them.
+func (s *Settings) ProxyEnv() ([]string, error) {
+	var out []string
+	add := func(name, value string) {
+		if value != "" {
+			out = append(out, name+"="+value)
+		}
+	}
+	add("HOME", s.paths.userHome())
+	add("XDG_CONFIG_HOME", s.paths.getenv("XDG_CONFIG_HOME"))
+	add("SSL_CERT_FILE", absolute(s.paths.getenv("SSL_CERT_FILE")))
+	add("SSL_CERT_DIR", absolute(filepath.SplitList(s.paths.getenv("SSL_CERT_DIR"))...))
+	if s.layers.named {
+		add("VERS_FLEET_CONFIG", absolute(s.layers.file.path))
+	}
+	r := reader{l: s.layers, paths: s.paths}
+	for _, k := range settingKeys() {
+		from := s.layers.origins[k.name].layer
+		switch {
+		case !k.road || from == layerFile || from == layerProfile:
+		case k.name == "home":
+			home, err := s.Home() // its default is of this environment too
+			if err != nil {
+				return nil, err
+			}
+			add(k.variable(), home)
+		case from == layerDefault:
+		case k.typ == asPath:
+			add(k.variable(), r.path(k.name))
+		default:
+			add(k.variable(), r.text(k.name))
+		}
+	}
+	return out, r.err
+}
+
+// absolute makes a list of paths independent of the current folder.
+func absolute(list ...string) string {
+	for i, path := range list {
+		if abs, err := filepath.Abs(path); err == nil && path != "" {
+			list[i] = abs
+		}
+	}
+	return strings.Join(list, string(filepath.ListSeparator))
+}
+
 // UserHome is the home directory, "" when there is none.
 func (s *Settings) UserHome() string { return s.paths.userHome() }
 

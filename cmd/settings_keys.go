@@ -28,6 +28,7 @@ type settingKey struct {
 	def  string
 	env  []string
 	help string
+	road bool // it decides how VMs are reached, so a ProxyCommand must know it
 }
 
 // settingKeys is the one table of settings; help, documentation checks,
@@ -35,14 +36,14 @@ type settingKey struct {
 func settingKeys() []settingKey {
 	return []settingKey{
 		{name: "profile", def: "default", help: "account or endpoint to use when --profile is not given"},
-		{name: "api_url", typ: asURL, def: "https://api.vers.ai", env: []string{"VERS_BASE_URL", versURL}, help: "base URL of the API"},
+		{name: "api_url", typ: asURL, def: "https://api.vers.ai", env: []string{"VERS_BASE_URL", versURL}, help: "base URL of the API", road: true},
 		{name: "api_key", typ: asSecret, env: []string{"VERS_API_KEY"}, help: "API key"},
 		{name: "api_key_command", help: "shell command that prints the API key"},
-		{name: "vm_domain", typ: asHost, def: "vm.vers.sh", help: "VMs are reached as <vm id>.<vm_domain>"},
-		{name: "vm_gateway", typ: asHostPort, help: "host:port to dial for every VM; the TLS name stays <vm id>.<vm_domain>"},
-		{name: "tls_ca", typ: asPath, help: "file with CA certificates trusted for VMs besides the system's"},
-		{name: "tls_verify", typ: asBool, def: "true", help: "false turns the check of TLS certificates of VMs off"},
-		{name: "home", typ: asPath, help: "folder of all local state, one folder per profile"},
+		{name: "vm_domain", typ: asHost, def: "vm.vers.sh", help: "VMs are reached as <vm id>.<vm_domain>", road: true},
+		{name: "vm_gateway", typ: asHostPort, help: "host:port to dial for every VM; the TLS name stays <vm id>.<vm_domain>", road: true},
+		{name: "tls_ca", typ: asPath, help: "file with CA certificates trusted for VMs besides the system's", road: true},
+		{name: "tls_verify", typ: asBool, def: "true", help: "false turns the check of TLS certificates of VMs off", road: true},
+		{name: "home", typ: asPath, help: "folder of all local state, one folder per profile", road: true},
 		{name: "pull.paths", typ: asList, def: "/root/workspace", help: "what pull fetches when no path is given"},
 		{name: "retry.max_elapsed", typ: asDuration, def: "10s", help: "how long a call of the API is retried"},
 		{name: "retry.base", typ: asDuration, def: "250ms", help: "first wait between two tries, before jitter"},

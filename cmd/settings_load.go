@@ -35,6 +35,7 @@ type layers struct {
 	v       *viper.Viper
 	origins map[string]origin
 	file    *configFile
+	named   bool // the file was named by flag or variable
 	profile string
 	getenv  func(string) string
 }
@@ -48,6 +49,7 @@ func loadLayers(e *Env, warn func(string)) (*layers, error) {
 		l.origins[k.name] = origin{layerDefault, "default"}
 	}
 	path, explicit := configPath(e)
+	l.named = e.flags.config != "" || e.Getenv("VERS_FLEET_CONFIG") != ""
 	l.file = &configFile{}
 	if path != "" {
 		file, err := readConfigFile(path, explicit)

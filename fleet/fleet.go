@@ -36,7 +36,8 @@ type Options struct {
 	RootCAs    *x509.CertPool                 // for VM connections; nil = system roots
 	LoadRoots  func() (*x509.CertPool, error) // if not nil, further roots, read before the first of them
 	TLSVerify  bool                           // false turns verification of VM connections off
-	ProxyFlags []string                       // flags that a ProxyCommand must be given to find the same configuration
+	CAFile     string                         // PEM file behind LoadRoots, which ExportSSH copies; "" = none
+	ProxyEnv   []string                       // NAME=VALUE words with which a ProxyCommand finds the same configuration in an empty environment
 	StrictSSH  bool                           // refuse VMs whose host key was never seen before
 	Share      Sharing                        // of connections between commands
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -200,8 +202,24 @@ func (f *Fleet) ExportSSH(ctx context.Context, dir string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	var ca []byte
+	if f.o.CAFile != "" {
+		if _, err := f.o.LoadRoots(); err != nil { // says what is wrong with it
+			return 0, err
+		}
+		if ca, err = os.ReadFile(f.o.CAFile); err != nil {
+			return 0, storageError("read "+f.o.CAFile, err)
+		}
+	}
 	hosts, findings, err := f.keys.ExportSSH(ctx, dir, func(dir string, hosts []keystore.SSHHost) ([]byte, error) {
-		return f.exportedConfig(dir, hosts, vms), nil
+		copied := "" // so that the folder needs nothing but itself
+		if ca != nil {
+			copied = filepath.Join(dir, "ca.pem")
+			if err := keystore.WriteFile(copied, ca, 0o600); err != nil {
+				return nil, err
+			}
+		}
+		return f.exportedConfig(dir, copied, hosts, vms), nil
 	})
 	for _, x := range findings {
 		f.o.Warn(x.What)
@@ -210,8 +228,9 @@ func (f *Fleet) ExportSSH(ctx context.Context, dir string) (int, error) {
 }
 
 // exportedConfig reaches the VMs through openssl, which is the one tool that
-// plain OpenSSH needs for TLS.
-func (f *Fleet) exportedConfig(dir string, hosts []keystore.SSHHost, vms []VM) []byte {
+// plain OpenSSH needs for TLS. ca is the file with the authorities of the VMs'
+// certificates, "" for those that openssl knows by itself.
+func (f *Fleet) exportedConfig(dir, ca string, hosts []keystore.SSHHost, vms []VM) []byte {
 	all := newDirectory(vms)
 	var b bytes.Buffer
 	for _, h := range hosts {
@@ -223,7 +242,14 @@ func (f *Fleet) exportedConfig(dir string, hosts []keystore.SSHHost, vms []VM) [
 		fmt.Fprintf(&b, "Host %s\n  HostName %s\n  User root\n  HostKeyAlias %s\n", strings.Join(hostAliases(vm, all), " "), name, name)
 		fmt.Fprintf(&b, "  IdentityFile %s\n  IdentitiesOnly yes\n", confPath(h.IdentityFile))
 		fmt.Fprintf(&b, "  UserKnownHostsFile %s\n", confPath(dir+"/known_hosts"))
-		fmt.Fprintf(&b, "  ProxyCommand openssl s_client -quiet -verify_quiet -verify_return_error -servername %s -connect %s\n", name, f.endpoint(vm.ID).Address)
+		proxy := "openssl s_client -quiet -verify_quiet -servername " + name + " -connect " + shellQuote(f.endpoint(vm.ID).Address)
+		if f.o.TLSVerify {
+			proxy += " -verify_return_error -verify_hostname " + name
+		}
+		if f.o.TLSVerify && ca != "" {
+			proxy += " -CAfile " + shellQuote(ca)
+		}
+		fmt.Fprintf(&b, "  ProxyCommand %s\n", strings.ReplaceAll(proxy, "%", "%%"))
 	}
 	return b.Bytes()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"unicode"
@@ -69,9 +70,9 @@ func (f *Fleet) sshOptions(vm VM) []sshOption {
 	if err != nil {
 		program = "vers-fleet"
 	}
-	proxy := shellQuote(program)
-	for _, a := range f.proxyArgs() {
-		proxy += " " + shellQuote(a)
+	var proxy strings.Builder
+	for _, a := range append(f.proxyEnv(), program, "--profile", f.o.Profile, "proxy", vm.ID) {
+		proxy.WriteString(shellQuote(a) + " ")
 	}
 	return []sshOption{
 		{"User", "root"},
@@ -79,15 +80,17 @@ func (f *Fleet) sshOptions(vm VM) []sshOption {
 		{"IdentityFile", confPath(f.keys.KeyPath(vm.ID))},
 		{"IdentitiesOnly", "yes"},
 		{"UserKnownHostsFile", confPath(f.keys.KnownHostsPath())},
-		{"ProxyCommand", strings.ReplaceAll(proxy+" proxy "+vm.ID, "%", "%%")},
+		{"ProxyCommand", strings.ReplaceAll(strings.TrimSpace(proxy.String()), "%", "%%")},
 	}
 }
 
-// proxyArgs make a ProxyCommand work from a program that has another
-// environment, such as an editor.
-func (f *Fleet) proxyArgs() []string {
-	args := []string{"--profile", f.o.Profile}
-	return append(args, f.o.ProxyFlags...)
+// proxyEnv begins a ProxyCommand that works from a program that has another
+// environment, or none, such as an editor or cron. Windows has no env(1).
+func (f *Fleet) proxyEnv() []string {
+	if len(f.o.ProxyEnv) == 0 || runtime.GOOS == "windows" {
+		return nil
+	}
+	return append([]string{"env"}, f.o.ProxyEnv...)
 }
 
 // shellQuote makes s one word of a POSIX shell.
