@@ -57,7 +57,7 @@ func findingListing() ui.Listing[fleet.Finding] {
 			}},
 			{Header: "VM", Value: func(x fleet.Finding) string { return dash(orID(x.Name, x.VMID)) }},
 			{Header: "WHAT", Value: func(x fleet.Finding) string { return x.What }},
-			{Header: "MEND", Value: func(x fleet.Finding) string { return dash(x.Mend) }},
+			{Header: "MEND", Value: func(x fleet.Finding) string { return dash(x.Next) }},
 		},
 		Name:  func(x fleet.Finding) string { return orID(x.Name, x.VMID) },
 		Empty: "everything recorded is sound",

@@ -5,7 +5,7 @@ import (
 )
 
 // findKeys looks for keys that other Vers clients left on this machine.
-func (f *Fleet) findKeys() ([]keystore.FoundKey, error) {
+func (f *Fleet) findKeys() ([]keystore.AdoptableKey, error) {
 	known, err := f.known()
 	if err != nil {
 		return nil, err
@@ -14,7 +14,7 @@ func (f *Fleet) findKeys() ([]keystore.FoundKey, error) {
 	for i, vm := range known {
 		ids[i] = vm.ID
 	}
-	return f.keys.Found(keystore.FoundOptions{TempDirs: f.o.TempDirs, KnownIDs: ids}), nil
+	return f.keys.Adoptable(keystore.AdoptOptions{TempDirs: f.o.TempDirs, KnownIDs: ids}), nil
 }
 
 // foundKeys counts the keys that could be adopted.
@@ -34,7 +34,7 @@ func (f *Fleet) foundKeys() int {
 
 // FoundKey is a key of another client and what became of it.
 type FoundKey struct {
-	keystore.FoundKey
+	keystore.AdoptableKey
 	Name    string `json:"name,omitempty"`
 	Adopted bool   `json:"adopted"`
 }
@@ -59,7 +59,7 @@ func (f *Fleet) ImportFound(dryRun bool) ([]FoundKey, error) {
 	}
 	out := make([]FoundKey, 0, len(found))
 	for _, k := range found {
-		one := FoundKey{FoundKey: k}
+		one := FoundKey{AdoptableKey: k}
 		for _, id := range adopted {
 			one.Adopted = one.Adopted || id == k.VMID
 		}

@@ -50,7 +50,7 @@ func (f *Fleet) rememberIn(m *retry.Memory, err error, calls int, latency time.D
 func (f *Fleet) stumbled(err error) {
 	var ae *api.Error
 	if errors.As(err, &ae) && ae.Kind.Unreachable() {
-		if err := f.memory.Stumbled(failure(err, ae, 1)); err != nil {
+		if err := f.memory.FailedAttempt(failure(err, ae, 1)); err != nil {
 			f.o.Logf("the outage memory could not be written: %v", err)
 		}
 	}
@@ -202,7 +202,7 @@ func answeredSince(s retry.State, t time.Time) bool {
 // pauseUntilProbe waits until it is worth asking again: the next probe is due,
 // or the API has answered another process since the wait began.
 func (f *Fleet) pauseUntilProbe(ctx context.Context, s retry.State, began time.Time, attempt int, last error) error {
-	next := s.WaiterWakes(f.o.Now(), attempt == 1 && last == nil)
+	next := s.NextPoll(f.o.Now(), attempt == 1 && last == nil)
 	w := Waiting{What: "reach the API", Attempt: attempt, Next: next, Reason: f.downReason(s)}
 	if s.Outage != nil {
 		w.DownSince, w.Forecast = s.Outage.Start, s.Forecast(f.o.Now()).String()

@@ -46,7 +46,7 @@ func (f *Fleet) CheckKeys() ([]Finding, error) {
 	for _, vm := range vms {
 		if !f.keys.HasKey(vm.ID) {
 			out = append(out, Finding{Name: vm.Name, Finding: keystore.Finding{Severity: keystore.SeverityWarning, VMID: vm.ID,
-				Kind: keystore.KindNotFound, What: "no key is recorded", Mend: "vers-fleet keys sync"}})
+				Kind: keystore.KindNotFound, What: "no key is recorded", Next: "vers-fleet keys sync"}})
 		}
 	}
 	if bad > 0 {

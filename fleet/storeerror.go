@@ -19,7 +19,7 @@ func storageError(what string, err error) error {
 	e := &Error{Kind: Storage, What: "cannot " + what, Why: err.Error(), Origin: OriginLocal, Err: err}
 	var ke *keystore.Error
 	if errors.As(err, &ke) {
-		e.Next = ke.Mend
+		e.Next = ke.Next
 		if ke.Kind == keystore.KindNotFound {
 			e.Kind = NotFound
 		}
@@ -30,7 +30,7 @@ func storageError(what string, err error) error {
 			e.Next = orElse(e.Next, "name the age or SSH identity that opens it: vers-fleet config set keys.identity FILE")
 		}
 		if ke.Kind == keystore.KindFull {
-			e.Next = "free some space and run it again: " + ke.Mend
+			e.Next = "free some space and run it again: " + ke.Next
 		}
 	}
 	return e

@@ -172,11 +172,11 @@ func (f *Fleet) wordsError(ctx context.Context, vm VM, verb string, err error) e
 		e.Kind, e.Origin, e.Next = NotFound, OriginRemote, "see which VMs have one: vers-fleet output --all --status"
 	case errors.Is(err, lieutenant.ErrNoAnswer):
 		e.Kind, e.Origin, e.Next = NotFound, OriginRemote, "see it at work: vers-fleet output "+vm.arg()+" --follow"
-	case errors.Is(err, lieutenant.ErrNobody):
+	case errors.Is(err, lieutenant.ErrNoReader):
 		e.Kind, e.Origin, e.Next = NotFound, OriginRemote, "see what it does: vers-fleet output "+vm.arg()+" --status"
 	case errors.Is(err, lieutenant.ErrBadMessage):
 		e.Kind, e.Origin = Usage, OriginLocal
-	case errors.Is(err, lieutenant.ErrUnknownFate), errors.Is(err, lieutenant.ErrInPart):
+	case errors.Is(err, lieutenant.ErrDeliveryUnknown), errors.Is(err, lieutenant.ErrPartialWrite):
 		e.Next = "look before sending again: vers-fleet output " + vm.arg() + " --follow"
 	default:
 		e.Retryable = true

@@ -26,13 +26,13 @@ type Finding struct {
 	Kind     Kind     `json:"kind,omitempty"`
 	What     string   `json:"what"`
 	Path     string   `json:"path,omitempty"`
-	Mend     string   `json:"mend,omitempty"` // a command that can be pasted
+	Next     string   `json:"mend,omitempty"` // a command that can be pasted
 }
 
 func findingOf(id string, err error) Finding {
 	f := Finding{Severity: SeverityError, VMID: id, Kind: KindOf(err), What: err.Error()}
 	if e, ok := asError(err); ok {
-		f.Path, f.Mend = e.Path, e.Mend
+		f.Path, f.Next = e.Path, e.Next
 	}
 	return f
 }
@@ -78,7 +78,7 @@ func (s *Store) checkVM(id string) (Record, []Finding) {
 	case IsNotFound(err) && rec.VMID == "":
 		return Record{}, nil // being written or removed at this moment
 	case IsNotFound(err):
-		out = append(out, Finding{Severity: SeverityWarning, VMID: id, Kind: KindNotFound, What: "no key is recorded", Path: s.path(vmDir(id)), Mend: "vers-fleet keys sync"})
+		out = append(out, Finding{Severity: SeverityWarning, VMID: id, Kind: KindNotFound, What: "no key is recorded", Path: s.path(vmDir(id)), Next: "vers-fleet keys sync"})
 	case err != nil:
 		out = append(out, findingOf(id, err))
 	default:
@@ -148,7 +148,7 @@ func (s *Store) checkStrays(id string, l located) []Finding {
 		if slices.Contains(wanted, e.Name()) || strings.HasPrefix(e.Name(), tempPrefix) && s.beingWritten(path) {
 			continue
 		}
-		out = append(out, Finding{Severity: SeverityWarning, VMID: id, What: "a file that does not belong here may hold a key", Path: path, Mend: "rm " + quote(path)})
+		out = append(out, Finding{Severity: SeverityWarning, VMID: id, What: "a file that does not belong here may hold a key", Path: path, Next: "rm " + quote(path)})
 	}
 	return out
 }
@@ -221,7 +221,7 @@ func (s *Store) checkDamaged() []Finding {
 		}
 		out = append(out, Finding{
 			Severity: SeverityWarning, VMID: id, Kind: KindDamaged, Path: path,
-			What: "damaged files were set aside: " + strings.Join(names, ", "), Mend: "rm -r " + quote(path),
+			What: "damaged files were set aside: " + strings.Join(names, ", "), Next: "rm -r " + quote(path),
 		})
 	}
 	return out

@@ -33,11 +33,11 @@ type Error struct {
 	Op   string // what was tried, e.g. "read key"
 	Path string // file or folder, if there is one
 	Why  string // more, one line; may be empty
-	Mend string // a command that can be pasted, or ""
+	Next string // a command that can be pasted, or ""
 	Err  error  // cause, may be nil
 }
 
-// Error renders one line, without Mend.
+// Error renders one line, without Next.
 func (e *Error) Error() string {
 	text := e.Op
 	if e.Path != "" {
@@ -87,7 +87,7 @@ func ioError(op, path string, err error) error {
 	e := &Error{Kind: KindIO, Op: op, Path: path, Err: err}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		e.Kind, e.Mend = KindFull, "df -h "+quote(path)
+		e.Kind, e.Next = KindFull, "df -h "+quote(path)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		e.Kind = KindReadOnly
 	case errors.Is(err, fs.ErrNotExist):

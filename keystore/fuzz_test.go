@@ -73,7 +73,7 @@ func TestCanary(t *testing.T) {
 	findings, err := s.Check()
 	note(nil, err)
 	for _, f := range findings {
-		said.WriteString(f.What + f.Mend + f.Path + "\n")
+		said.WriteString(f.What + f.Next + f.Path + "\n")
 	}
 	if said.Len() < 200 {
 		t.Fatalf("too little failed: %s", said.String())

@@ -138,7 +138,7 @@ func TestPrivateKeyDoesNotShowItself(t *testing.T) {
 	must(t, err)
 	js, err := json.Marshal(map[string]any{"k": key})
 	must(t, err)
-	found := s.Found(FoundOptions{})
+	found := s.Adoptable(AdoptOptions{})
 	text := fmt.Sprintf("%v %s %x %q %+v %#v %d %s %+v", key, key, key, key, key, key, key, js, found)
 	for _, part := range canaryParts("canary") {
 		if strings.Contains(text, part) {

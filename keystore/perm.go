@@ -35,7 +35,7 @@ func checkParent(dir string) error {
 	if runtimeChecksModes && info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
 		return &Error{
 			Kind: KindTooOpen, Op: "open folder", Path: dir,
-			Why: "any user can replace what is in it", Mend: "chmod o-w " + quote(dir),
+			Why: "any user can replace what is in it", Next: "chmod o-w " + quote(dir),
 		}
 	}
 	return nil
@@ -49,14 +49,14 @@ func checkInfo(op, path string, info fs.FileInfo, chmod string) error {
 	if owner, ok := ownerOf(info); ok && owner != os.Geteuid() {
 		return &Error{
 			Kind: KindForeignOwner, Op: op, Path: path,
-			Why: "it belongs to another user", Mend: `sudo chown -R "$(id -u)" ` + quote(path),
+			Why: "it belongs to another user", Next: `sudo chown -R "$(id -u)" ` + quote(path),
 		}
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return &Error{
 			Kind: KindTooOpen, Op: op, Path: path,
 			Why:  "group or others have access (mode " + info.Mode().Perm().String() + ")",
-			Mend: chmod + quote(path),
+			Next: chmod + quote(path),
 		}
 	}
 	return nil
@@ -69,7 +69,7 @@ func specialFile(op, path string, info fs.FileInfo) error {
 	}
 	e.Why = "it is a symbolic link"
 	if target, err := filepath.EvalSymlinks(path); err == nil {
-		e.Mend = "rm " + quote(path) + " && cp -Rp " + quote(target) + " " + quote(path)
+		e.Next = "rm " + quote(path) + " && cp -Rp " + quote(target) + " " + quote(path)
 	}
 	return e
 }

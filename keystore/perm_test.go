@@ -45,12 +45,12 @@ func TestUnsafeFilesAreRefusedWithTheMend(t *testing.T) {
 			err := tryKey(dir, id)
 			wantKind(t, err, c.kind)
 			e, _ := asError(err)
-			out, merr := exec.Command("sh", "-c", e.Mend).CombinedOutput()
-			if e.Mend == "" || merr != nil {
-				t.Fatalf("mend %q: %v %s", e.Mend, merr, out)
+			out, merr := exec.Command("sh", "-c", e.Next).CombinedOutput()
+			if e.Next == "" || merr != nil {
+				t.Fatalf("mend %q: %v %s", e.Next, merr, out)
 			}
 			if err := tryKey(dir, id); err != nil && KindOf(err) != KindTooOpen { // the rest of a tree may need one, too
-				t.Fatalf("after %q: %v", e.Mend, err)
+				t.Fatalf("after %q: %v", e.Next, err)
 			}
 		})
 	}
@@ -74,8 +74,8 @@ func TestForeignOwnerIsRefused(t *testing.T) {
 		must(t, os.Lchown(filepath.Join(dir, rel), 65534, 65534))
 		err := tryKey(dir, testID(1))
 		wantKind(t, err, KindForeignOwner)
-		if e, _ := asError(err); !strings.Contains(e.Mend, "chown") {
-			t.Fatalf("mend %q", e.Mend)
+		if e, _ := asError(err); !strings.Contains(e.Next, "chown") {
+			t.Fatalf("mend %q", e.Next)
 		}
 	}
 }

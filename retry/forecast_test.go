@@ -71,7 +71,7 @@ func TestWarnings(t *testing.T) {
 	if k := kinds(); k != nil {
 		t.Fatalf("warnings without a reason: %v", k)
 	}
-	must(t, m.Stumbled(failing()))
+	must(t, m.FailedAttempt(failing()))
 	now = now.Add(time.Second)
 	must(t, m.Succeeded(100*time.Millisecond)) // the repetition worked: still worth a warning
 	if k := kinds(); len(k) != 1 || k[0] != WarnFailedCall {
@@ -83,7 +83,7 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("an outage begins after the last success, and is no early warning: %+v", s.Outage)
 	}
 	must(t, m.Succeeded(0))
-	now = now.Add(stumbleLife)
+	now = now.Add(attemptsLife)
 	for range 3 {
 		must(t, m.Succeeded(4*time.Second)) // noted at once, not only every 30 s
 		now = now.Add(time.Second)

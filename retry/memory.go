@@ -10,14 +10,14 @@ import (
 
 // Figures of the outage memory.
 const (
-	probeFirst  = 15 * time.Second // first probe after an outage was noticed
-	probeMax    = 60 * time.Second // interval to which it doubles
-	probeJitter = 0.25             // intervals are spread by this part either way
-	urgentGap   = 2 * time.Second  // even an urgent caller does not ask more often
-	localHold   = 10 * time.Second // after trouble of this machine
-	writeEvery  = 30 * time.Second // how often "still up" is worth a write
-	stumbleLife = 5 * time.Minute  // failures further apart are not one row
-	leaseMax    = 5 * time.Minute  // longest lease believed in
+	probeFirst   = 15 * time.Second // first probe after an outage was noticed
+	probeMax     = 60 * time.Second // interval to which it doubles
+	probeJitter  = 0.25             // intervals are spread by this part either way
+	urgentGap    = 2 * time.Second  // even an urgent caller does not ask more often
+	localHold    = 10 * time.Second // after trouble of this machine
+	writeEvery   = 30 * time.Second // how often "still up" is worth a write
+	attemptsLife = 5 * time.Minute  // failures further apart are not one row
+	leaseMax     = 5 * time.Minute  // longest lease believed in
 
 	// DefaultLease is how long a prober that says nothing is believed to live.
 	DefaultLease = 30 * time.Second

@@ -69,7 +69,7 @@ func TestOutageFromStartToEnd(t *testing.T) {
 		must(t, a.Succeeded(50*time.Millisecond))
 		time.Sleep(time.Minute)
 		began := time.Now()
-		must(t, a.Stumbled(failing()))
+		must(t, a.FailedAttempt(failing()))
 		if s := wantPermit(t, b, false, PermitCall); s.Down() {
 			t.Fatal("a failed attempt alone opened an outage")
 		}

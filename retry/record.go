@@ -33,8 +33,8 @@ func (m *Memory) Succeeded(latency time.Duration) error {
 
 // routine reports whether one more success is no news.
 func (s State) routine(now time.Time, latency time.Duration) bool {
-	stumbled := s.Stumble != nil && s.LastAnswer.Before(s.Stumble.Last)
-	return s.Outage == nil && s.Local == nil && !stumbled &&
+	failed := s.FailedAttempts != nil && s.LastAnswer.Before(s.FailedAttempts.Last)
+	return s.Outage == nil && s.Local == nil && !failed &&
 		now.Sub(s.LastAnswer) < writeEvery && !s.Latency.unusual(latency)
 }
 
@@ -53,13 +53,13 @@ func (m *Memory) Abandoned() error {
 	})
 }
 
-// Stumbled tells of a failed attempt that will be repeated. It opens no outage, but is the first sign of one.
-func (m *Memory) Stumbled(f Failure) error {
+// FailedAttempt tells of a failed attempt that will be repeated. It opens no outage, but is the first sign of one.
+func (m *Memory) FailedAttempt(f Failure) error {
 	return m.update(func(s *State, now time.Time) error {
 		if f.Local || s.Outage != nil {
 			return errUnchanged
 		}
-		s.stumble(f, now)
+		s.noteAttempt(f, now)
 		return nil
 	})
 }
@@ -119,10 +119,10 @@ func (m *Memory) spread(d time.Duration) time.Duration {
 func (s *State) count(f Failure, now time.Time) {
 	if s.Outage == nil {
 		s.Outage = &Outage{Start: now}
-		if row := s.Stumble; row != nil && now.Sub(row.Last) < stumbleLife && !row.First.Before(s.LastAnswer) {
+		if row := s.FailedAttempts; row != nil && now.Sub(row.Last) < attemptsLife && !row.First.Before(s.LastAnswer) {
 			s.Outage.Start = row.First
 		}
-		s.Stumble = nil
+		s.FailedAttempts = nil
 	}
 	o := *s.Outage
 	calls := max(f.Calls, 1)
@@ -140,16 +140,16 @@ func (s *State) count(f Failure, now time.Time) {
 	s.Outage = &o
 }
 
-func (s *State) stumble(f Failure, now time.Time) {
-	row := s.Stumble
-	if row != nil && now.Sub(row.Last) >= stumbleLife {
+func (s *State) noteAttempt(f Failure, now time.Time) {
+	row := s.FailedAttempts
+	if row != nil && now.Sub(row.Last) >= attemptsLife {
 		row = nil
 	}
 	next := extend(row, f, now)
 	if row != nil && s.LastAnswer.After(row.Last) { // it worked in between: an outage would begin now
 		next.First = now
 	}
-	s.Stumble = &next
+	s.FailedAttempts = &next
 	s.LastError = new(extend(nil, f, now))
 }
 

@@ -24,15 +24,15 @@ const (
 // State is what all processes of a profile know about the API. Its zero value means that nothing is known, and counts
 // as up.
 type State struct {
-	Version    int           `json:"version"`
-	LastCall   time.Time     `json:"last_call,omitzero"`   // when a result was last recorded or a probe last begun
-	LastAnswer time.Time     `json:"last_answer,omitzero"` // when the API last answered
-	LastError  *Trouble      `json:"last_error,omitempty"` // the latest failure; kept after the API is back
-	Stumble    *Trouble      `json:"stumble,omitempty"`    // failed attempts that were repeated and opened no outage
-	Local      *LocalTrouble `json:"local,omitempty"`      // trouble of this machine; nil = none known
-	Outage     *Outage       `json:"outage,omitempty"`     // the present outage; nil = none known
-	Past       []Outage      `json:"past,omitempty"`       // oldest first, at most 50
-	Latency    Latency       `json:"latency,omitzero"`
+	Version        int           `json:"version"`
+	LastCall       time.Time     `json:"last_call,omitzero"`        // when a result was last recorded or a probe last begun
+	LastAnswer     time.Time     `json:"last_answer,omitzero"`      // when the API last answered
+	LastError      *Trouble      `json:"last_error,omitempty"`      // the latest failure; kept after the API is back
+	FailedAttempts *Trouble      `json:"failed_attempts,omitempty"` // failed attempts that were repeated and opened no outage
+	Local          *LocalTrouble `json:"local,omitempty"`           // trouble of this machine; nil = none known
+	Outage         *Outage       `json:"outage,omitempty"`          // the present outage; nil = none known
+	Past           []Outage      `json:"past,omitempty"`            // oldest first, at most 50
+	Latency        Latency       `json:"latency,omitzero"`
 
 	NextProbe time.Time     `json:"next_probe,omitzero"`         // earliest probe of anybody who is in no hurry
 	NotBefore time.Time     `json:"not_before,omitzero"`         // earliest probe the server allows
@@ -124,7 +124,7 @@ func (s *State) bound() {
 	if s.Outage != nil {
 		s.Outage.Failures = max(s.Outage.Failures, 0)
 	}
-	for _, t := range []*Trouble{s.LastError, s.Stumble} {
+	for _, t := range []*Trouble{s.LastError, s.FailedAttempts} {
 		if t != nil {
 			t.Detail = cut(t.Detail)
 		}
@@ -155,8 +155,8 @@ func (s *State) distrust(now time.Time) {
 	if s.Local != nil && future(s.Local.Until, localHold) {
 		s.Local = nil
 	}
-	if s.Stumble != nil && (future(s.Stumble.First, 0) || future(s.Stumble.Last, 0)) {
-		s.Stumble = nil
+	if s.FailedAttempts != nil && (future(s.FailedAttempts.First, 0) || future(s.FailedAttempts.Last, 0)) {
+		s.FailedAttempts = nil
 	}
 	if s.LastError != nil && future(s.LastError.Last, 0) {
 		s.LastError = nil

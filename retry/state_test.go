@@ -15,7 +15,7 @@ func TestStateSurvivesItsJSON(t *testing.T) {
 	at := noon()
 	s := State{Version: StateVersion, LastCall: at, LastAnswer: at, NextProbe: at, NotBefore: at, Interval: probeFirst,
 		Lease:     Lease{"1-2", at},
-		LastError: &Trouble{CauseTimeout, "x", at, at, 1}, Stumble: &Trouble{CauseTimeout, "x", at, at, 1},
+		LastError: &Trouble{CauseTimeout, "x", at, at, 1}, FailedAttempts: &Trouble{CauseTimeout, "x", at, at, 1},
 		Local:   &LocalTrouble{Trouble{CauseDNS, "y", at, at, 2}, at},
 		Outage:  &Outage{Start: at, Failures: 3, Causes: map[string]int{"timeout": 3}},
 		Past:    []Outage{{Start: at, End: at.Add(time.Hour), Failures: 1}},

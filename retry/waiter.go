@@ -9,11 +9,11 @@ import (
 // does not grow: a person waits. One process of a profile asks at a time.
 const waiterInterval = 10 * time.Second
 
-// WaiterWakes is when a process that waits for the API should ask again: at
+// NextPoll is when a process that waits for the API should ask again: at
 // the next probe or after a jittered interval, whichever is sooner, but never
 // while another one probes or before the server allows it. One that has just
 // begun, and has not asked yet, may ask soon after the last call of anybody.
-func (s State) WaiterWakes(now time.Time, begun bool) time.Time {
+func (s State) NextPoll(now time.Time, begun bool) time.Time {
 	spread := 1 - probeJitter + 2*probeJitter*rand.Float64()
 	next := now.Add(time.Duration(float64(waiterInterval) * spread))
 	if s.NextProbe.After(now) && s.NextProbe.Before(next) {

@@ -22,7 +22,7 @@ func TestWaiterWakes(t *testing.T) {
 		"begun, another one probes": {State{LastCall: now, Lease: Lease{Until: at(5 * time.Second)}}, true, 5 * time.Second, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if d := c.state.WaiterWakes(now, c.begun).Sub(now); d < c.min || d > c.max {
+			if d := c.state.NextPoll(now, c.begun).Sub(now); d < c.min || d > c.max {
 				t.Errorf("after %v, want %v to %v", d, c.min, c.max)
 			}
 		})

@@ -27,7 +27,7 @@ func (s State) Warnings(now time.Time) []Warning {
 		return nil
 	}
 	var w []Warning
-	if t := s.Stumble; t != nil && now.Sub(t.Last) < stumbleLife {
+	if t := s.FailedAttempts; t != nil && now.Sub(t.Last) < attemptsLife {
 		w = append(w, Warning{WarnFailedCall, fmt.Sprintf("calls that failed lately: %d (%s)", t.Calls, t.Cause.Text()), t.Last})
 	}
 	if s.Latency.Rising() {

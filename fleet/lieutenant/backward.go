@@ -44,7 +44,7 @@ func (s *Stream) backward(ctx context.Context, count int64, restart func(facts),
 			return end, err
 		}
 	}
-	return Position{}, ErrUnsettled
+	return Position{}, ErrUnstable
 }
 
 func (s *Stream) backwardOnce(ctx context.Context, count int64, restart func(facts), fn func(rawLine) bool) (Position, error) {

@@ -37,13 +37,13 @@ func (p Paths) withDefaults() Paths {
 
 // Errors that say what is the matter with a lieutenant.
 var (
-	ErrNoLieutenant = errors.New("no lieutenant has run on this VM")
-	ErrNoAnswer     = errors.New("the lieutenant has not finished any answer")
-	ErrNobody       = errors.New("nobody listens: the lieutenant's process is not running")
-	ErrInPart       = errors.New("the lieutenant stopped reading in the middle of the message")
-	ErrUnknownFate  = errors.New("the connection ended before the VM said whether the message was delivered")
-	ErrUnsettled    = errors.New("the event stream is replaced faster than it can be read")
-	ErrProtocol     = errors.New("the VM's shell did not answer as expected")
+	ErrNoLieutenant    = errors.New("no lieutenant has run on this VM")
+	ErrNoAnswer        = errors.New("the lieutenant has not finished any answer")
+	ErrNoReader        = errors.New("nobody listens: the lieutenant's process is not running")
+	ErrPartialWrite    = errors.New("the lieutenant stopped reading in the middle of the message")
+	ErrDeliveryUnknown = errors.New("the connection ended before the VM said whether the message was delivered")
+	ErrUnstable        = errors.New("the event stream is replaced faster than it can be read")
+	ErrProtocol        = errors.New("the VM's shell did not answer as expected")
 )
 
 // Error is a command that could not be run on the VM.

@@ -37,7 +37,7 @@ func (s *Stream) copyRange(ctx context.Context, f facts, start, end int64, w io.
 	return run(ctx, s.Conn, "reading the event stream", cmd, nil, func(r io.Reader) error {
 		br := bufio.NewReader(r)
 		if err := sameFile(br, f); err != nil {
-			return ErrUnsettled
+			return ErrUnstable
 		}
 		if _, err := io.CopyN(io.Discard, br, start-first*blockUnit); err != nil {
 			return io.ErrUnexpectedEOF

@@ -70,8 +70,8 @@ func (m Message) line() ([]byte, error) {
 }
 
 // Send writes one command to the lieutenant's FIFO. It returns nil when the lieutenant's process has taken it.
-// ErrNobody means that nobody reads the FIFO, and nothing was written; ErrInPart that the reader stopped in the
-// middle; ErrUnknownFate that the connection was lost before it was certain, so that sending again may say it twice.
+// ErrNoReader means that nobody reads the FIFO, and nothing was written; ErrPartialWrite that the reader stopped in the
+// middle; ErrDeliveryUnknown that the connection was lost before it was certain, so that sending again may say it twice.
 // It does not wait longer than some seconds on the VM.
 func (s *Stream) Send(ctx context.Context, m Message) error {
 	line, err := m.line()
@@ -96,17 +96,17 @@ func (s *Stream) Send(ctx context.Context, m Message) error {
 	case said["none"]:
 		return ErrNoLieutenant
 	case said["nobody"]:
-		return ErrNobody
+		return ErrNoReader
 	case said["notimeout"]:
 		return ErrNoTimeout
 	case said["opened"] && said["done"]:
-		return ErrInPart
+		return ErrPartialWrite
 	case said["done"]:
-		return ErrNobody
+		return ErrNoReader
 	case exited(err) && !said["opened"]:
 		return err
 	}
-	return errors.Join(ErrUnknownFate, err)
+	return errors.Join(ErrDeliveryUnknown, err)
 }
 
 // exited reports whether err says that the command itself ended, as opposed to the connection.

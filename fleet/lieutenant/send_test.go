@@ -43,7 +43,7 @@ func TestSend(t *testing.T) {
 		check(t, syscall.Mkfifo(s.Paths.In, 0o600))
 		session(t, s)
 		begin := time.Now()
-		if err := s.Send(t.Context(), Message{Prompt, "hello"}); !errors.Is(err, ErrNobody) {
+		if err := s.Send(t.Context(), Message{Prompt, "hello"}); !errors.Is(err, ErrNoReader) {
 			t.Errorf("without a reader: %v", err)
 		}
 		if took := time.Since(begin); took > 10*time.Second {
@@ -90,7 +90,7 @@ func TestSendToAReaderThatStops(t *testing.T) {
 		reader, err := os.OpenFile(s.Paths.In, os.O_RDWR, 0)
 		check(t, err)
 		defer reader.Close()
-		if err := s.Send(t.Context(), Message{Prompt, strings.Repeat("x", 500000)}); !errors.Is(err, ErrInPart) {
+		if err := s.Send(t.Context(), Message{Prompt, strings.Repeat("x", 500000)}); !errors.Is(err, ErrPartialWrite) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -106,7 +106,7 @@ func TestSendWithoutALieutenantAtTheOtherEnd(t *testing.T) {
 			s := newStream(t, local{[]string{"sh", "-c"}, tmuxEnv(t)})
 			s.sendWait = 600
 			check(t, prepare(s))
-			if err := s.Send(t.Context(), Message{Prompt, "x"}); !errors.Is(err, ErrNobody) {
+			if err := s.Send(t.Context(), Message{Prompt, "x"}); !errors.Is(err, ErrNoReader) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -120,7 +120,7 @@ func TestBadMessages(t *testing.T) {
 			t.Errorf("%.20v: %v", m, err)
 		}
 	}
-	if err := s.Send(t.Context(), Message{Prompt, "x"}); !exited(err) || errors.Is(err, ErrUnknownFate) {
+	if err := s.Send(t.Context(), Message{Prompt, "x"}); !exited(err) || errors.Is(err, ErrDeliveryUnknown) {
 		t.Errorf("a VM without a shell: %v", err)
 	}
 }
@@ -134,7 +134,7 @@ func (l lost) Exec(_ context.Context, _ string, _ io.Reader, stdout, _ io.Writer
 }
 
 func TestSendOverALostConnection(t *testing.T) {
-	for said, want := range map[string]error{"": ErrUnknownFate, "vf:opened\n": ErrUnknownFate, "vf:opened\nvf:sent\n": nil, "vf:nobody\n": ErrNobody} {
+	for said, want := range map[string]error{"": ErrDeliveryUnknown, "vf:opened\n": ErrDeliveryUnknown, "vf:opened\nvf:sent\n": nil, "vf:nobody\n": ErrNoReader} {
 		s := &Stream{Conn: lost(said)}
 		if err := s.Send(t.Context(), Message{Prompt, "x"}); !errors.Is(err, want) {
 			t.Errorf("%q: %v", said, err)

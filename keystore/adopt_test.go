@@ -11,7 +11,7 @@ func TestFoundKeys(t *testing.T) {
 	s := newTest(t)
 	tmp := t.TempDir()
 	must(t, os.Chmod(tmp, os.ModeSticky|0o777))
-	dir := filepath.Join(tmp, foundFolder)
+	dir := filepath.Join(tmp, adoptFolder)
 	must(t, os.Mkdir(dir, 0o700))
 	write := func(name string, data []byte, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
@@ -43,7 +43,7 @@ func TestFoundKeys(t *testing.T) {
 		must(t, os.Chown(write(testID(10)+".key", testPEM("10"), 0o600), 65534, 65534))
 		want[testID(10)+".key"] = "another user"
 	}
-	found := s.Found(FoundOptions{TempDirs: []string{tmp, tmp, "/nonexistent"}, KnownIDs: known})
+	found := s.Adoptable(AdoptOptions{TempDirs: []string{tmp, tmp, "/nonexistent"}, KnownIDs: known})
 	if len(found) != len(want) {
 		t.Fatalf("found %d, want %d: %+v", len(found), len(want), found)
 	}
@@ -80,12 +80,12 @@ func TestFoundRefusesFoldersOthersCanWriteTo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tmp := t.TempDir()
-			dir := filepath.Join(tmp, foundFolder)
+			dir := filepath.Join(tmp, adoptFolder)
 			must(t, os.Mkdir(dir, 0o700))
 			must(t, os.WriteFile(filepath.Join(dir, testID(1)+".key"), testPEM("1"), 0o600))
 			spoil(t, tmp, dir)
 			s := newTest(t)
-			found := s.Found(FoundOptions{TempDirs: []string{tmp}})
+			found := s.Adoptable(AdoptOptions{TempDirs: []string{tmp}})
 			if len(found) != 1 || found[0].Refused == "" {
 				t.Fatalf("found %+v", found)
 			}

@@ -9,21 +9,21 @@ import (
 
 // The names other Vers clients use for keys below a temporary folder.
 const (
-	foundFolder  = "vers-ssh-keys"
-	foundSuffix  = ".key" // <vm id>.key, Vers CLI
-	foundPrefix  = "vers-"
-	foundPem     = ".pem" // vers-<first 12 characters of the id>.pem, agent extension
-	foundIDChars = 12
+	adoptFolder      = "vers-ssh-keys"
+	cliSuffix        = ".key" // <vm id>.key, Vers CLI
+	extensionPrefix  = "vers-"
+	extensionSuffix  = ".pem" // vers-<first 12 characters of the id>.pem, agent extension
+	extensionIDChars = 12
 )
 
-// FoundOptions says where to look.
-type FoundOptions struct {
+// AdoptOptions says where to look.
+type AdoptOptions struct {
 	TempDirs []string // e.g. $TMPDIR and /tmp
 	KnownIDs []string // full ids that a 12-character prefix is matched with
 }
 
-// FoundKey is a key file that another client left on this machine.
-type FoundKey struct {
+// AdoptableKey is a key file that another client left on this machine.
+type AdoptableKey struct {
 	Path      string `json:"path"`
 	VMID      string `json:"vm_id,omitempty"` // "" if the name does not tell
 	PublicKey string `json:"public_key,omitempty"`
@@ -32,10 +32,10 @@ type FoundKey struct {
 	pem       PrivateKey
 }
 
-// Found looks for keys of other clients and judges them; nothing is recorded.
+// Adoptable looks for keys of other clients and judges them; nothing is recorded.
 // A file that another user could have planted is refused with the reason.
-func (s *Store) Found(o FoundOptions) []FoundKey {
-	var all []FoundKey
+func (s *Store) Adoptable(o AdoptOptions) []AdoptableKey {
+	var all []AdoptableKey
 	seen := map[string]bool{}
 	for _, tmp := range o.TempDirs {
 		abs, err := filepath.Abs(tmp)
@@ -43,22 +43,22 @@ func (s *Store) Found(o FoundOptions) []FoundKey {
 			continue
 		}
 		seen[abs] = true
-		all = append(all, s.foundIn(abs, o.KnownIDs)...)
+		all = append(all, s.adoptableIn(abs, o.KnownIDs)...)
 	}
 	return all
 }
 
-func (s *Store) foundIn(tmp string, known []string) []FoundKey {
-	dir := filepath.Join(tmp, foundFolder)
+func (s *Store) adoptableIn(tmp string, known []string) []AdoptableKey {
+	dir := filepath.Join(tmp, adoptFolder)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil
 	}
 	unsafe := plantable(tmp, dir)
-	var found []FoundKey
+	var found []AdoptableKey
 	for _, e := range entries {
-		k := FoundKey{Path: filepath.Join(dir, e.Name())}
-		id, why, ok := foundID(e.Name(), known)
+		k := AdoptableKey{Path: filepath.Join(dir, e.Name())}
+		id, why, ok := idInName(e.Name(), known)
 		if !ok {
 			continue
 		}
@@ -74,17 +74,17 @@ func (s *Store) foundIn(tmp string, known []string) []FoundKey {
 	return found
 }
 
-// foundID reads the VM's id off a file name. ok is false for other files.
-func foundID(name string, known []string) (id, why string, ok bool) {
-	if id, cut := strings.CutSuffix(name, foundSuffix); cut {
+// idInName reads the VM's id off a file name. ok is false for other files.
+func idInName(name string, known []string) (id, why string, ok bool) {
+	if id, cut := strings.CutSuffix(name, cliSuffix); cut {
 		if id = strings.ToLower(id); validID(id) {
 			return id, "", true
 		}
 		return "", "", false
 	}
-	prefix, cut := strings.CutSuffix(name, foundPem)
-	prefix, cut2 := strings.CutPrefix(prefix, foundPrefix)
-	if !cut || !cut2 || len(prefix) != foundIDChars {
+	prefix, cut := strings.CutSuffix(name, extensionSuffix)
+	prefix, cut2 := strings.CutPrefix(prefix, extensionPrefix)
+	if !cut || !cut2 || len(prefix) != extensionIDChars {
 		return "", "", false
 	}
 	for _, k := range known {
@@ -132,7 +132,7 @@ func plantable(tmp, dir string) string {
 }
 
 // examine reads one file and checks it as a key.
-func (s *Store) examine(k *FoundKey) {
+func (s *Store) examine(k *AdoptableKey) {
 	f, err := openNoFollow(k.Path)
 	if err != nil {
 		k.Refused = "it is a symbolic link or cannot be opened"
@@ -175,7 +175,7 @@ func (s *Store) examine(k *FoundKey) {
 }
 
 // compare refuses a key where the store already has another one.
-func (s *Store) compare(k *FoundKey) {
+func (s *Store) compare(k *AdoptableKey) {
 	if !s.HasKey(k.VMID) {
 		return
 	}
@@ -193,7 +193,7 @@ func (s *Store) compare(k *FoundKey) {
 // Adopt records found keys that are neither refused nor recorded already,
 // unproven and with the file they came from, and returns their VM ids. The
 // files stay where they are. Of two different keys for a VM the first counts.
-func (s *Store) Adopt(found []FoundKey) ([]string, error) {
+func (s *Store) Adopt(found []AdoptableKey) ([]string, error) {
 	var adopted []string
 	for _, k := range found {
 		if k.Refused != "" || k.Recorded || k.pem == nil || s.HasKey(k.VMID) {
