@@ -42,7 +42,7 @@ func kindOf(writes bool, status int, w words) Kind {
 		if writes || w.app {
 			return KindConflict
 		}
-	case http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+	case http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		if writes {
 			return KindInvalid
 		}

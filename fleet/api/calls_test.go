@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,10 @@ func allCalls() []callCase {
 		{"commit parents", 200, `[{"id":"` + commitA + `",` + commit + `},{"id":"` + vmB + `",` + commit + `}]`,
 			func(ctx context.Context, c *Client) (any, error) {
 				p, err := c.CommitParents(ctx, commitA)
-				return p[0], err
+				if err != nil {
+					return nil, err
+				}
+				return p[0], nil
 			},
 			"GET /vm/commits/" + commitA + "/parents", "", wantCommit},
 		{"commits", 200, `{"commits":[{"commit_id":"` + commitA + `",` + commit + `}],"total":9,"limit":2,"offset":4}`,
@@ -116,9 +120,10 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// TestCallsAgainstDocument holds what the client sends, and what these tests
-// take for an answer, against the published document.
-func TestCallsAgainstDocument(t *testing.T) {
+// TestCallsAreAsDescribed holds what the client sends, and what these tests take
+// for an answer, against the description of the API; and the client must tell
+// apart every form of error that is described.
+func TestCallsAreAsDescribed(t *testing.T) {
 	v := openapitest.New(t)
 	for _, c := range allCalls() {
 		t.Run(c.name, func(t *testing.T) {
@@ -134,8 +139,34 @@ func TestCallsAgainstDocument(t *testing.T) {
 			if err := v.ValidateResponse(got.request, resp); err != nil {
 				t.Error(err)
 			}
+			for _, a := range v.Errors(t, got.request) {
+				status, err := strconv.Atoi(strings.Replace(a.Status, "XX", "03", 1))
+				if err != nil {
+					t.Fatal(err)
+				}
+				cl, _ := client(t, answering(t, status, strings.TrimPrefix(a.ContentType, "text/plain"), a.Body).URL, nil)
+				_, err = c.run(t.Context(), cl)
+				if e := failure(t, err, describedKind(status)); e.Status != status {
+					t.Errorf("%+v: got status %d", a, e.Status)
+				}
+			}
 		})
 	}
+}
+
+// describedKind is what each status of the description means to the client.
+func describedKind(status int) Kind {
+	switch status {
+	case 401, 403:
+		return KindAuth
+	case 404:
+		return KindNotFound
+	case 409:
+		return KindConflict
+	case 400, 413, 422, 415:
+		return KindInvalid
+	}
+	return KindUnavailable
 }
 
 func TestHealth(t *testing.T) {

@@ -1,10 +1,7 @@
-// Package openapitest checks requests and answers against the published
-// OpenAPI document, so that neither the client nor the simulator drifts from
-// it. It is for tests only. The document is not part of this repository: where
-// it is absent, the tests that need it are skipped, visibly.
-//
-// The document is taken as published, with one repair: it declares some
-// parameters as part of a path that has no place for them (limit and offset of
-// /commits), and forgets others. They are read as what the service takes them
-// for, query parameters and path parameters.
+// Package openapitest holds requests and answers against a description of the
+// Vers API, vers-api.yaml, so that neither client nor simulator drifts from it
+// or from the other. It is for tests only. The description is this project's
+// own and stands in the tree; what the platform publishes is compared with it
+// where that document is present (published_test.go), and nothing else depends
+// on it.
 package openapitest

@@ -2,13 +2,14 @@ package openapitest
 
 import (
 	"bytes"
+	"context"
+	_ "embed" // the description
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,94 +17,95 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/google/uuid"
+	"go.yaml.in/yaml/v3"
 )
 
-// EnvDocument names the variable that holds the path of the document, if it is
-// not found upward of the test's folder.
-const EnvDocument = "VERS_FLEET_OPENAPI"
+//go:embed vers-api.yaml
+var description []byte
 
-// Prefix is where the document puts all paths. A request without it is looked
-// up as if it had it, since the service also exists without.
-const Prefix = "/api/v1"
+// prefix is where the published service puts all paths. It also exists without.
+const prefix = "/api/v1"
 
-// ErrUndocumented says that the document has no such path, method or status:
-// there is nothing to hold the message against. The live service has some of
-// these, for example GET /health and status 503.
-var ErrUndocumented = errors.New("not in the OpenAPI document")
-
-// Validator holds messages against the document. It is safe for concurrent use.
+// Validator holds messages against the description. It is safe for concurrent
+// use.
 type Validator struct {
-	router routers.Router
+	doc          *openapi3.T    // as written
+	exact, roomy routers.Router // without and with fields that are not described
 }
 
-// New reads the document, and skips the test when there is none.
+// New reads the description.
 func New(t testing.TB) *Validator {
 	t.Helper()
-	path := find()
-	if path == "" {
-		t.Skipf("no OpenAPI document (shared/openapi/vers-openapi.json beside the checkout, or %s): requests and answers are not held against it", EnvDocument)
+	v := &Validator{}
+	var err error
+	if v.doc, v.roomy, err = load(false); err == nil {
+		_, v.exact, err = load(true)
 	}
-	data, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatalf("OpenAPI document: %v", err)
-	}
-	v, err := Load(data)
-	if err != nil {
-		t.Fatalf("OpenAPI document %s: %v", path, err)
+		t.Fatalf("vers-api.yaml: %v", err)
 	}
 	return v
 }
 
-// Load returns a validator for a document given as JSON.
-func Load(data []byte) (*Validator, error) {
-	data, err := repair(data)
-	if err != nil {
-		return nil, err
+// load resolves the merge keys of YAML, which the OpenAPI reader does not know.
+func load(exact bool) (*openapi3.T, routers.Router, error) {
+	var tree map[string]any
+	if err := yaml.Unmarshal(description, &tree); err != nil {
+		return nil, nil, err
 	}
-	doc, err := openapi3.NewLoader().LoadFromData(data)
-	if err != nil {
-		return nil, err
+	if exact {
+		forbidMore(tree)
 	}
-	doc.Servers = nil // any host will do
+	data, err := json.Marshal(tree)
+	if err != nil {
+		return nil, nil, err
+	}
+	loader := openapi3.NewLoader()
+	doc, err := loader.LoadFromData(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := doc.Validate(loader.Context); err != nil {
+		return nil, nil, err
+	}
 	router, err := gorillamux.NewRouter(doc)
-	if err != nil {
-		return nil, err
-	}
-	return &Validator{router}, nil
+	return doc, router, err
 }
 
-// find looks for the document in the environment and upward of the test's
-// folder.
-func find() string {
-	if p := os.Getenv(EnvDocument); p != "" {
-		return p
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return ""
-	}
-	for {
-		p := filepath.Join(dir, "shared", "openapi", "vers-openapi.json")
-		if _, err := os.Stat(p); err == nil {
-			return p
+// forbidMore makes every schema with properties refuse others.
+func forbidMore(node any) {
+	switch node := node.(type) {
+	case map[string]any:
+		if _, ok := node["properties"].(map[string]any); ok {
+			node["additionalProperties"] = false
 		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return ""
+		for _, child := range node {
+			forbidMore(child)
 		}
-		dir = parent
+	case []any:
+		for _, child := range node {
+			forbidMore(child)
+		}
 	}
 }
 
 // ValidateRequest holds a request, as sent or as received, against the
-// document. The body stays readable.
+// description: path, parameters, key and body, without fields or parameters
+// that are not described. The body stays readable.
 func (v *Validator) ValidateRequest(r *http.Request) error {
-	in, err := v.input(r)
+	in, err := input(v.exact, r)
 	if err != nil {
 		return err
 	}
-	if err := unknownQuery(in); err != nil {
-		return err
+	known := map[string]bool{}
+	for _, p := range in.Route.Operation.Parameters {
+		known[p.Value.Name] = p.Value.In == openapi3.ParameterInQuery
+	}
+	for name := range r.URL.Query() {
+		if !known[name] {
+			return fmt.Errorf("%s %s: query parameter %q is not described", r.Method, r.URL.Path, name)
+		}
 	}
 	if err := openapi3filter.ValidateRequest(r.Context(), in); err != nil {
 		return fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, err)
@@ -111,23 +113,31 @@ func (v *Validator) ValidateRequest(r *http.Request) error {
 	return nil
 }
 
-// ValidateResponse holds the answer to r against the document. The body stays
-// readable. A status that the document does not have is ErrUndocumented.
+// ValidateResponse holds the answer to r against the description, which fields
+// beyond it may have. The body stays readable.
 func (v *Validator) ValidateResponse(r *http.Request, resp *http.Response) error {
-	in, err := v.input(r)
+	return validateResponse(v.roomy, r, resp)
+}
+
+func validateResponse(router routers.Router, r *http.Request, resp *http.Response) error {
+	in, err := input(router, r)
 	if err != nil {
 		return err
-	}
-	documented := in.Route.Operation.Responses.Status(resp.StatusCode)
-	if documented == nil {
-		return fmt.Errorf("%s %s: status %d: %w", r.Method, r.URL.Path, resp.StatusCode, ErrUndocumented)
 	}
 	body, err := peek(&resp.Body)
 	if err != nil {
 		return err
 	}
+	described := in.Route.Operation.Responses.Status(resp.StatusCode)
+	if described == nil || len(described.Value.Content) == 0 && len(body) > 0 {
+		return fmt.Errorf("%s %s: status %d with %d bytes is not described", r.Method, r.URL.Path, resp.StatusCode, len(body))
+	}
+	header := resp.Header.Clone()
+	if resp.StatusCode >= 400 && header.Get("Content-Type") == "" {
+		header.Set("Content-Type", "text/plain") // live: errors in text have none
+	}
 	err = openapi3filter.ValidateResponse(r.Context(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: in, Status: resp.StatusCode, Header: resp.Header,
+		RequestValidationInput: in, Status: resp.StatusCode, Header: header,
 		Body: io.NopCloser(bytes.NewReader(body)), Options: in.Options,
 	})
 	if err != nil {
@@ -137,25 +147,32 @@ func (v *Validator) ValidateResponse(r *http.Request, resp *http.Response) error
 }
 
 // input finds the operation of a request and copies what validation consumes.
-func (v *Validator) input(r *http.Request) (*openapi3filter.RequestValidationInput, error) {
+func input(router routers.Router, r *http.Request) (*openapi3filter.RequestValidationInput, error) {
 	body, err := peek(&r.Body)
 	if err != nil {
 		return nil, err
 	}
 	c := r.Clone(r.Context())
 	c.Body = io.NopCloser(bytes.NewReader(body))
-	c.URL = &url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
-	if !strings.HasPrefix(c.URL.Path, Prefix+"/") {
-		c.URL.Path = Prefix + c.URL.Path
-	}
-	route, params, err := v.router.FindRoute(c)
+	c.URL = &url.URL{Path: strings.TrimPrefix(r.URL.Path, prefix), RawQuery: r.URL.RawQuery}
+	route, params, err := router.FindRoute(c)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, ErrUndocumented)
+		return nil, fmt.Errorf("%s %s is not described", r.Method, r.URL.Path)
 	}
+	ids := openapi3.WithStringFormatValidator("uuid", openapi3.NewCallbackValidator(uuid.Validate))
 	return &openapi3filter.RequestValidationInput{
-		Request: c, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{AuthenticationFunc: checkBearer, MultiError: true},
+		Request: c, PathParams: params, Route: route, Options: &openapi3filter.Options{
+			AuthenticationFunc: checkBearer, MultiError: true, SchemaValidationOptions: []openapi3.SchemaValidationOption{ids},
+		},
 	}, nil
+}
+
+// checkBearer is the one security scheme.
+func checkBearer(_ context.Context, in *openapi3filter.AuthenticationInput) error {
+	if !strings.HasPrefix(in.RequestValidationInput.Request.Header.Get("Authorization"), "Bearer ") {
+		return errors.New("no bearer token")
+	}
+	return nil
 }
 
 // peek reads a body and puts it back.
