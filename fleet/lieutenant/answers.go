@@ -9,7 +9,7 @@ import (
 // Stream is the event stream of one lieutenant. Its methods are safe for concurrent use if Conn is.
 type Stream struct {
 	Conn  Conn
-	Paths Paths
+	paths paths
 
 	sendWait int // seconds; 0 = defaultSendWait
 }
@@ -24,52 +24,27 @@ type Position struct {
 type Answer struct {
 	Text     string    // as it was written: use Sanitize before it reaches a terminal
 	Complete bool      // the agent_end is there; otherwise it is still being written, or the lieutenant crashed over it
-	Damaged  bool      // something is missing: its beginning was rotated away, a line was too long, or the text exceeds MaxText
+	Damaged  bool      // something is missing: its beginning was rotated away, a line was too long, or the text exceeds maxText
 	Started  time.Time // if the events say so
 	Ended    time.Time // if the events say so
-	Start    int64     // offset of its first line
+	start    int64     // offset of its first line
 }
 
-// MaxText is the most text kept: of one answer its end, of many the newest that fit. In bytes.
-const MaxText = 16 << 20
+// maxText is the most text kept: of one answer its end, of many the newest that fit. In bytes.
+const maxText = 16 << 20
 
 // Query selects answers.
 type Query struct {
 	Last    int       // at most so many, the newest; 0 = all
-	Since   time.Time // only those that ended later, as far as the events say; zero = no limit
-	Partial bool      // also those without an end
+	Since   time.Time // only those that ended later, as far as the events or the last write say; zero = no limit
+	partial bool      // also those without an end
 }
 
 // Answers is the result of a Query.
 type Answers struct {
 	List []Answer // oldest first
-	Cut  bool     // older ones were left out because all together exceed MaxText
-	End  Position // behind the last complete line
-}
-
-// LastAnswer returns the last complete answer, or ErrNoAnswer.
-func (s *Stream) LastAnswer(ctx context.Context) (Answer, error) {
-	list, err := s.History(ctx, 1)
-	if err != nil {
-		return Answer{}, err
-	}
-	if len(list) == 0 {
-		return Answer{}, ErrNoAnswer
-	}
-	return list[0], nil
-}
-
-// History returns the last n complete answers, oldest first; all of them if n is 0.
-func (s *Stream) History(ctx context.Context, n int) ([]Answer, error) {
-	a, err := s.Answers(ctx, Query{Last: n})
-	return a.List, err
-}
-
-// Since returns the complete answers that ended after t, oldest first. Answers whose events carry no time are
-// included, unless nothing at all was written after t.
-func (s *Stream) Since(ctx context.Context, t time.Time) ([]Answer, error) {
-	a, err := s.Answers(ctx, Query{Since: t})
-	return a.List, err
+	Cut  bool     // older ones were left out because all together exceed maxText
+	end  Position // behind the last complete line
 }
 
 // Answers returns what q selects. ErrNoLieutenant means that there is no stream; no answers are no error.
@@ -83,7 +58,7 @@ func (s *Stream) Answers(ctx context.Context, q Query) (Answers, error) {
 	}
 	c.finish(0, true)
 	slices.Reverse(c.list)
-	return Answers{List: c.list, Cut: c.cut, End: end}, nil
+	return Answers{List: c.list, Cut: c.cut, end: end}, nil
 }
 
 // local converts a time of the VM's clock to this machine's.
@@ -97,11 +72,11 @@ func (f facts) local(t time.Time) time.Time {
 // Current returns where the answer that is being written begins, or the end of the stream if the lieutenant is idle:
 // the place from which to Follow it.
 func (s *Stream) Current(ctx context.Context) (Position, error) {
-	a, err := s.Answers(ctx, Query{Last: 1, Partial: true})
+	a, err := s.Answers(ctx, Query{Last: 1, partial: true})
 	if err != nil || len(a.List) == 0 || a.List[0].Complete {
-		return a.End, err
+		return a.end, err
 	}
-	return Position{a.End.Inode, a.List[0].Start}, nil
+	return Position{a.end.Inode, a.List[0].start}, nil
 }
 
 // collector puts answers together from lines that come from the last to the first.
@@ -158,7 +133,7 @@ func (c *collector) add(p parsed) {
 	if c.open.Ended.IsZero() {
 		c.open.Ended = p.time
 	}
-	if c.size += len(p.delta); c.size > MaxText {
+	if c.size += len(p.delta); c.size > maxText {
 		c.open.Damaged = true
 		return
 	}
@@ -171,18 +146,18 @@ func (c *collector) finish(offset int64, headless bool) bool {
 		return true
 	}
 	a := *c.open
-	a.Start, a.Damaged = offset, a.Damaged || headless
+	a.start, a.Damaged = offset, a.Damaged || headless
 	slices.Reverse(c.deltas)
 	a.Text = unquote(slices.Concat(c.deltas...))
 	c.open, c.deltas, c.size = nil, nil, 0
-	if !a.Complete && !c.q.Partial {
+	if !a.Complete && !c.q.partial {
 		return true
 	}
 	if !c.q.Since.IsZero() && !a.Ended.IsZero() && a.Ended.Before(c.q.Since) {
 		c.quiet = true
 		return false
 	}
-	if c.total += len(a.Text); c.total > MaxText && len(c.list) > 0 {
+	if c.total += len(a.Text); c.total > maxText && len(c.list) > 0 {
 		c.cut, c.quiet = true, true
 		return false
 	}

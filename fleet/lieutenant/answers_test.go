@@ -14,6 +14,12 @@ import (
 	"time"
 )
 
+func answers(t *testing.T, s *Stream, q Query) ([]Answer, error) {
+	t.Helper()
+	a, err := s.Answers(t.Context(), q)
+	return a.List, err
+}
+
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -46,21 +52,17 @@ func TestAnswers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStream(t, local{[]string{"sh", "-c"}, os.Environ()})
 			s.write(t, tt.stream)
-			got, err := s.History(t.Context(), 0)
+			got, err := answers(t, s, Query{})
 			if err != nil || !slices.Equal(texts(got), tt.want) {
 				t.Errorf("%q, %v; want %q", texts(got), err, tt.want)
 			}
-			last, err := s.LastAnswer(t.Context())
-			switch n := len(tt.want); {
-			case n == 0 && !errors.Is(err, ErrNoAnswer):
-				t.Errorf("last answer of nothing: %+v, %v", last, err)
-			case n > 0 && (err != nil || last.Text != tt.want[n-1] || !last.Complete):
+			if last, err := answers(t, s, Query{Last: 1}); err != nil || !slices.Equal(texts(last), tt.want[max(len(tt.want)-1, 0):]) {
 				t.Errorf("last %+v, %v", last, err)
 			}
 			if tt.all == nil {
 				tt.all = tt.want
 			}
-			if got, err := s.Answers(t.Context(), Query{Partial: true}); err != nil || !slices.Equal(texts(got.List), tt.all) {
+			if got, err := s.Answers(t.Context(), Query{partial: true}); err != nil || !slices.Equal(texts(got.List), tt.all) {
 				t.Errorf("with partial: %q, %v; want %q", texts(got.List), err, tt.all)
 			}
 		})
@@ -71,7 +73,7 @@ func TestAnswers(t *testing.T) {
 func TestAnswersAcrossBlocks(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, s *Stream) {
-		if _, err := s.LastAnswer(t.Context()); !errors.Is(err, ErrNoLieutenant) {
+		if _, err := answers(t, s, Query{}); !errors.Is(err, ErrNoLieutenant) {
 			t.Fatalf("without a stream: %v", err)
 		}
 		var want []string
@@ -81,7 +83,7 @@ func TestAnswersAcrossBlocks(t *testing.T) {
 			s.write(t, started, strings.Repeat(`{"type":"tool_execution_update"}`+"\n", i*100), delta(text+"|"), delta(text), ended)
 		}
 		for _, n := range []int{0, 1, 3, 40, 100} {
-			got, err := s.History(t.Context(), n)
+			got, err := answers(t, s, Query{Last: n})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +100,7 @@ func TestAnswersAcrossBlocks(t *testing.T) {
 		if err := s.Raw(t.Context(), 2, &raw); err != nil {
 			t.Fatal(err)
 		}
-		file, _ := os.ReadFile(s.Paths.Out)
+		file, _ := os.ReadFile(s.paths.out)
 		cut := bytes.LastIndex(file[:bytes.LastIndex(file, []byte(started))], []byte(started))
 		if !bytes.Equal(raw.Bytes(), bytes.TrimSuffix(file[cut:], []byte(`{"half`))) {
 			t.Errorf("raw: %d bytes, want %d", raw.Len(), len(file)-cut-6)
@@ -121,7 +123,7 @@ func TestSince(t *testing.T) {
 		s.write(t, dated(started, at), delta(text), dated(ended, at.Add(time.Second)))
 	}
 	for minutes, want := range map[int][]string{-1: {"1", "2", "3"}, 1: {"2", "3"}, 2: {"3"}, 3: {}, 120: {}} {
-		got, err := s.Since(t.Context(), at.Add(time.Duration(minutes)*time.Minute))
+		got, err := answers(t, s, Query{Since: at.Add(time.Duration(minutes) * time.Minute)})
 		if err != nil || !slices.Equal(texts(got), want) {
 			t.Errorf("since minute %d: %q, %v", minutes, texts(got), err)
 		}
@@ -133,10 +135,10 @@ func TestSince(t *testing.T) {
 
 func TestLineTooLong(t *testing.T) {
 	s := newStream(t, local{[]string{"sh", "-c"}, os.Environ()})
-	s.write(t, started, delta("before "), `{"type":"`, strings.Repeat("x", MaxLine), `"}`, "\n", delta("after"), ended)
-	s.write(t, started, delta(strings.Repeat("y", MaxLine/2)), ended)
-	got, err := s.History(t.Context(), 0)
-	if err != nil || len(got) != 2 || got[0].Text != "before after" || !got[0].Damaged || len(got[1].Text) != MaxLine/2 || got[1].Damaged {
+	s.write(t, started, delta("before "), `{"type":"`, strings.Repeat("x", maxLine), `"}`, "\n", delta("after"), ended)
+	s.write(t, started, delta(strings.Repeat("y", maxLine/2)), ended)
+	got, err := answers(t, s, Query{})
+	if err != nil || len(got) != 2 || got[0].Text != "before after" || !got[0].Damaged || len(got[1].Text) != maxLine/2 || got[1].Damaged {
 		t.Errorf("%d answers, %v", len(got), err)
 	}
 }
@@ -144,7 +146,7 @@ func TestLineTooLong(t *testing.T) {
 // TestHugeStream reads the end of a stream of 2 GB, and no more than that.
 func TestHugeStream(t *testing.T) {
 	inShells(t, func(t *testing.T, s *Stream) {
-		f, err := os.Create(s.Paths.Out)
+		f, err := os.Create(s.paths.out)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,8 +157,8 @@ func TestHugeStream(t *testing.T) {
 		s.write(t, "\n", started, delta("the end"), ended)
 		metered := &meter{Conn: s.Conn}
 		s.Conn = metered
-		got, err := s.LastAnswer(t.Context())
-		if err != nil || got.Text != "the end" {
+		got, err := answers(t, s, Query{Last: 1})
+		if err != nil || !slices.Equal(texts(got), []string{"the end"}) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		if metered.received > 1<<20 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,7 +45,7 @@ func (s *Stream) backward(ctx context.Context, count int64, restart func(facts),
 			return end, err
 		}
 	}
-	return Position{}, ErrUnstable
+	return Position{}, errUnstable
 }
 
 func (s *Stream) backwardOnce(ctx context.Context, count int64, restart func(facts), fn func(rawLine) bool) (Position, error) {
@@ -71,8 +72,8 @@ func (s *Stream) backwardOnce(ctx context.Context, count int64, restart func(fac
 
 // look asks for the facts and the last bytes of the stream.
 func (s *Stream) look(ctx context.Context, count int64) (f facts, start int64, data []byte, err error) {
-	p := s.Paths.withDefaults()
-	cmd := shellCommand(lookScript, p.Out, p.In, p.Session, "^l.w.* -> "+basicRegexp(p.Out)+"$", strconv.Itoa(firstBlock), strconv.FormatInt(count, 10))
+	p := s.paths.withDefaults()
+	cmd := shellCommand(lookScript, p.out, p.in, p.session, "^l.w.* -> "+basicRegexp(p.out)+"$", strconv.Itoa(firstBlock), strconv.FormatInt(count, 10))
 	err = run(ctx, s.Conn, "looking at the lieutenant", cmd, nil, func(r io.Reader) error {
 		br := bufio.NewReader(r)
 		word, rest, err := answer(br)
@@ -103,7 +104,7 @@ func (s *Stream) look(ctx context.Context, count int64) (f facts, start int64, d
 
 // block reads size bytes from start, a multiple of 64 KiB, of the file that look has seen.
 func (s *Stream) block(ctx context.Context, f facts, start, size int64) (data []byte, err error) {
-	cmd := shellCommand(blockScript, s.Paths.withDefaults().Out, strconv.FormatInt(start/blockUnit, 10), strconv.FormatInt(size, 10))
+	cmd := shellCommand(blockScript, s.paths.withDefaults().out, strconv.FormatInt(start/blockUnit, 10), strconv.FormatInt(size, 10))
 	err = run(ctx, s.Conn, "reading the event stream", cmd, nil, func(r io.Reader) error {
 		br := bufio.NewReader(r)
 		if err := sameFile(br, f); err != nil {
@@ -177,4 +178,109 @@ func basicRegexp(s string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// Raw writes the lines of the last n answers to w as they stand in the stream, complete or not, but without a
+// half-written last line; the whole stream if n is 0. It needs no memory for them.
+func (s *Stream) Raw(ctx context.Context, n int, w io.Writer) error {
+	var f facts
+	var start int64
+	found := 0
+	end, err := s.backward(ctx, 0, func(now facts) { f, start, found = now, 0, 0 }, func(l rawLine) bool {
+		if bytes.Contains(l.text, []byte("agent_start")) && parseLine(l.text).kind == KindStart {
+			found++
+			start = l.offset
+		}
+		return found < n // if n is 0 only the end is wanted
+	})
+	if err != nil || end.Offset == 0 {
+		return err
+	}
+	if found < n {
+		start = 0
+	}
+	return s.copyRange(ctx, f, start, end.Offset, w)
+}
+
+// copyRange copies the bytes from start to end.
+func (s *Stream) copyRange(ctx context.Context, f facts, start, end int64, w io.Writer) error {
+	first := start / blockUnit
+	cmd := shellCommand(blockScript, s.paths.withDefaults().out, strconv.FormatInt(first, 10), strconv.FormatInt(end-first*blockUnit, 10))
+	return run(ctx, s.Conn, "reading the event stream", cmd, nil, func(r io.Reader) error {
+		br := bufio.NewReader(r)
+		if err := sameFile(br, f); err != nil {
+			return errUnstable
+		}
+		if _, err := io.CopyN(io.Discard, br, start-first*blockUnit); err != nil {
+			return io.ErrUnexpectedEOF
+		}
+		n, err := io.CopyN(w, br, end-start)
+		if n < end-start && err == io.EOF {
+			return io.ErrUnexpectedEOF
+		}
+		return err
+	})
+}
+
+// rawLine is one complete line. Its text may not be kept.
+type rawLine struct {
+	offset int64
+	text   []byte // nil if oversized
+	over   bool
+}
+
+// lineWalker puts lines together from blocks that come in reverse order.
+type lineWalker struct {
+	pieces  [][]byte // of the line that continues to the left, in reverse order
+	size    int
+	started bool  // a newline was seen, so what is to its left is a complete line
+	end     int64 // behind the last complete line; valid if started
+}
+
+// block splits one block and calls fn with its lines from the last to the first.
+func (w *lineWalker) block(start int64, data []byte, fn func(rawLine) bool) bool {
+	for {
+		i := bytes.LastIndexByte(data, '\n')
+		w.prepend(data[i+1:])
+		if i < 0 {
+			return true
+		}
+		if !w.emit(start+int64(i)+1, fn) {
+			return false
+		}
+		if !w.started {
+			w.started, w.end = true, start+int64(i)+1
+		}
+		data = data[:i]
+	}
+}
+
+// first ends the walk at the beginning of the file.
+func (w *lineWalker) first(fn func(rawLine) bool) { w.emit(0, fn) }
+
+func (w *lineWalker) prepend(piece []byte) {
+	w.size += len(piece)
+	if w.size > maxLine {
+		w.pieces = nil
+		return
+	}
+	w.pieces = append(w.pieces, piece)
+}
+
+func (w *lineWalker) emit(offset int64, fn func(rawLine) bool) bool {
+	line := rawLine{offset: offset, over: w.size > maxLine}
+	switch {
+	case line.over:
+	case len(w.pieces) == 1:
+		line.text = w.pieces[0]
+	default:
+		slices.Reverse(w.pieces)
+		line.text = slices.Concat(w.pieces...)
+	}
+	empty := w.size == 0
+	w.pieces, w.size = nil, 0
+	if !w.started || empty {
+		return true
+	}
+	return fn(line)
 }

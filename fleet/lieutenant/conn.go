@@ -15,22 +15,22 @@ type Conn interface {
 	Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, stderr io.Writer) error
 }
 
-// Paths says where a lieutenant keeps its things. The zero value means the places the agent extension uses.
-type Paths struct {
-	In      string // FIFO for commands; default /tmp/pi-rpc/in
-	Out     string // event stream; default /tmp/pi-rpc/out
-	Session string // tmux session; default pi-rpc
+// paths says where a lieutenant keeps its things. The zero value means the places the agent extension uses.
+type paths struct {
+	in      string // FIFO for commands; default /tmp/pi-rpc/in
+	out     string // event stream; default /tmp/pi-rpc/out
+	session string // tmux session; default pi-rpc
 }
 
-func (p Paths) withDefaults() Paths {
-	if p.In == "" {
-		p.In = "/tmp/pi-rpc/in"
+func (p paths) withDefaults() paths {
+	if p.in == "" {
+		p.in = "/tmp/pi-rpc/in"
 	}
-	if p.Out == "" {
-		p.Out = "/tmp/pi-rpc/out"
+	if p.out == "" {
+		p.out = "/tmp/pi-rpc/out"
 	}
-	if p.Session == "" {
-		p.Session = "pi-rpc"
+	if p.session == "" {
+		p.session = "pi-rpc"
 	}
 	return p
 }
@@ -42,25 +42,25 @@ var (
 	ErrNoReader        = errors.New("nobody listens: the lieutenant's process is not running")
 	ErrPartialWrite    = errors.New("the lieutenant stopped reading in the middle of the message")
 	ErrDeliveryUnknown = errors.New("the connection ended before the VM said whether the message was delivered")
-	ErrUnstable        = errors.New("the event stream is replaced faster than it can be read")
-	ErrProtocol        = errors.New("the VM's shell did not answer as expected")
+	errUnstable        = errors.New("the event stream is replaced faster than it can be read")
+	errProtocol        = errors.New("the VM's shell did not answer as expected")
 )
 
-// Error is a command that could not be run on the VM.
-type Error struct {
-	Op     string // what was to be done
-	Stderr string // what the VM said, cleaned and shortened
-	Err    error
+// commandError is a command that could not be run on the VM.
+type commandError struct {
+	op     string // what was to be done
+	stderr string // what the VM said, cleaned and shortened
+	err    error
 }
 
-func (e *Error) Error() string {
-	if e.Stderr == "" {
-		return fmt.Sprintf("%s: %v", e.Op, e.Err)
+func (e *commandError) Error() string {
+	if e.stderr == "" {
+		return fmt.Sprintf("%s: %v", e.op, e.err)
 	}
-	return fmt.Sprintf("%s: %v (%s)", e.Op, e.Err, e.Stderr)
+	return fmt.Sprintf("%s: %v (%s)", e.op, e.err, e.stderr)
 }
 
-func (e *Error) Unwrap() error { return e.Err }
+func (e *commandError) Unwrap() error { return e.err }
 
 // shellCommand makes a command line that runs script with arguments $1, $2, ..., whatever the user's login shell is.
 func shellCommand(script string, args ...string) string {
@@ -99,11 +99,11 @@ func run(ctx context.Context, conn Conn, op, cmd string, stdin io.Reader, read f
 	case readErr != nil && !short:
 		return readErr
 	case err != nil:
-		return &Error{Op: op, Stderr: label(stderr.buf.String()), Err: err}
+		return &commandError{op: op, stderr: label(stderr.buf.String()), err: err}
 	case errors.Is(readErr, errChanged):
 		return errChanged
 	case short:
-		return &Error{Op: op, Stderr: label(stderr.buf.String()), Err: ErrProtocol}
+		return &commandError{op: op, stderr: label(stderr.buf.String()), err: errProtocol}
 	}
 	return nil
 }

@@ -18,12 +18,12 @@ const (
 	KindResponse  Kind = "response"  // the answer to a command
 	KindOther     Kind = "other"     // any other event
 	KindGarbage   Kind = "garbage"   // not an event
-	KindOversized Kind = "oversized" // longer than MaxLine; its content was passed over
+	KindOversized Kind = "oversized" // longer than maxLine; its content was passed over
 	KindReset     Kind = "reset"     // no line: the file was truncated or replaced, what follows is from its beginning
 )
 
-// MaxLine is the longest line that is read, in bytes.
-const MaxLine = 4 << 20
+// maxLine is the longest line that is read, in bytes.
+const maxLine = 4 << 20
 
 // Event is one line of the stream.
 type Event struct {

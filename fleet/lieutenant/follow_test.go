@@ -159,18 +159,18 @@ func TestFollowReplacedFile(t *testing.T) {
 	t.Parallel()
 	replace := map[string]func(t *testing.T, s *Stream){
 		"truncated": func(t *testing.T, s *Stream) {
-			check(t, os.Truncate(s.Paths.Out, 0))
+			check(t, os.Truncate(s.paths.out, 0))
 			s.write(t, delta("new"))
 		},
 		"truncated and grown past the place": func(t *testing.T, s *Stream) {
 			text := strings.Repeat(`{"type":"other"}`+"\n", 100000) + delta("new")
-			f, err := os.OpenFile(s.Paths.Out, os.O_WRONLY|os.O_TRUNC, 0)
+			f, err := os.OpenFile(s.paths.out, os.O_WRONLY|os.O_TRUNC, 0)
 			check(t, err)
 			_, err = f.WriteString(text)
 			check(t, errors.Join(err, f.Close()))
 		},
 		"rotated": func(t *testing.T, s *Stream) {
-			check(t, os.Rename(s.Paths.Out, s.Paths.Out+".1"))
+			check(t, os.Rename(s.paths.out, s.paths.out+".1"))
 			s.write(t, delta("new"))
 		},
 	}
@@ -210,7 +210,7 @@ func TestFollowWaitsForTheFile(t *testing.T) {
 func TestFollowEnds(t *testing.T) {
 	s := newStream(t, local{[]string{"sh", "-c"}, os.Environ()})
 	lost := errors.New("no way back")
-	gone := &Stream{Conn: local{[]string{"false"}, nil}, Paths: s.Paths}
+	gone := &Stream{Conn: local{[]string{"false"}, nil}, paths: s.paths}
 	redials := 0
 	err := gone.Follow(t.Context(), FollowOptions{Redial: func(context.Context) (Conn, error) { redials++; return nil, lost }}, nil)
 	if !errors.Is(err, lost) || redials != 1 {

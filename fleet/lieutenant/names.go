@@ -1,9 +1,13 @@
 package lieutenant
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -17,8 +21,6 @@ type Lieutenant struct {
 	VMID           string // canonical UUID; "" if Local
 	Local          bool   // runs on the operator's machine, not on a VM
 	Status         string
-	TaskCount      int
-	CreatedAt      time.Time // zero if unknown
 	LastActivityAt time.Time // zero if unknown
 }
 
@@ -31,39 +33,8 @@ type Alias struct {
 	VMID string // canonical UUID
 }
 
-// RegistryVM is one entry of the registry's list.
-type RegistryVM struct {
-	VMID     string // canonical UUID
-	Name     string // "" if it has none
-	Role     string // infra, lieutenant, worker, golden, custom, ...
-	Status   string
-	Address  string
-	LastSeen time.Time // zero if unknown
-}
-
-// Problem is an entry that was left out, and why. Err is a *NameError where the name is to blame.
-type Problem struct {
-	Entry int // position, from 0
-	Err   error
-}
-
-func (p Problem) Error() string { return fmt.Sprintf("entry %d: %v", p.Entry+1, p.Err) }
-func (p Problem) Unwrap() error { return p.Err }
-
-// Errors of entries.
-var (
-	ErrNotList  = errors.New("not a list of entries")
-	ErrNoVM     = errors.New("no valid VM id")
-	ErrNotEntry = errors.New("not an entry")
-)
-
-// NameError is a name that cannot be used on a command line without danger of confusion.
-type NameError struct {
-	Name   string // made harmless and shortened
-	Reason string
-}
-
-func (e *NameError) Error() string { return fmt.Sprintf("name %q %s", e.Name, e.Reason) }
+// ErrNotList is the error of a file that is no list of names at all.
+var ErrNotList = errors.New("not a list of entries")
 
 // Files lists where lieutenants.json may be, in the order in which the first that exists counts. versHome is the
 // value of VERS_HOME, home the user's home directory; either may be empty.
@@ -92,8 +63,8 @@ func AliasesFile(home string) string {
 // maxName is the longest name accepted, in characters. Names are typed and stand in columns.
 const maxName = 100
 
-// CheckName trims the spaces around a name and refuses, with a *NameError, what could be taken for something else: an
-// option, a path, an id of a VM, "VM:PATH", or text that a terminal would not show as it is.
+// CheckName trims the spaces around a name and refuses what could be taken for something else: an option, a path, an id of
+// a VM, "VM:PATH", or text that a terminal would not show as it is. The error is fit to be shown.
 func CheckName(name string) (string, error) {
 	name = strings.TrimSpace(name)
 	reason := ""
@@ -116,7 +87,7 @@ func CheckName(name string) (string, error) {
 		}
 	}
 	if reason != "" {
-		return "", &NameError{Name: short(Sanitize(name)), Reason: reason}
+		return "", fmt.Errorf("name %q %s", short(Sanitize(name)), reason)
 	}
 	return name, nil
 }
@@ -149,3 +120,113 @@ func vmID(s string) (string, bool) {
 	}
 	return s, true
 }
+
+// object is an entry whose fields may have any type, or be missing.
+type object map[string]json.RawMessage
+
+// ParseLieutenants reads lieutenants.json: {"lieutenants":[...]} or a bare array. Unknown fields and fields of the
+// wrong type are passed over, entries without a usable name or VM left out. The error, ErrNotList, is for a file that
+// is not such a list at all.
+func ParseLieutenants(data []byte) ([]Lieutenant, error) {
+	entries, err := listIn(data, "lieutenants")
+	if err != nil {
+		return nil, err
+	}
+	var out []Lieutenant
+	for _, raw := range entries {
+		var o object
+		if json.Unmarshal(raw, &o) != nil {
+			continue
+		}
+		name, err := CheckName(o.text("name"))
+		id, valid := vmID(o.text("vmId"))
+		local := o.bool("isLocal") || strings.HasPrefix(id, LocalPrefix)
+		if err != nil || !local && !valid {
+			continue
+		}
+		if local {
+			id = ""
+		}
+		out = append(out, Lieutenant{Name: name, Role: label(o.text("role")), VMID: id, Local: local,
+			Status: label(o.text("status")), LastActivityAt: parseTime(o["lastActivityAt"])})
+	}
+	return out, nil
+}
+
+// ParseAliases reads aliases.json, {"alias":"vm id"}, and returns the usable aliases in order of their names.
+func ParseAliases(data []byte) ([]Alias, error) {
+	var o object
+	if err := json.Unmarshal(trimBOM(data), &o); err != nil || o == nil {
+		return nil, notList(err)
+	}
+	var list []Alias
+	for _, key := range slices.Sorted(maps.Keys(o)) {
+		name, err := CheckName(key)
+		if id, valid := vmID(o.text(key)); err == nil && valid {
+			list = append(list, Alias{name, id})
+		}
+	}
+	return list, nil
+}
+
+// listIn finds the list in data: bare, or under key.
+func listIn(data []byte, key string) ([]json.RawMessage, error) {
+	data = trimBOM(data)
+	var list []json.RawMessage
+	if err := json.Unmarshal(data, &list); err == nil && list != nil {
+		return list, nil
+	}
+	var o object
+	if err := json.Unmarshal(data, &o); err != nil {
+		return nil, notList(err)
+	}
+	if err := json.Unmarshal(o[key], &list); err != nil || list == nil {
+		return nil, notList(err)
+	}
+	return list, nil
+}
+
+func notList(err error) error {
+	if err == nil {
+		return ErrNotList
+	}
+	return fmt.Errorf("%w: %w", ErrNotList, err)
+}
+
+func trimBOM(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) }
+
+func (o object) text(key string) string {
+	var s string
+	if json.Unmarshal(o[key], &s) != nil {
+		return ""
+	}
+	return s
+}
+
+func (o object) bool(key string) bool {
+	var b bool
+	return json.Unmarshal(o[key], &b) == nil && b
+}
+
+// parseTime reads RFC 3339, or milliseconds since 1970 as JavaScript counts them.
+func parseTime(raw json.RawMessage) time.Time {
+	if len(raw) == 0 {
+		return time.Time{}
+	}
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			return time.Time{}
+		}
+		return t.UTC()
+	}
+	var ms float64
+	if json.Unmarshal(raw, &ms) != nil || ms <= 0 || ms > 253402300799999 { // the year 9999
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms)).UTC()
+}
+
+// label makes a short text field fit for a column.
+func label(s string) string { return short(strings.Join(strings.Fields(Sanitize(s)), " ")) }

@@ -43,27 +43,15 @@ func TestParseLieutenants(t *testing.T) {
 		{"name":" spaced name ","vmId":"` + idB + `","taskCount":"many","createdAt":"yesterday","status":7,"role":"a\u001b[31m\n b"},
 		{"name":"no-vm"}, {"name":"../../x","vmId":"` + idB + `"}, {"vmId":"` + idB + `"}, 5, null, [], {"name":{},"vmId":[]},
 		{"name":"` + idA + `","vmId":"` + idB + `"}]}`
-	var problems []Problem
-	got, err := ParseLieutenants([]byte(file), func(p Problem) { problems = append(problems, p) })
+	got, err := ParseLieutenants([]byte(file))
 	want := []Lieutenant{
-		{Name: "marketing", Role: "lieutenant", VMID: idA, Status: "idle", TaskCount: 7,
-			CreatedAt: time.Date(2026, 2, 20, 10, 0, 0, 5e8, time.UTC), LastActivityAt: time.UnixMilli(1771902000000).UTC()},
+		{Name: "marketing", Role: "lieutenant", VMID: idA, Status: "idle", LastActivityAt: time.UnixMilli(1771902000000).UTC()},
 		{Name: "helper", Local: true},
 		{Name: "helper2", Local: true},
 		{Name: "spaced name", VMID: idB, Role: "a␛[31m b"},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v\ngot  %+v\nwant %+v", err, got, want)
-	}
-	var places []int
-	for _, p := range problems {
-		places = append(places, p.Entry)
-	}
-	if !slices.Equal(places, []int{4, 5, 6, 7, 8, 9, 10, 11}) {
-		t.Errorf("problems %v", problems)
-	}
-	if _, isName := errors.AsType[*NameError](problems[1]); !isName || !errors.Is(problems[0], ErrNoVM) || !errors.Is(problems[3], ErrNotEntry) {
-		t.Errorf("problems %v", problems)
 	}
 }
 
@@ -76,9 +64,6 @@ func TestNotALieutenantsFile(t *testing.T) {
 		if got, err := ParseAliases([]byte(junk)); err == nil && len(got) > 0 {
 			t.Errorf("aliases %.30q: %v", junk, got)
 		}
-		if got, err := ParseRegistry([]byte(junk)); !errors.Is(err, ErrNotList) {
-			t.Errorf("registry %.30q: %v, %v", junk, got, err)
-		}
 	}
 	if got, err := ParseLieutenants([]byte("[]")); err != nil || len(got) != 0 {
 		t.Errorf("an empty list: %v, %v", got, err)
@@ -86,26 +71,9 @@ func TestNotALieutenantsFile(t *testing.T) {
 }
 
 func TestParseAliases(t *testing.T) {
-	skipped := 0
-	got, err := ParseAliases([]byte(`{"web":"`+idB+`","db":"`+strings.ToUpper(idA)+`","x":5,"-rf":"`+idA+`","short":"c8f9"}`), func(Problem) { skipped++ })
-	if want := []Alias{{"db", idA}, {"web", idB}}; err != nil || !slices.Equal(got, want) || skipped != 3 {
-		t.Errorf("%v, %v, %d skipped", got, err, skipped)
-	}
-}
-
-func TestParseRegistry(t *testing.T) {
-	const list = `[{"id":"` + idA + `","name":"infra-ui","role":"infra","status":"running","address":"[fd00::1]:22","lastSeen":"2026-02-24T03:00:00Z","metadata":{}},
-		{"id":"` + idB + `","name":"a/b","role":"worker"},{"id":"../x","name":"evil"},{"id":"` + idB + `"}]`
-	want := []RegistryVM{
-		{VMID: idA, Name: "infra-ui", Role: "infra", Status: "running", Address: "[fd00::1]:22", LastSeen: time.Date(2026, 2, 24, 3, 0, 0, 0, time.UTC)},
-		{VMID: idB, Role: "worker"}, {VMID: idB},
-	}
-	for _, data := range []string{list, `{"vms":` + list + `,"count":3}`} {
-		var places []int
-		got, err := ParseRegistry([]byte(data), func(p Problem) { places = append(places, p.Entry) })
-		if err != nil || !reflect.DeepEqual(got, want) || !slices.Equal(places, []int{1, 2}) {
-			t.Errorf("%v\ngot  %+v\nwant %+v; problems %v", err, got, want, places)
-		}
+	got, err := ParseAliases([]byte(`{"web":"` + idB + `","db":"` + strings.ToUpper(idA) + `","x":5,"-rf":"` + idA + `","short":"c8f9"}`))
+	if want := []Alias{{"db", idA}, {"web", idB}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
@@ -118,8 +86,7 @@ func TestCheckName(t *testing.T) {
 	for _, name := range []string{"", " ", "-rf", ".", "..", ".hidden", "a/b", `a\b`, "vm:/path", "a\nb", "a\x1b[2Jb", "a\x00", "a\u202eb", "a\u200bb",
 		"\xff", strings.Repeat("x", maxName+1), idA, strings.ToUpper(idA), "a\u00a0b"} {
 		got, err := CheckName(name)
-		refused, ok := errors.AsType[*NameError](err)
-		if !ok || got != "" || Sanitize(refused.Name) != refused.Name || len([]rune(refused.Name)) > 40 {
+		if err == nil || got != "" || Sanitize(err.Error()) != err.Error() || len([]rune(err.Error())) > 100 {
 			t.Errorf("%q: %q, %v", name, got, err)
 		}
 	}
@@ -163,7 +130,6 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		_, _ = ParseAliases(file)
-		_, _ = ParseRegistry(file)
 		if p := parseLine(line); p.kind == KindText {
 			whole, half := splitHigh(p.delta)
 			if len(whole)+len(half) != len(p.delta) || unquote(p.delta) == "" && len(p.delta) > 0 {

@@ -39,7 +39,7 @@ const maxMessage = 1 << 20
 // Errors of messages that are not sent.
 var (
 	ErrBadMessage = errors.New("message cannot be sent")
-	ErrNoTimeout  = errors.New("the VM has no timeout command, without which a message could wait for ever")
+	errNoTimeout  = errors.New("the VM has no timeout command, without which a message could wait for ever")
 )
 
 func (m Message) line() ([]byte, error) {
@@ -78,9 +78,9 @@ func (s *Stream) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	p := s.Paths.withDefaults()
+	p := s.paths.withDefaults()
 	said := map[string]bool{}
-	err = run(ctx, s.Conn, "sending to the lieutenant", shellCommand(sendScript, p.In, p.Session, strconv.Itoa(cmp.Or(s.sendWait, defaultSendWait))), bytes.NewReader(line), func(r io.Reader) error {
+	err = run(ctx, s.Conn, "sending to the lieutenant", shellCommand(sendScript, p.in, p.session, strconv.Itoa(cmp.Or(s.sendWait, defaultSendWait))), bytes.NewReader(line), func(r io.Reader) error {
 		br := bufio.NewReader(r)
 		for {
 			word, _, err := answer(br)
@@ -98,7 +98,7 @@ func (s *Stream) Send(ctx context.Context, m Message) error {
 	case said["nobody"]:
 		return ErrNoReader
 	case said["notimeout"]:
-		return ErrNoTimeout
+		return errNoTimeout
 	case said["opened"] && said["done"]:
 		return ErrPartialWrite
 	case said["done"]:

@@ -28,7 +28,7 @@ func session(t *testing.T, s *Stream) {
 		c.Env = l.env
 		return c.Run()
 	}
-	if err := run("-f", "/dev/null", "new-session", "-d", "-s", s.Paths.Session, "sleep 600"); err != nil {
+	if err := run("-f", "/dev/null", "new-session", "-d", "-s", s.paths.session, "sleep 600"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = run("kill-server") })
@@ -40,7 +40,7 @@ func TestSend(t *testing.T) {
 		if err := s.Send(t.Context(), Message{Prompt, "hello"}); !errors.Is(err, ErrNoLieutenant) {
 			t.Errorf("without a FIFO: %v", err)
 		}
-		check(t, syscall.Mkfifo(s.Paths.In, 0o600))
+		check(t, syscall.Mkfifo(s.paths.in, 0o600))
 		session(t, s)
 		begin := time.Now()
 		if err := s.Send(t.Context(), Message{Prompt, "hello"}); !errors.Is(err, ErrNoReader) {
@@ -49,8 +49,9 @@ func TestSend(t *testing.T) {
 		if took := time.Since(begin); took > 10*time.Second {
 			t.Errorf("without a reader it took %s", took)
 		}
+		s.sendWait = 600 // from here on somebody reads, however slowly
 		lines := make(chan string, 10)
-		reader, err := os.OpenFile(s.Paths.In, os.O_RDWR, 0) // as a lieutenant keeps it open
+		reader, err := os.OpenFile(s.paths.in, os.O_RDWR, 0) // as a lieutenant keeps it open
 		check(t, err)
 		t.Cleanup(func() { reader.Close() })
 		go func() {
@@ -85,9 +86,9 @@ func TestSend(t *testing.T) {
 func TestSendToAReaderThatStops(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, s *Stream) {
-		check(t, syscall.Mkfifo(s.Paths.In, 0o600))
+		check(t, syscall.Mkfifo(s.paths.in, 0o600))
 		session(t, s)
-		reader, err := os.OpenFile(s.Paths.In, os.O_RDWR, 0)
+		reader, err := os.OpenFile(s.paths.in, os.O_RDWR, 0)
 		check(t, err)
 		defer reader.Close()
 		if err := s.Send(t.Context(), Message{Prompt, strings.Repeat("x", 500000)}); !errors.Is(err, ErrPartialWrite) {
@@ -98,9 +99,9 @@ func TestSendToAReaderThatStops(t *testing.T) {
 
 func TestSendWithoutALieutenantAtTheOtherEnd(t *testing.T) {
 	for name, prepare := range map[string]func(s *Stream) error{
-		"a plain file":     func(s *Stream) error { return os.WriteFile(s.Paths.In, nil, 0o600) },
-		"a folder":         func(s *Stream) error { return os.Mkdir(s.Paths.In, 0o700) },
-		"no tmux session ": func(s *Stream) error { need(t, "tmux"); return syscall.Mkfifo(s.Paths.In, 0o600) },
+		"a plain file":     func(s *Stream) error { return os.WriteFile(s.paths.in, nil, 0o600) },
+		"a folder":         func(s *Stream) error { return os.Mkdir(s.paths.in, 0o700) },
+		"no tmux session ": func(s *Stream) error { need(t, "tmux"); return syscall.Mkfifo(s.paths.in, 0o600) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStream(t, local{[]string{"sh", "-c"}, tmuxEnv(t)})

@@ -120,13 +120,13 @@ func newStream(t *testing.T, conn Conn) *Stream {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return &Stream{Conn: conn, sendWait: 1, Paths: Paths{In: dir + "/in", Out: dir + "/out", Session: "vers-fleet-test"}}
+	return &Stream{Conn: conn, sendWait: 1, paths: paths{in: dir + "/in", out: dir + "/out", session: "vers-fleet-test"}}
 }
 
 // write appends lines to the stream.
 func (s *Stream) write(t *testing.T, text ...string) {
 	t.Helper()
-	f, err := os.OpenFile(s.Paths.Out, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(s.paths.out, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func TestStatus(t *testing.T) {
 				}
 				want(tt.gone)
 				session(t, s)
-				out, err := os.OpenFile(s.Paths.Out, os.O_WRONLY|os.O_APPEND, 0) // the process, where there is no tmux
+				out, err := os.OpenFile(s.paths.out, os.O_WRONLY|os.O_APPEND, 0) // the process, where there is no tmux
 				check(t, err)
 				defer out.Close()
 				want(tt.alive)
@@ -62,7 +62,7 @@ func TestStatusTimes(t *testing.T) {
 		t.Errorf("%+v, %v", st, err)
 	}
 	s.write(t, ended)
-	check(t, os.Chtimes(s.Paths.Out, hourAgo, hourAgo))
+	check(t, os.Chtimes(s.paths.out, hourAgo, hourAgo))
 	if st, err := s.Status(t.Context()); err != nil || st.Phase != PhaseIdle || st.Since.Sub(hourAgo).Abs() > 2*time.Second {
 		t.Errorf("%+v, %v", st, err)
 	}
