@@ -10,8 +10,8 @@
 // folder behind and the next one goes on from it.
 //
 // The VM is not trusted. Whatever it sends is held against what was asked for;
-// all writing goes through os.Root; each thing refused becomes a FileError and
-// never stops the rest.
+// only package dest writes names that it chose; each thing refused becomes a
+// FileError and never stops the rest.
 //
 // Names reach the VM by stdin, separated by NUL, never inside a command line:
 // every command text is a constant (scripts.go). Remote globs are therefore not

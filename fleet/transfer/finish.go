@@ -2,8 +2,6 @@ package transfer
 
 import (
 	"io/fs"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -22,7 +20,7 @@ func (p *pull) finish() error {
 		}
 	}
 	for _, d := range slices.Backward(p.dirs) {
-		if err := p.d.setMeta(d.rel, d.mode, timeOf(d.mtime)); err != nil {
+		if err := p.d.SetMeta(d.rel, d.mode, timeOf(d.mtime)); err != nil {
 			p.localFailure(d.rel, err)
 		}
 	}
@@ -31,14 +29,14 @@ func (p *pull) finish() error {
 
 // flush makes what arrived durable.
 func (p *pull) flush() error {
-	if p.o.DryRun || p.d.root == nil {
+	if p.o.DryRun {
 		return nil
 	}
 	if sum := p.c.summary(); sum.Files+sum.Links+sum.Dirs+sum.Deleted == 0 {
 		return nil
 	}
-	if err := p.d.flush(); err != nil {
-		return &LocalError{p.d.path, err}
+	if err := p.d.Flush(); err != nil {
+		return &LocalError{p.d.Path(), err}
 	}
 	return nil
 }
@@ -46,7 +44,7 @@ func (p *pull) flush() error {
 // finishLink makes a further name of a file that has arrived.
 func (p *pull) finishLink(h hardlink) {
 	rel := h.it.rel()
-	first, err := p.d.lstat(h.first)
+	first, err := p.d.Lstat(h.first)
 	if err == nil && (!first.Mode().IsRegular() || !h.it.sameTime(first.ModTime())) {
 		err = fs.ErrNotExist
 	}
@@ -58,7 +56,7 @@ func (p *pull) finishLink(h hardlink) {
 		p.c.fail(rel, FailRemote, "a second name of "+h.first+", which did not arrive", nil)
 		return
 	}
-	made, err := p.d.hardlink(h.first, rel)
+	made, err := p.d.Hardlink(h.first, rel)
 	if err != nil {
 		p.localFailure(rel, err)
 		return
@@ -76,27 +74,11 @@ func (p *pull) finishLink(h hardlink) {
 
 // deleteOthers removes what is here and was not listed.
 func (p *pull) deleteOthers() {
-	if p.d.root == nil {
-		return
-	}
 	for _, r := range p.roots {
-		start := r.land
-		if start == "" {
-			start = "."
-		}
-		if fi, err := p.d.root.Lstat(start); err != nil || !fi.IsDir() {
-			continue
-		}
-		_ = fs.WalkDir(p.d.root.FS(), filepath.ToSlash(start), func(name string, e fs.DirEntry, err error) error {
+		_ = p.d.Walk(r.land, func(name string, e fs.DirEntry, err error) error {
 			if err != nil {
 				p.c.fail(name, FailLocal, "cannot be looked at: "+cleanLine(err.Error()), err)
 				return nil
-			}
-			if name == "." || name == start {
-				return nil
-			}
-			if strings.HasPrefix(name, partialPrefix) {
-				return fs.SkipDir
 			}
 			return p.deleteOne(r, name, e)
 		})
@@ -109,8 +91,7 @@ func (p *pull) deleteOne(r *root, name string, e fs.DirEntry) error {
 		return nil
 	}
 	if !p.o.DryRun {
-		p.d.dirs.forgetBelow(name)
-		if err := p.d.root.RemoveAll(name); err != nil {
+		if err := p.d.Remove(name); err != nil {
 			p.localFailure(name, err)
 			return skipDir(e)
 		}
@@ -149,12 +130,7 @@ func (p *pull) shielded(r *root, name string, e fs.DirEntry) bool {
 
 // takeOld hashes what is in place, for --checksum.
 func (p *pull) takeOld(t *task) {
-	h, base, err := p.d.parent(t.rel, false)
-	if err != nil {
-		return
-	}
-	defer h.release()
-	f, err := h.r.Open(base)
+	f, err := p.d.Read(t.rel)
 	if err != nil {
 		return
 	}
@@ -162,38 +138,5 @@ func (p *pull) takeOld(t *task) {
 	n, sum, err := hashAll(f)
 	if err == nil && n == t.it.size {
 		t.local, t.n, t.got, t.inPlace = sum, n, true, true
-	}
-}
-
-// held is how much of the file is in the partial folder already, bytes.
-func (p *pull) held(rel string) int64 {
-	if p.d.part == nil || p.d.new {
-		return 0
-	}
-	if fi, err := p.d.part.Lstat(partID(rel)); err == nil {
-		return allocated(fi)
-	}
-	return 0
-}
-
-// hasPart tells whether a large file was begun.
-func (p *pull) hasPart(rel string) bool {
-	_, err := p.d.part.Lstat(partID(rel) + ".x")
-	return err == nil
-}
-
-// forgetBelow drops a folder and those in it from the cache.
-func (c *dirCache) forgetBelow(rel string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for name, h := range c.open {
-		if name != rel && !strings.HasPrefix(name, path.Clean(rel)+"/") {
-			continue
-		}
-		delete(c.open, name)
-		h.gone = true
-		if h.refs == 0 {
-			h.shut()
-		}
 	}
 }

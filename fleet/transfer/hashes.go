@@ -115,3 +115,7 @@ func blockHashes(ctx context.Context, c Conn, name string, n, block int64, fn fu
 func deltaBlock(n int64) int64 {
 	return min(max(rangeBlock, roundUp(n/2000, rangeBlock)), 8<<20)
 }
+
+// plainName tells whether a name may be printed by a tool on a line of its own
+// and read back.
+func plainName(name string) bool { return !strings.ContainsAny(name, "\n\r\\") }

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 // evilVM answers the commands of a pull by itself, as a hostile VM may. What is
@@ -334,7 +336,7 @@ func TestHostileLinks(t *testing.T) {
 		d := newEvilDest(t)
 		sum, err := evilPull(t, newEvil(rec('l', "link", 0, target)), d, PullOptions{})
 		check(t, err)
-		if _, err := os.Lstat(filepath.Join(d.dest, "link")); err == nil || sum.Failed+sum.Outward != 1 || (sum.Failed == 1) != (badTarget(target) != "") {
+		if _, err := os.Lstat(filepath.Join(d.dest, "link")); err == nil || sum.Failed+sum.Outward != 1 || (sum.Failed == 1) != (dest.BadTarget(target) != "") {
 			t.Errorf("link to %.40q: %v, failed %d, left out %d", target, err, sum.Failed, sum.Outward)
 		}
 		goodArrived(t, d)

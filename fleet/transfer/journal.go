@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 // A journal lies beside the unfinished file of a large file and tells which
@@ -43,8 +45,8 @@ func readJournal(f io.Reader, it *item) (spans, bool) {
 }
 
 // startJournal begins a journal anew.
-func startJournal(part *os.Root, name string, it *item, ss spans) (*os.File, error) {
-	f, err := part.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+func startJournal(part dest.Part, it *item, ss spans) (*os.File, error) {
+	f, err := part.CreateJournal()
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,6 @@ import (
 // Safe for concurrent use.
 type large struct {
 	t     *task
-	id    string
 	f     *os.File
 	fresh bool // the file was empty: zeros need not be written
 	chunk int64

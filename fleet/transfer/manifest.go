@@ -8,6 +8,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 const (
@@ -222,7 +224,7 @@ func (m *manifest) emit(it item) error {
 		return fmt.Errorf("%w: more than %d items", errGarbage, maxItems)
 	}
 	if it.sub != "" || it.rel() != "" {
-		if why := checkName(it.rel()); why != "" {
+		if why := dest.CheckName(it.rel()); why != "" {
 			m.to.refused(it.rel(), why)
 			return nil
 		}

@@ -5,15 +5,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"io/fs"
-	"os"
 	"sync"
 )
 
 // openLarge prepares a large file: takes up what an earlier run left, or what
 // is in place of an older state, so that only what differs travels.
 func (p *pull) openLarge(ctx context.Context, c Conn, t *task) (*large, error) {
-	l := &large{t: t, id: t.id, chunk: p.chunkSize(t.it.size)}
+	l := &large{t: t, chunk: p.chunkSize(t.it.size)}
 	l.cond = sync.NewCond(&l.mu)
 	have, state, err := p.basis(l)
 	if err != nil {
@@ -33,7 +31,7 @@ func (p *pull) openLarge(ctx context.Context, c Conn, t *task) (*large, error) {
 	}
 	l.fresh = state == basisNone
 	l.have, l.todo = have, have.missing(t.it.size, l.chunk)
-	if l.journal, err = startJournal(p.d.part, l.id+".x", &t.it, have); err != nil {
+	if l.journal, err = startJournal(t.part, &t.it, have); err != nil {
 		l.close()
 		return nil, err
 	}
@@ -57,12 +55,7 @@ const (
 // if it is not, and then blocks are compared.
 func (p *pull) basis(l *large) (have spans, st basisState, err error) {
 	it := &l.t.it
-	l.f, err = p.d.part.OpenFile(l.id, os.O_RDWR|os.O_CREATE, 0o600)
-	if errors.Is(err, fs.ErrPermission) { // it was complete, with a mode that forbids writing
-		_ = p.d.part.Chmod(l.id, 0o600)
-		l.f, err = p.d.part.OpenFile(l.id, os.O_RDWR|os.O_CREATE, 0o600)
-	}
-	if err != nil {
+	if l.f, err = l.t.part.Resume(); err != nil {
 		return nil, 0, err
 	}
 	fi, err := l.f.Stat()
@@ -70,7 +63,7 @@ func (p *pull) basis(l *large) (have spans, st basisState, err error) {
 		l.close()
 		return nil, 0, err
 	}
-	if j, err := p.d.part.Open(l.id + ".x"); err == nil {
+	if j, err := l.t.part.OpenJournal(); err == nil {
 		ss, same := readJournal(j, it)
 		_ = j.Close()
 		if same && fi.Size() == it.size {
@@ -98,19 +91,14 @@ func (p *pull) basis(l *large) (have spans, st basisState, err error) {
 
 // copyOld copies what is in place into the unfinished file.
 func (p *pull) copyOld(l *large) (int64, error) {
-	h, base, err := p.d.parent(l.t.rel, false)
+	old, err := p.d.Read(l.t.rel)
 	if err != nil {
 		return 0, nil // nothing there
 	}
-	defer h.release()
-	if fi, err := h.r.Lstat(base); err != nil || !fi.Mode().IsRegular() || fi.Size() < rangeBlock {
-		return 0, nil
-	}
-	old, err := h.r.Open(base)
-	if err != nil {
-		return 0, nil
-	}
 	defer func() { _ = old.Close() }()
+	if fi, err := old.Stat(); err != nil || fi.Size() < rangeBlock {
+		return 0, nil
+	}
 	return io.Copy(l.f, old)
 }
 
@@ -146,14 +134,14 @@ func (p *pull) chunkSize(size int64) int64 {
 // findSmall takes up a small file that an earlier run fetched whole but could
 // not have checked: its time is set last.
 func (p *pull) findSmall(t *task) {
-	if p.d.new {
+	if p.d.Fresh() {
 		return
 	}
-	fi, err := p.d.part.Lstat(t.id)
+	fi, err := t.part.Stat()
 	if err != nil || !fi.Mode().IsRegular() || fi.Size() != t.it.size || !t.it.sameTime(fi.ModTime()) {
 		return
 	}
-	f, err := p.d.part.Open(t.id)
+	f, err := t.part.Open()
 	if err != nil {
 		return
 	}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 // maxPlanMem bounds what is remembered of the listing until the end (folders'
@@ -75,10 +77,7 @@ func (p *pull) unreadable(r *root, said string) {
 
 // key is what tells two names apart on the destination's file system.
 func (p *pull) key(rel string) uint64 {
-	if p.d.fold {
-		rel = foldName(rel)
-	}
-	return maphash.String(p.seed, rel)
+	return maphash.String(p.seed, p.d.Key(rel))
 }
 
 // item implements lister: it decides what to do about one item.
@@ -93,7 +92,7 @@ func (p *pull) item(it item) error {
 			return p.ctx.Err()
 		}
 		if it.kind == 'd' {
-			if fi, err := p.d.lstat(rel); err == nil && fi.IsDir() && !p.d.fold {
+			if fi, err := p.d.Lstat(rel); err == nil && fi.IsDir() && !p.d.Folds() {
 				return nil // two paths asked for may share a folder
 			}
 		}
@@ -140,12 +139,12 @@ func (p *pull) remember(n int) error {
 func (p *pull) planDir(it *item) error {
 	rel := it.rel()
 	if p.o.DryRun {
-		if _, err := p.d.lstat(rel); errors.Is(err, fs.ErrNotExist) {
+		if _, err := p.d.Lstat(rel); errors.Is(err, fs.ErrNotExist) {
 			p.c.update(func(s *Summary) { s.Dirs++ })
 		}
 		return p.ctx.Err()
 	}
-	made, err := p.d.mkdir(rel)
+	made, err := p.d.Mkdir(rel)
 	if err != nil {
 		p.localFailure(rel, err)
 		return p.ctx.Err()
@@ -161,25 +160,22 @@ func (p *pull) planDir(it *item) error {
 
 func (p *pull) planLink(it *item) {
 	rel := it.rel()
-	if why := badTarget(it.target); why != "" {
+	if why := dest.BadTarget(it.target); why != "" {
 		p.c.fail(rel, FailRefused, why, nil)
 		return
 	}
-	if why := leadsOut(rel, it.target); why != "" && !p.o.AllLinks {
+	if why := dest.LeadsOut(rel, it.target); why != "" && !p.o.AllLinks {
 		p.c.leftOut(rel, why)
 		return
 	}
-	h, base, err := p.parentOf(rel)
-	if err == nil && h != nil {
-		defer h.release()
-		if old, err := h.r.Readlink(base); err == nil && old == it.target {
-			p.c.update(func(s *Summary) { s.Unchanged++ })
-			p.c.entry(it, TypeSymlink, false)
-			return
-		}
+	old, err := p.d.Readlink(rel)
+	if err == nil && old == it.target {
+		p.c.update(func(s *Summary) { s.Unchanged++ })
+		p.c.entry(it, TypeSymlink, false)
+		return
 	}
 	if !p.o.DryRun && err == nil {
-		err = p.d.symlink(rel, it.target)
+		err = p.d.Symlink(rel, it.target)
 	}
 	if err != nil {
 		p.localFailure(rel, err)
@@ -187,19 +183,6 @@ func (p *pull) planLink(it *item) {
 	}
 	p.c.update(func(s *Summary) { s.Links++ })
 	p.c.entry(it, TypeSymlink, true)
-}
-
-// parentOf opens the folder of rel, making it unless this is a dry run; nil if
-// it is not there.
-func (p *pull) parentOf(rel string) (*dirHandle, string, error) {
-	if p.d.root == nil {
-		return nil, "", nil
-	}
-	h, base, err := p.d.parent(rel, !p.o.DryRun)
-	if p.o.DryRun && errors.Is(err, fs.ErrNotExist) {
-		return nil, "", nil
-	}
-	return h, base, err
 }
 
 // planFile compares a file with what is here.
@@ -222,7 +205,7 @@ func (p *pull) planFile(it *item) error {
 		return p.ctx.Err()
 	}
 	if fi != nil && fi.IsDir() {
-		p.localFailure(rel, errInTheWay)
+		p.localFailure(rel, dest.ErrInTheWay)
 		return p.ctx.Err()
 	}
 	if fi != nil && fi.Mode().IsRegular() && fi.Size() == it.size && it.sameTime(fi.ModTime()) && !p.o.Checksum {
@@ -237,7 +220,7 @@ func (p *pull) lookAt(rel string) (fs.FileInfo, error) {
 	if p.fresh != "" && path.Dir(rel) == p.fresh {
 		return nil, nil // the folder was made a moment ago, and no name comes twice
 	}
-	fi, err := p.d.lstat(rel)
+	fi, err := p.d.Lstat(rel)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -246,7 +229,7 @@ func (p *pull) lookAt(rel string) (fs.FileInfo, error) {
 
 func (p *pull) unchanged(it *item, fi fs.FileInfo) {
 	if fi.Mode().Perm() != it.perm() && !p.o.DryRun {
-		_ = p.d.setMeta(it.rel(), it.perm(), it.modTime())
+		_ = p.d.SetMeta(it.rel(), it.perm(), it.modTime())
 	}
 	p.c.update(func(s *Summary) { s.Unchanged++ })
 	p.c.entry(it, TypeFile, false)
@@ -255,7 +238,8 @@ func (p *pull) unchanged(it *item, fi fs.FileInfo) {
 // want queues a file if the limits allow it.
 func (p *pull) want(it *item, old os.FileInfo) error {
 	rel := it.rel()
-	why := p.admit(it.room(), p.held(rel))
+	t := p.newTask(it)
+	why := p.admit(it.room(), t.part.Held())
 	if it.size > maxFile {
 		why = "the file is larger than any can be"
 	}
@@ -268,11 +252,10 @@ func (p *pull) want(it *item, old os.FileInfo) error {
 		p.c.file(it, "")
 		return p.ctx.Err()
 	}
-	t := newTask(it)
 	if p.tools.list != "sftp" && (!plainName(t.name) || (p.tools.tar == "none" && !p.tools.dd)) {
 		return p.q.putOdd(p.ctx, t)
 	}
-	if it.size >= largeFile && !(it.sparse() && p.tools.tar == "gnu" && !p.hasPart(rel)) && (p.tools.dd || p.tools.list == "sftp") {
+	if it.size >= largeFile && !(it.sparse() && p.tools.tar == "gnu" && !t.part.Begun()) && (p.tools.dd || p.tools.list == "sftp") {
 		p.wg.Go(func() { p.far.need(p.ctx, p.r.Conn) })
 		return p.q.put(p.ctx, true, t)
 	}

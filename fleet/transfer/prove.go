@@ -124,16 +124,11 @@ func (p *pull) proveOnce(ctx context.Context, l *large) (bool, error) {
 // finishLarge puts a proven large file in its place.
 func (p *pull) finishLarge(l *large) {
 	t := l.t
-	err := p.finishPart(l.f, t, 0o1000) // whatever it has
-	if err == nil {
-		err = p.d.part.Chtimes(l.id, t.it.modTime(), t.it.modTime())
-	}
-	if err != nil {
+	if err := t.part.FinishResumed(l.f, t.it.perm(), t.it.modTime()); err != nil {
 		p.localFailure(t.rel, err)
 		p.q.done()
 		return
 	}
-	_ = p.d.part.Remove(l.id + ".x")
 	p.commit(t)
 }
 

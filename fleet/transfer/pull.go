@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 // largeFile is the size from which a file is fetched in chunks, bytes.
@@ -18,7 +21,7 @@ type pull struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	c       *collector
-	d       *dest
+	d       *dest.Dest
 	q       *queue
 	f       *filter
 	pool    pool
@@ -55,9 +58,10 @@ type pull struct {
 // *PathError if none of the paths exists, *LocalError, *LostError, *ToolError,
 // the context's error.
 func Pull(ctx context.Context, r Remote, o PullOptions) (Summary, error) {
-	d, err := openDest(o.Dest, o)
+	d, err := dest.Open(o.Dest, dest.Options{Token: o.Source + "\x00" + strings.Join(o.Paths, "\x00"),
+		DryRun: o.DryRun, Fsync: o.Fsync, AllLinks: o.AllLinks})
 	if err != nil {
-		return Summary{}, err
+		return Summary{}, &LocalError{o.Dest, err}
 	}
 	p := &pull{o: o, r: r, d: d, q: newQueue(), trailer: trailer(), seed: maphash.MakeSeed(),
 		seen: map[uint64]bool{}, inodes: map[inode]item{},
@@ -69,8 +73,8 @@ func Pull(ctx context.Context, r Remote, o PullOptions) (Summary, error) {
 	if o.MaxConns > 0 {
 		p.pool.most = min(o.MaxConns, maxConns)
 	}
-	p.free, p.freeOK = d.freeSpace()
-	p.halves.Store(o.Checksum || !d.new)
+	p.free, p.freeOK = d.FreeSpace()
+	p.halves.Store(o.Checksum || !d.Fresh())
 	for _, asked := range o.Paths {
 		p.roots = append(p.roots, newRoot(asked))
 	}
@@ -79,7 +83,7 @@ func Pull(ctx context.Context, r Remote, o PullOptions) (Summary, error) {
 	err = p.run(ctx)
 	p.c.send(EventDone, "", "")
 	sum := p.c.summary()
-	d.close(keepPartial(err, sum))
+	d.Close(keepPartial(err, sum))
 	return sum, err
 }
 
@@ -136,10 +140,10 @@ func (p *pull) openEarly() {
 	}
 	for _, r := range p.roots {
 		if r.land == "" {
-			if !p.d.empty() {
+			if !p.d.Empty() {
 				return
 			}
-		} else if _, err := p.d.root.Lstat(r.land); err == nil {
+		} else if _, err := p.d.Lstat(r.land); err == nil {
 			return
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 // PushOptions says what to send and where to put it on the VM.
@@ -184,7 +186,7 @@ func (p *push) place() error {
 		return &PathError{p.o.Dest}
 	}
 	sum := sha256.Sum256([]byte("push\x00" + p.o.Source + "\x00" + p.dest))
-	p.part = p.under(partialPrefix + hex.EncodeToString(sum[:6]))
+	p.part = p.under(dest.PartialPrefix + hex.EncodeToString(sum[:6]))
 	return nil
 }
 

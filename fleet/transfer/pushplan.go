@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 // pushItem is one thing to send.
@@ -72,7 +74,7 @@ func (p *push) gatherDir(top, base string) error {
 			return err
 		}
 		sub = filepath.ToSlash(sub)
-		if strings.HasPrefix(sub, partialPrefix) {
+		if strings.HasPrefix(sub, dest.PartialPrefix) {
 			return skipDir(e)
 		}
 		fi, err := e.Info()

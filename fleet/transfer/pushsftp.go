@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/pkg/sftp"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 // bySFTP sends over SFTP after the shell did not answer (why). It cannot hash:
@@ -86,7 +88,7 @@ func (p *push) sftpSend(client *sftp.Client, it *pushItem) error {
 		return nil
 	}
 	p.want = append(p.want, it)
-	temp := path.Join(path.Dir(name), partialPrefix+it.id)
+	temp := path.Join(path.Dir(name), dest.PartialPrefix+it.id)
 	if it.first != nil && !it.first.failed {
 		_ = client.Remove(temp)
 		if client.Link(p.under(it.first.rel), temp) == nil {

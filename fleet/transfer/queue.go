@@ -3,31 +3,33 @@ package transfer
 import (
 	"context"
 	"sync"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 // task is one file that is wanted.
 type task struct {
 	it      item
-	rel     string   // below Dest
-	name    string   // on the VM
-	id      string   // in the partial folder
-	tries   int      // times that reading it gave something else than the VM's hash
-	drops   int      // times that the connection dropped while it was on its way
-	n       int64    // bytes here
-	local   [32]byte // SHA-256 of them
-	inPlace bool     // the content is the file in place (--checksum), not in the partial folder
-	got     bool     // n and local are valid: the content is in the partial folder
-	sum     [32]byte // SHA-256 computed on the VM
-	proof   bool     // sum is valid
+	rel     string    // below Dest
+	name    string    // on the VM
+	part    dest.Part // its unfinished content here
+	tries   int       // times that reading it gave something else than the VM's hash
+	drops   int       // times that the connection dropped while it was on its way
+	n       int64     // bytes here
+	local   [32]byte  // SHA-256 of them
+	inPlace bool      // the content is the file in place (--checksum), not in the partial folder
+	got     bool      // n and local are valid: the content is in the partial folder
+	sum     [32]byte  // SHA-256 computed on the VM
+	proof   bool      // sum is valid
 	// set while it is settled:
 	failed  error  // reading or writing it failed
 	said    string // the VM's words on that
 	endless bool   // more came than can be
 }
 
-func newTask(it *item) *task {
+func (p *pull) newTask(it *item) *task {
 	rel := it.rel()
-	return &task{it: *it, rel: rel, name: it.remote(), id: partID(rel)}
+	return &task{it: *it, rel: rel, name: it.remote(), part: p.d.Part(rel)}
 }
 
 // maxQueued bounds the tasks that wait; the listing waits when it is reached.

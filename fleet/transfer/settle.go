@@ -197,10 +197,10 @@ func (p *pull) settled(t *task) bool {
 		p.localFailure(t.rel, t.failed)
 		p.q.done()
 	case t.n > t.it.size && p.admit(t.n-t.it.size, 0) != "":
-		_ = p.d.part.Remove(t.id)
+		t.part.Remove()
 		p.giveUp(t, FailLimit, "larger than listed, and over the limits", nil)
 	case t.endless:
-		_ = p.d.part.Remove(t.id)
+		t.part.Remove()
 		p.giveUp(t, FailRefused, "the file does not end where it should", nil)
 	case !p.tools.canHash() || (t.proof && t.sum == t.local):
 		p.commit(t)
@@ -209,7 +209,7 @@ func (p *pull) settled(t *task) bool {
 		if t.tries++; t.tries <= maxTries {
 			return false
 		}
-		_ = p.d.part.Remove(t.id)
+		t.part.Remove()
 		p.giveUp(t, FailChanging, "the file changes faster than it can be read", nil)
 	}
 	return true

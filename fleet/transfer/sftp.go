@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	"github.com/pkg/sftp"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 // SFTP is the last resort: for a VM that runs no commands or has neither find
@@ -127,7 +129,7 @@ func (p *pull) walkRoot(client *sftp.Client, m *meter, r *root) error {
 				if err := p.sftpItem(client, r, sub, fi); err != nil {
 					return err
 				}
-				if fi.IsDir() && checkName(sub) == "" {
+				if fi.IsDir() && dest.CheckName(sub) == "" {
 					dirs = append(dirs, sub)
 				}
 			}
@@ -165,7 +167,7 @@ func (p *pull) sftpItem(client *sftp.Client, r *root, sub string, fi os.FileInfo
 	}
 	it.mode, it.kind = st.Mode&0o7777, kindOf(uint64(st.Mode))
 	if sub != "" {
-		if why := checkName(it.rel()); why != "" {
+		if why := dest.CheckName(it.rel()); why != "" {
 			p.refused(it.rel(), why)
 			return nil
 		}

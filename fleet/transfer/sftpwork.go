@@ -82,7 +82,7 @@ func (l *lane) sftpFile(client *sftp.Client, t *task, buf []byte) error {
 		return nil
 	}
 	if t.n == limit && t.it.size < limit {
-		_ = p.d.part.Remove(t.id)
+		t.part.Remove()
 		p.giveUp(t, FailRefused, "the file does not end where it should", nil)
 		return nil
 	}

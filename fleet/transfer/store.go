@@ -4,7 +4,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"io/fs"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 // errNoRoom ends a pull when the disk here is full.
@@ -14,56 +15,20 @@ var errNoRoom = errors.New("no room left on the disk")
 // the partial folder, with its mode, and last its time: that marks it complete.
 // buf is scratch space. An error in reading is returned as readError.
 func (p *pull) storeFile(t *task, r io.Reader, limit int64, buf []byte) error {
-	f, err := p.createPart(t.id, t.it.perm())
+	f, err := t.part.Create(t.it.perm())
 	if err != nil {
 		return err
 	}
 	n, sum, err := copyHash(f, io.LimitReader(r, limit), buf, t.it.sparse(), t.it.room()+slack)
-	if err == nil {
-		err = p.finishPart(f, t, t.it.perm()&^p.d.umask)
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = p.d.setPartTime(t.id, t.it.modTime())
-	}
 	if err != nil {
-		_ = p.d.part.Remove(t.id)
+		f.Discard()
+		return err
+	}
+	if err := f.Finish(t.it.perm(), t.it.modTime()); err != nil {
 		return err
 	}
 	t.local, t.n = sum, n
 	p.c.have(n, n)
-	return nil
-}
-
-// createPart makes a new file in the partial folder, for writing.
-func (p *pull) createPart(id string, perm fs.FileMode) (*partFile, error) {
-	f, err := p.d.newPart(id, perm)
-	if errors.Is(err, fs.ErrExist) {
-		_ = p.d.part.Remove(id + ".x")
-		if err := p.d.part.Remove(id); err != nil {
-			return nil, err
-		}
-		f, err = p.d.newPart(id, perm)
-	}
-	return f, err
-}
-
-// finishPart sets the mode if it is another than has, and flushes if that is
-// asked for.
-func (p *pull) finishPart(f interface {
-	Chmod(fs.FileMode) error
-	Sync() error
-}, t *task, has fs.FileMode) error {
-	if has != t.it.perm() {
-		if err := f.Chmod(t.it.perm()); err != nil {
-			return err
-		}
-	}
-	if p.o.Fsync || !haveSyncfs {
-		return f.Sync()
-	}
 	return nil
 }
 
@@ -74,7 +39,7 @@ func (e readError) Unwrap() error { return e.error }
 
 // copyHash writes r to f and hashes it. With holes, blocks of zeros become
 // holes, and what is not may be at most room bytes.
-func copyHash(f *partFile, r io.Reader, buf []byte, holes bool, room int64) (n int64, sum [32]byte, err error) {
+func copyHash(f *dest.File, r io.Reader, buf []byte, holes bool, room int64) (n int64, sum [32]byte, err error) {
 	h := sha256.New()
 	for {
 		m, err := fill(r, buf)
@@ -127,14 +92,14 @@ func fill(r io.Reader, buf []byte) (n int, err error) {
 func (p *pull) commit(t *task) {
 	rel := t.rel
 	if t.inPlace {
-		if err := p.d.setMeta(rel, t.it.perm(), t.it.modTime()); err != nil {
+		if err := p.d.SetMeta(rel, t.it.perm(), t.it.modTime()); err != nil {
 			p.localFailure(rel, err)
 		} else {
 			p.c.same(&t.it, hexString(t.sum))
 		}
-	} else if err := p.d.commit(t.id, rel); err != nil {
+	} else if err := t.part.Commit(); err != nil {
 		p.localFailure(rel, err)
-		_ = p.d.part.Remove(t.id)
+		t.part.Remove()
 	} else {
 		sha := ""
 		if t.proof {
@@ -155,11 +120,12 @@ func (p *pull) giveUp(t *task, kind FailKind, reason string, err error) {
 // localFailure reports trouble on this machine; a full disk ends the pull,
 // everything else only this file.
 func (p *pull) localFailure(rel string, err error) {
+	var bad *dest.NameError
 	switch {
-	case isFull(err):
+	case dest.IsFull(err):
 		p.c.fail(rel, FailLocal, "no room left on the disk", err)
-		p.q.stop(&LocalError{p.d.path, errors.Join(errNoRoom, err)})
-	case errors.Is(err, errInTheWay):
+		p.q.stop(&LocalError{p.d.Path(), errors.Join(errNoRoom, err)})
+	case errors.Is(err, dest.ErrInTheWay), errors.As(err, &bad):
 		p.c.fail(rel, FailRefused, err.Error(), err)
 	default:
 		p.c.fail(rel, FailLocal, "cannot be written here: "+cleanLine(err.Error()), err)

@@ -18,7 +18,12 @@ import (
 	"time"
 
 	"github.com/pkg/sftp"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
+
+// partialPrefix is dest.PartialPrefix, where dest is a variable's name.
+const partialPrefix = dest.PartialPrefix
 
 // testVM is a VM in a folder of this machine: commands run through a real
 // shell, with the tools that a kind of VM has.

@@ -1,6 +1,6 @@
 //go:build unix
 
-package transfer
+package dest
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ func tryLock(f *os.File) error {
 
 // rename moves id of the partial folder to base in h. Both names are single
 // parts, so nothing can lead elsewhere.
-func (d *dest) rename(id string, h *dirHandle, base string) error {
+func (d *Dest) rename(id string, h *dirHandle, base string) error {
 	err := unix.Renameat(d.partFD, id, h.fd, base)
 	if err != nil {
 		return &os.LinkError{Op: "rename", Old: id, New: base, Err: err}
@@ -25,8 +25,8 @@ func (d *dest) rename(id string, h *dirHandle, base string) error {
 	return nil
 }
 
-// isFull tells whether err means that there is no room.
-func isFull(err error) bool {
+// IsFull tells whether err means that there is no room.
+func IsFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
 
@@ -38,18 +38,9 @@ func allocated(fi os.FileInfo) int64 {
 	return 0
 }
 
-// inodeOf is what tells whether two names are one file; many: it has several.
-func inodeOf(fi os.FileInfo) (id inode, many bool) {
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	if !ok || !fi.Mode().IsRegular() || st.Nlink < 2 {
-		return inode{}, false
-	}
-	return inode{uint64(st.Dev), uint64(st.Ino)}, true
-}
-
-// freeSpace is how many bytes may still be written here; ok is false if that
+// FreeSpace is how many bytes may still be written here; ok is false if that
 // cannot be known.
-func (d *dest) freeSpace() (free int64, ok bool) {
+func (d *Dest) FreeSpace() (free int64, ok bool) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(d.path, &st); err != nil {
 		return 0, false

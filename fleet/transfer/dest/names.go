@@ -1,4 +1,4 @@
-package transfer
+package dest
 
 import (
 	"path"
@@ -15,8 +15,17 @@ const (
 	maxName = 255  // bytes; NAME_MAX of Linux
 )
 
-// checkName tells why a name that the VM listed may not be used here, or "".
-func checkName(name string) string {
+// NameError is a name or a symlink's target that may not be written.
+type NameError struct {
+	Name string // not cleaned for terminals
+	Why  string
+}
+
+func (e *NameError) Error() string { return e.Why }
+
+// CheckName tells why a name below DEST that a VM chose may not be used here, or
+// "". Names have slashes, and none is DEST itself.
+func CheckName(name string) string {
 	switch {
 	case name == "":
 		return "an empty name"
@@ -37,7 +46,7 @@ func checkName(name string) string {
 			return "a part of the name is too long"
 		}
 	}
-	if strings.HasPrefix(name, partialPrefix) {
+	if strings.HasPrefix(name, PartialPrefix) {
 		return "the name is reserved for unfinished transfers"
 	}
 	if !filepath.IsLocal(filepath.FromSlash(name)) || (runtime.GOOS == "windows" && strings.ContainsAny(name, `\:*?"<>|`)) {
@@ -46,8 +55,8 @@ func checkName(name string) string {
 	return ""
 }
 
-// badTarget tells why a symlink can have no such target at all, or "".
-func badTarget(target string) string {
+// BadTarget tells why no symlink can have such a target at all, or "".
+func BadTarget(target string) string {
 	switch {
 	case target == "":
 		return "a symlink without a target"
@@ -59,12 +68,12 @@ func badTarget(target string) string {
 	return ""
 }
 
-// leadsOut tells how the target of a symlink at rel (below Dest) leads out of
+// LeadsOut tells how the target of a symlink at rel (below Dest) leads out of
 // Dest, or "". A target stays inside if it climbs first and at most to Dest, and then
 // only descends: every link on the way is of the same kind, so by induction
 // none leads out. (A ".." after a name could climb from wherever a link of that
 // name leads.)
-func leadsOut(rel, target string) string {
+func LeadsOut(rel, target string) string {
 	if strings.HasPrefix(target, "/") || filepath.IsAbs(filepath.FromSlash(target)) {
 		return "the symlink leads out of the destination (absolute target)"
 	}
@@ -90,7 +99,3 @@ func leadsOut(rel, target string) string {
 func foldName(name string) string {
 	return cases.Fold().String(norm.NFC.String(name))
 }
-
-// plainName tells whether a name may be printed by a tool on a line of its own
-// and read back.
-func plainName(name string) bool { return !strings.ContainsAny(name, "\n\r\\") }

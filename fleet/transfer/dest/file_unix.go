@@ -1,6 +1,6 @@
 //go:build unix
 
-package transfer
+package dest
 
 import (
 	"errors"
@@ -11,23 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// partFile is a new file of the partial folder. It is a bare descriptor: an
+// rawFile is a new file of the partial folder. It is a bare descriptor: an
 // os.File opened through os.Root costs about three times as many system calls,
 // which for small files is most of the work. What os.Root protects from cannot
 // happen here: the name is a single part that this package made, it is looked up
 // in a folder that is open already, and it must not exist.
-type partFile struct {
+type rawFile struct {
 	fd   int
 	name string
 }
 
-// newPart makes the file id of the partial folder.
-func (d *dest) newPart(id string, perm fs.FileMode) (*partFile, error) {
+// newFile makes the file id of the partial folder.
+func (d *Dest) newFile(id string, perm fs.FileMode) (*rawFile, error) {
 	const flags = unix.O_CREAT | unix.O_EXCL | unix.O_WRONLY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	for {
 		fd, err := unix.Openat(d.partFD, id, flags, uint32(perm.Perm()))
 		if err == nil {
-			return &partFile{fd, id}, nil
+			return &rawFile{fd, id}, nil
 		}
 		if !errors.Is(err, unix.EINTR) {
 			return nil, &fs.PathError{Op: "open", Path: id, Err: err}
@@ -36,7 +36,7 @@ func (d *dest) newPart(id string, perm fs.FileMode) (*partFile, error) {
 }
 
 // WriteAt writes all of p or returns why not.
-func (f *partFile) WriteAt(p []byte, off int64) (n int, err error) {
+func (f *rawFile) WriteAt(p []byte, off int64) (n int, err error) {
 	for n < len(p) {
 		m, err := unix.Pwrite(f.fd, p[n:], off+int64(n))
 		if errors.Is(err, unix.EINTR) {
@@ -53,26 +53,26 @@ func (f *partFile) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-func (f *partFile) Truncate(size int64) error {
+func (f *rawFile) Truncate(size int64) error {
 	return f.failed("truncate", unix.Ftruncate(f.fd, size))
 }
 
-func (f *partFile) Chmod(mode fs.FileMode) error {
+func (f *rawFile) Chmod(mode fs.FileMode) error {
 	return f.failed("chmod", unix.Fchmod(f.fd, uint32(mode.Perm())))
 }
 
-func (f *partFile) Sync() error { return f.failed("sync", unix.Fsync(f.fd)) }
+func (f *rawFile) Sync() error { return f.failed("sync", unix.Fsync(f.fd)) }
 
 // Close ends it; on some file systems only now does it show that the disk is
 // full. It is not tried again after EINTR (close(2)).
-func (f *partFile) Close() error {
+func (f *rawFile) Close() error {
 	if err := unix.Close(f.fd); err != nil && !errors.Is(err, unix.EINTR) {
 		return f.failed("close", err)
 	}
 	return nil
 }
 
-func (f *partFile) failed(op string, err error) error {
+func (f *rawFile) failed(op string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (f *partFile) failed(op string, err error) error {
 }
 
 // setPartTime sets the time of the file id of the partial folder.
-func (d *dest) setPartTime(id string, mtime time.Time) error {
+func (d *Dest) setPartTime(id string, mtime time.Time) error {
 	ts, err := unix.TimeToTimespec(mtime)
 	if err == nil {
 		err = unix.UtimesNanoAt(d.partFD, id, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)

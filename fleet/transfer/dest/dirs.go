@@ -1,4 +1,4 @@
-package transfer
+package dest
 
 import (
 	"errors"
@@ -81,7 +81,7 @@ func (c *dirCache) openLocked(rel string, create bool) (*os.Root, error) {
 	} else if fi, err := up.r.Lstat(base); err != nil {
 		return nil, err
 	} else if !fi.IsDir() {
-		return nil, errInTheWay
+		return nil, ErrInTheWay
 	}
 	return up.r.OpenRoot(base)
 }
@@ -100,7 +100,7 @@ func (h *dirHandle) mkdir(base string) (made bool, err error) {
 		return false, err
 	}
 	if !fi.IsDir() {
-		return false, errInTheWay
+		return false, ErrInTheWay
 	}
 	return false, nil
 }
@@ -148,6 +148,22 @@ func (c *dirCache) close() {
 	defer c.mu.Unlock()
 	for rel, h := range c.open {
 		delete(c.open, rel)
+		h.gone = true
+		if h.refs == 0 {
+			h.shut()
+		}
+	}
+}
+
+// forgetBelow drops a folder and those in it from the cache.
+func (c *dirCache) forgetBelow(rel string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, h := range c.open {
+		if name != rel && !strings.HasPrefix(name, path.Clean(rel)+"/") {
+			continue
+		}
+		delete(c.open, name)
 		h.gone = true
 		if h.refs == 0 {
 			h.shut()

@@ -1,9 +1,9 @@
-package transfer
+package dest
 
 import "golang.org/x/sys/unix"
 
-// flush makes everything written durable with one call (syncfs(2)).
-func (d *dest) flush() error {
+// Flush makes everything written durable with one call (syncfs(2)).
+func (d *Dest) Flush() error {
 	h, err := d.dirs.get("", false)
 	if err != nil {
 		return err

@@ -1,0 +1,17 @@
+//go:build unix
+
+package transfer
+
+import (
+	"os"
+	"syscall"
+)
+
+// inodeOf is what tells whether two names are one file; many: it has several.
+func inodeOf(fi os.FileInfo) (id inode, many bool) {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok || !fi.Mode().IsRegular() || st.Nlink < 2 {
+		return inode{}, false
+	}
+	return inode{uint64(st.Dev), uint64(st.Ino)}, true
+}
