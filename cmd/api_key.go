@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // keyCommandTimeout bounds api_key_command; it may ask a person to touch a
@@ -123,8 +123,8 @@ func keyCommandError(from, why string, err error) error {
 	return e
 }
 
-func authError(what, why, next string) *fleet.Error {
-	return &fleet.Error{Kind: fleet.Auth, What: what, Why: why, Next: next, Origin: fleet.OriginLocal}
+func authError(what, why, next string) *problem.Error {
+	return &problem.Error{Kind: problem.Auth, What: what, Why: why, Next: next, Origin: problem.OriginLocal}
 }
 
 // foreignKey looks for a key that other clients of the platform keep.

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // noArgs refuses arguments.
@@ -59,7 +59,7 @@ func argsError(c *cobra.Command, what string) error {
 // nearest returns the candidate that a mistyped word most likely means, or ""
 // when none is near.
 func nearest(word string, candidates []string) string {
-	if near := fleet.Nearest(word, candidates, 1); len(near) > 0 {
+	if near := problem.Nearest(word, candidates, 1); len(near) > 0 {
 		return near[0]
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 type commitOptions struct {
@@ -70,7 +71,7 @@ func runCommit(ctx context.Context, env *Env, o commitOptions) error {
 	if err := commitListing().Print(env.Streams, env.Format(), results); err != nil {
 		return err
 	}
-	if o.pull && fleet.KindOf(commitErr) == fleet.Queued {
+	if o.pull && problem.KindOf(commitErr) == problem.Queued {
 		if err := pullForCommit(ctx, env, f, vms, o.pullNow); err != nil {
 			return err
 		}

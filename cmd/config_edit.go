@@ -11,7 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // settingNode checks a value for key and returns it as YAML; nil for an empty
@@ -173,8 +173,8 @@ func configStorageError(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		next = "make " + filepath.Dir(path) + " writable, or name another file with --config"
 	}
-	return &fleet.Error{
-		Kind: fleet.Storage, What: "cannot write the configuration file " + path, Why: reason(err),
-		Next: next, Origin: fleet.OriginLocal, Err: err,
+	return &problem.Error{
+		Kind: problem.Storage, What: "cannot write the configuration file " + path, Why: reason(err),
+		Next: next, Origin: problem.OriginLocal, Err: err,
 	}
 }

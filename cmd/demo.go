@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -170,6 +170,6 @@ func (d *demo) say(format string, args ...any) {
 
 // demoError means that the demo shows a defect.
 func demoError(format string, args ...any) error {
-	return &fleet.Error{Kind: fleet.Unexpected, What: "the demo failed", Why: fmt.Sprintf(format, args...), Origin: fleet.OriginLocal,
+	return &problem.Error{Kind: problem.Unexpected, What: "the demo failed", Why: fmt.Sprintf(format, args...), Origin: problem.OriginLocal,
 		Next: "this is a defect of vers-fleet; please report it"}
 }

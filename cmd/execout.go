@@ -10,6 +10,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // execOutput puts the output of many commands together: unchanged for one VM,
@@ -80,7 +81,7 @@ func (o *execOutput) done(r fleet.ExecResult) {
 		o.keep(writeText(s.Out, wholeLines(k.stdout.String())))
 		o.keep(writeText(s.Err, wholeLines(k.stderr.String())))
 	}
-	if r.Err != nil && !errors.Is(r.Err, fleet.ErrStopped) && !o.single && !o.failed() && !o.env.Format().Machine() {
+	if r.Err != nil && !errors.Is(r.Err, problem.ErrStopped) && !o.single && !o.failed() && !o.env.Format().Machine() {
 		s.Warnf("%s: %s", orID(r.VMName, r.VMID), r.Error)
 	}
 }

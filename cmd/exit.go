@@ -7,6 +7,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // The exit codes, as documented in docs/exit-codes.md.
@@ -54,27 +55,27 @@ func exitTable() []exitMeaning {
 }
 
 // kindCode maps what went wrong to the exit code.
-func kindCode(k fleet.Kind) int {
+func kindCode(k problem.Kind) int {
 	switch k {
-	case fleet.Usage:
+	case problem.Usage:
 		return exitUsage
-	case fleet.NotFound, fleet.Ambiguous:
+	case problem.NotFound, problem.Ambiguous:
 		return exitNotFound
-	case fleet.Auth:
+	case problem.Auth:
 		return exitAuth
-	case fleet.Unavailable:
+	case problem.Unavailable:
 		return exitUnavailable
-	case fleet.Unreachable, fleet.LoginRefused:
+	case problem.Unreachable, problem.LoginRefused:
 		return exitUnreachable
-	case fleet.Partial:
+	case problem.Partial:
 		return exitPartial
-	case fleet.Identity:
+	case problem.Identity:
 		return exitIdentity
-	case fleet.Storage:
+	case problem.Storage:
 		return exitStorage
-	case fleet.Queued:
+	case problem.Queued:
 		return exitQueued
-	case fleet.Interrupted:
+	case problem.Interrupted:
 		return exitInterrupted
 	default:
 		return exitUnexpected
@@ -97,7 +98,7 @@ func ownFailure(err error) error {
 	if _, ok := remoteStatus(err); ok || err == nil {
 		return err
 	}
-	if errors.Is(err, context.Canceled) || fleetKind(err) == fleet.Usage || fleetKind(err) == fleet.Interrupted {
+	if errors.Is(err, context.Canceled) || fleetKind(err) == problem.Usage || fleetKind(err) == problem.Interrupted {
 		return err
 	}
 	return &codeError{code: exitSSH, err: err}
@@ -106,7 +107,7 @@ func ownFailure(err error) error {
 // remoteStatus returns the status of the user's command on a VM if that is what
 // err is. Commands that vers-fleet runs there for itself fail with other errors.
 func remoteStatus(err error) (int, bool) {
-	var own *fleet.Error
+	var own *problem.Error
 	var remote *fleet.RemoteStatus
 	if errors.As(err, &own) || !errors.As(err, &remote) {
 		return 0, false
@@ -114,8 +115,8 @@ func remoteStatus(err error) (int, bool) {
 	return remote.Status, true
 }
 
-func fleetKind(err error) fleet.Kind {
-	var fe *fleet.Error
+func fleetKind(err error) problem.Kind {
+	var fe *problem.Error
 	if errors.As(err, &fe) {
 		return fe.Kind
 	}
@@ -128,7 +129,7 @@ func view(err error) (v ui.ErrorView, silent bool) {
 	if status, ok := remoteStatus(err); ok {
 		return ui.ErrorView{
 			Kind: "remote_exit", Message: fmt.Sprintf("the remote command ended with status %d", status),
-			Origin: string(fleet.OriginRemote), ExitCode: status,
+			Origin: string(problem.OriginRemote), ExitCode: status,
 		}, true
 	}
 	v = describe(err)
@@ -140,7 +141,7 @@ func view(err error) (v ui.ErrorView, silent bool) {
 }
 
 func describe(err error) ui.ErrorView {
-	var fe *fleet.Error
+	var fe *problem.Error
 	switch {
 	case errors.As(err, &fe):
 		v := ui.ErrorView{
@@ -148,30 +149,30 @@ func describe(err error) ui.ErrorView {
 			Origin: string(fe.Origin), Retryable: fe.Retryable, ExitCode: kindCode(fe.Kind),
 		}
 		if v.Origin == "" {
-			v.Origin = string(fleet.OriginLocal)
+			v.Origin = string(problem.OriginLocal)
 		}
 		return v
 	case errors.Is(err, context.Canceled):
-		return local(fleet.Interrupted, "interrupted", "", "")
+		return local(problem.Interrupted, "interrupted", "", "")
 	case errors.Is(err, context.DeadlineExceeded):
-		v := local(fleet.Unavailable, "the time given by --timeout is over", "", "allow more time, or look at: vers-fleet status")
+		v := local(problem.Unavailable, "the time given by --timeout is over", "", "allow more time, or look at: vers-fleet status")
 		v.Retryable = true
 		return v
 	}
 	if f, ok := ui.IsFormatError(err); ok {
-		return local(fleet.Usage, f.Option+": "+f.Why, "", f.Next)
+		return local(problem.Usage, f.Option+": "+f.Why, "", f.Next)
 	}
-	return local(fleet.Unexpected, err.Error(), "", "run the command again with -v to see more")
+	return local(problem.Unexpected, err.Error(), "", "run the command again with -v to see more")
 }
 
-func local(k fleet.Kind, what, why, next string) ui.ErrorView {
+func local(k problem.Kind, what, why, next string) ui.ErrorView {
 	return ui.ErrorView{
 		Kind: string(k), Message: what, Why: why, Next: next,
-		Origin: string(fleet.OriginLocal), ExitCode: kindCode(k),
+		Origin: string(problem.OriginLocal), ExitCode: kindCode(k),
 	}
 }
 
 // usageError is wrong usage or configuration: exit code 2.
 func usageError(what, why, next string) error {
-	return &fleet.Error{Kind: fleet.Usage, What: what, Why: why, Next: next, Origin: fleet.OriginLocal}
+	return &problem.Error{Kind: problem.Usage, What: what, Why: why, Next: next, Origin: problem.OriginLocal}
 }

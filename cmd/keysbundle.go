@@ -10,6 +10,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -154,7 +155,7 @@ func runKeysImport(ctx context.Context, env *Env, o keysImportOptions) error {
 	if o.file != "-" {
 		file, err := os.Open(o.file)
 		if err != nil {
-			return &fleet.Error{Kind: fleet.NotFound, What: "cannot read the bundle " + o.file, Why: reason(err), Origin: fleet.OriginLocal, Err: err}
+			return &problem.Error{Kind: problem.NotFound, What: "cannot read the bundle " + o.file, Why: reason(err), Origin: problem.OriginLocal, Err: err}
 		}
 		defer file.Close()
 		in = file
@@ -177,7 +178,7 @@ func importBundle(ctx context.Context, env *Env, f *fleet.Fleet, in io.Reader, o
 		return err
 	}
 	if n := plan.Count(keystore.ActionRefuse); importErr == nil && n > 0 {
-		return &fleet.Error{Kind: fleet.Partial, What: "not all of the bundle was taken over: " + ui.Count(n, "thing") + " refused", Why: "see the list", Origin: fleet.OriginLocal}
+		return &problem.Error{Kind: problem.Partial, What: "not all of the bundle was taken over: " + ui.Count(n, "thing") + " refused", Why: "see the list", Origin: problem.OriginLocal}
 	}
 	return importErr
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // program is vers-fleet as a process of its own.
@@ -84,7 +85,7 @@ func remoteExit(status int) error {
 }
 
 func TestExitCodes(t *testing.T) {
-	local := func(k fleet.Kind) error { return &fleet.Error{Kind: k, What: "x", Origin: fleet.OriginLocal} }
+	local := func(k problem.Kind) error { return &problem.Error{Kind: k, What: "x", Origin: problem.OriginLocal} }
 	for _, c := range []struct {
 		name   string
 		err    error
@@ -93,26 +94,26 @@ func TestExitCodes(t *testing.T) {
 		silent bool
 	}{
 		{"unexpected", errors.New("x"), 1, "unexpected", false},
-		{"usage", local(fleet.Usage), 2, "usage", false},
-		{"not found", local(fleet.NotFound), 3, "not_found", false},
-		{"ambiguous", local(fleet.Ambiguous), 3, "ambiguous", false},
-		{"auth", local(fleet.Auth), 4, "auth", false},
-		{"unavailable", local(fleet.Unavailable), 5, "unavailable", false},
-		{"unreachable", local(fleet.Unreachable), 6, "unreachable", false},
-		{"login refused", local(fleet.LoginRefused), 6, "login_refused", false},
-		{"partial", local(fleet.Partial), 7, "partial", false},
-		{"identity", local(fleet.Identity), 8, "identity", false},
-		{"storage", local(fleet.Storage), 9, "storage", false},
-		{"queued", local(fleet.Queued), 75, "queued", false},
-		{"interrupted", local(fleet.Interrupted), 130, "interrupted", false},
+		{"usage", local(problem.Usage), 2, "usage", false},
+		{"not found", local(problem.NotFound), 3, "not_found", false},
+		{"ambiguous", local(problem.Ambiguous), 3, "ambiguous", false},
+		{"auth", local(problem.Auth), 4, "auth", false},
+		{"unavailable", local(problem.Unavailable), 5, "unavailable", false},
+		{"unreachable", local(problem.Unreachable), 6, "unreachable", false},
+		{"login refused", local(problem.LoginRefused), 6, "login_refused", false},
+		{"partial", local(problem.Partial), 7, "partial", false},
+		{"identity", local(problem.Identity), 8, "identity", false},
+		{"storage", local(problem.Storage), 9, "storage", false},
+		{"queued", local(problem.Queued), 75, "queued", false},
+		{"interrupted", local(problem.Interrupted), 130, "interrupted", false},
 		{"cancelled", fmt.Errorf("x: %w", context.Canceled), 130, "interrupted", false},
 		{"deadline", fmt.Errorf("x: %w", context.DeadlineExceeded), 5, "unavailable", false},
-		{"wrapped", fmt.Errorf("x: %w", local(fleet.Identity)), 8, "identity", false},
+		{"wrapped", fmt.Errorf("x: %w", local(problem.Identity)), 8, "identity", false},
 		{"remote command", ownFailure(remoteExit(42)), 42, "remote_exit", true},
 		{"remote command, wrapped", ownFailure(fmt.Errorf("x: %w", remoteExit(3))), 3, "remote_exit", true},
-		{"remote helper of ours", &fleet.Error{Kind: fleet.Partial, Origin: fleet.OriginRemote, Err: remoteExit(3)}, 7, "partial", false},
-		{"ssh's own", ownFailure(local(fleet.Unreachable)), 255, "unreachable", false},
-		{"ssh misused", ownFailure(local(fleet.Usage)), 2, "usage", false},
+		{"remote helper of ours", &problem.Error{Kind: problem.Partial, Origin: problem.OriginRemote, Err: remoteExit(3)}, 7, "partial", false},
+		{"ssh's own", ownFailure(local(problem.Unreachable)), 255, "unreachable", false},
+		{"ssh misused", ownFailure(local(problem.Usage)), 2, "usage", false},
 		{"ssh interrupted", ownFailure(context.Canceled), 130, "interrupted", false},
 	} {
 		v, silent := view(c.err)

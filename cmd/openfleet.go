@@ -12,6 +12,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
@@ -175,7 +176,7 @@ func (e *Env) confirm(ctx context.Context, question string) error {
 		return usageError("not done without a confirmation", err.Error(), "add --yes to go ahead without being asked")
 	}
 	if !yes {
-		return &fleet.Error{Kind: fleet.Interrupted, What: "not done", Why: "the answer was no", Origin: fleet.OriginLocal}
+		return &problem.Error{Kind: problem.Interrupted, What: "not done", Why: "the answer was no", Origin: problem.OriginLocal}
 	}
 	return nil
 }

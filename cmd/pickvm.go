@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // orPick lets a person at a terminal choose a VM when the command line names
@@ -39,7 +39,7 @@ func pickVM(c *cobra.Command, env *Env) (string, error) {
 		return "", err
 	}
 	if len(names) == 0 {
-		return "", &fleet.Error{Kind: fleet.NotFound, What: "there is no VM to choose", Why: "none is recorded yet", Origin: fleet.OriginLocal,
+		return "", &problem.Error{Kind: problem.NotFound, What: "there is no VM to choose", Why: "none is recorded yet", Origin: problem.OriginLocal,
 			Next: "vers-fleet vms"}
 	}
 	longest := 0
@@ -53,7 +53,7 @@ func pickVM(c *cobra.Command, env *Env) (string, error) {
 	}
 	i, err := env.Streams.Pick("Which VM?", lines)
 	if errors.Is(err, ui.ErrDeclined) {
-		return "", &fleet.Error{Kind: fleet.Interrupted, What: "nothing was chosen", Origin: fleet.OriginLocal}
+		return "", &problem.Error{Kind: problem.Interrupted, What: "nothing was chosen", Origin: problem.OriginLocal}
 	}
 	if err != nil {
 		return "", err

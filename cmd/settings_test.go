@@ -12,6 +12,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // testEnv is an Env over buffers with the given variables.
@@ -62,8 +63,8 @@ func TestAPIKey(t *testing.T) {
 				}
 				return
 			}
-			var fe *fleet.Error
-			if !errors.As(err, &fe) || fe.Kind != fleet.Auth || !strings.Contains(fe.Why, c.why) {
+			var fe *problem.Error
+			if !errors.As(err, &fe) || fe.Kind != problem.Auth || !strings.Contains(fe.Why, c.why) {
 				t.Errorf("got %q, %#v; want kind auth and %q", got, err, c.why)
 			}
 			if v, _ := view(err); strings.Contains(v.Message+v.Why+v.Next, canary) {

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -142,7 +142,7 @@ func simError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &fleet.Error{Kind: fleet.Unexpected, What: "the simulator did not do it", Why: err.Error(), Origin: fleet.OriginLocal,
+	return &problem.Error{Kind: problem.Unexpected, What: "the simulator did not do it", Why: err.Error(), Origin: problem.OriginLocal,
 		Next: "see what there is, and whether it still runs: vers-fleet sim status", Err: err}
 }
 

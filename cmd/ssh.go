@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
@@ -148,7 +148,7 @@ func (o sshOptions) forwards() ([]sshconn.ForwardSpec, error) {
 		for _, s := range group.specs {
 			spec, err := sshconn.ParseForward(group.kind, s)
 			if err != nil {
-				return nil, &fleet.Error{Kind: fleet.Usage, What: "wrong " + group.flag, Why: err.Error(), Origin: fleet.OriginLocal,
+				return nil, &problem.Error{Kind: problem.Usage, What: "wrong " + group.flag, Why: err.Error(), Origin: problem.OriginLocal,
 					Next: "write it as [BIND:]PORT:HOST:PORT", Err: err}
 			}
 			out = append(out, spec)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 type vmsOptions struct {
@@ -96,7 +97,7 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel fl
 	}
 	if !sel.Empty() {
 		if list.VMs, err = list.Select(sel); err != nil {
-			if meant := meantInterval(o.watch, o.names...); meant != nil && fleetKind(err) == fleet.NotFound {
+			if meant := meantInterval(o.watch, o.names...); meant != nil && fleetKind(err) == problem.NotFound {
 				return meant
 			}
 			return err
@@ -157,7 +158,7 @@ func sayListing(env *Env, f *fleet.Fleet, list fleet.Listing) {
 }
 
 // sayCached tells that the record answered, how old it is, and why.
-func sayCached(env *Env, asOf time.Time, outage *fleet.Error) {
+func sayCached(env *Env, asOf time.Time, outage *problem.Error) {
 	age := "of unknown age"
 	if !asOf.IsZero() {
 		age = "as of " + ui.Absolute(asOf) + " (" + ui.Ago(asOf, time.Now()) + ")"

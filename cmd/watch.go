@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // watchFlag is --watch or --watch=INTERVAL.
@@ -134,9 +134,9 @@ func showFrame(ctx context.Context, env *Env, s *ui.Streams, every time.Duration
 // mendsItself reports whether a watch goes on after err.
 func mendsItself(err error, first bool) bool {
 	switch k := fleetKind(err); k {
-	case fleet.Unavailable, fleet.Unreachable, fleet.Partial:
+	case problem.Unavailable, problem.Unreachable, problem.Partial:
 		return true
-	case "", fleet.Usage, fleet.Unexpected:
+	case "", problem.Usage, problem.Unexpected:
 		return false
 	default:
 		return !first

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -52,7 +53,7 @@ func (f *Fleet) bind() error {
 	if keystore.KindOf(err) != keystore.KindMismatch {
 		return err
 	}
-	return &Error{Kind: Usage, What: "nothing was recorded in profile " + f.o.Profile, Why: err.Error(), Origin: OriginLocal, Err: err,
+	return &problem.Error{Kind: problem.Usage, What: "nothing was recorded in profile " + f.o.Profile, Why: err.Error(), Origin: problem.OriginLocal, Err: err,
 		Next: "use another profile for this endpoint or account: --profile NAME"}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // Alias is a name of the user's own for a VM.
@@ -35,7 +36,7 @@ func (f *Fleet) Aliases() ([]Alias, error) {
 func (f *Fleet) SetAlias(ctx context.Context, name string, vm VM) (before string, err error) {
 	clean, err := lieutenant.CheckName(name)
 	if err != nil {
-		return "", &Error{Kind: Usage, What: fmt.Sprintf("%q cannot be an alias", name), Why: err.Error(), Origin: OriginLocal, Err: err}
+		return "", &problem.Error{Kind: problem.Usage, What: fmt.Sprintf("%q cannot be an alias", name), Why: err.Error(), Origin: problem.OriginLocal, Err: err}
 	}
 	err = f.updateNames(ctx, func(d *namesDoc) {
 		before = d.Aliases[clean]
@@ -53,7 +54,7 @@ func (f *Fleet) RemoveAlias(ctx context.Context, name string) error {
 		delete(d.Aliases, name)
 	})
 	if err == nil && !found {
-		return &Error{Kind: NotFound, What: fmt.Sprintf("there is no alias %q", name), Origin: OriginLocal, Next: "see: vers-fleet alias list"}
+		return &problem.Error{Kind: problem.NotFound, What: fmt.Sprintf("there is no alias %q", name), Origin: problem.OriginLocal, Next: "see: vers-fleet alias list"}
 	}
 	return err
 }
@@ -71,7 +72,7 @@ func (f *Fleet) updateNames(ctx context.Context, change func(*namesDoc)) error {
 		data, err := json.MarshalIndent(doc, "", "  ")
 		return append(data, '\n'), err
 	})
-	return storageError("write the names", err)
+	return problem.OfStorage("write the names", err)
 }
 
 // CompletionName is a name that a shell may complete to.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -43,13 +45,13 @@ func (f *Fleet) setState(ctx context.Context, vm VM, verb string, want api.State
 		},
 	})
 	if err != nil {
-		change.Error = why(err)
+		change.Error = problem.Why(err)
 		return change, err
 	}
 	change.State = string(answer.Value.State)
 	if answer.Value.State != want && !settling(answer.Value.State, want) {
 		change.Error = "the API took the request, but says that the VM is " + change.State
-		return change, &Error{Kind: Unexpected, What: "cannot " + verb + " " + vm.Title(), Why: change.Error, Origin: OriginAPI,
+		return change, &problem.Error{Kind: problem.Unexpected, What: "cannot " + verb + " " + vm.Title(), Why: change.Error, Origin: problem.OriginAPI,
 			Next: "look again in a moment: vers-fleet vms --state " + change.State, Retryable: true}
 	}
 	return change, nil
@@ -86,7 +88,7 @@ func (f *Fleet) Branch(ctx context.Context, vm VM, count int) ([]string, error) 
 func (f *Fleet) lookForBranch(ctx context.Context, vm VM, before map[string]bool, cause error) error {
 	ctx, stop := settleContext(ctx)
 	defer stop()
-	e := &Error{Kind: kindOf(cause), What: "whether " + vm.Title() + " was branched is not known", Why: why(cause), Origin: OriginAPI, Err: cause,
+	e := &problem.Error{Kind: problem.KindOf(cause), What: "whether " + vm.Title() + " was branched is not known", Why: problem.Why(cause), Origin: problem.OriginAPI, Err: cause,
 		Next: "look before branching again: vers-fleet vms --live"}
 	after, err := f.liveIDs(ctx)
 	if err != nil {
@@ -142,11 +144,11 @@ func (f *Fleet) alterAll(ctx context.Context, s Selection, done string, alter fu
 		return nil, err
 	}
 	changes, errs := make([]StateChange, len(vms)), make([]error, len(vms))
-	eachBounded(len(vms), defaultJobs, func(n int) { changes[n], errs[n] = alter(ctx, vms[n]) })
+	problem.Each(len(vms), defaultJobs, func(n int) { changes[n], errs[n] = alter(ctx, vms[n]) })
 	if err := f.keepStates(changes); err != nil {
 		f.o.Warn("the new states could not be recorded: " + err.Error())
 	}
-	return changes, joined(errs, done, seeList)
+	return changes, problem.Sum{Failed: "could not be " + done, Next: problem.SeeList, Alike: true}.Of(ctx, outcomes(vms, errs))
 }
 
 // keepStates records the states that the API told, so that the record does not
@@ -163,7 +165,7 @@ func (f *Fleet) keepStates(changes []StateChange) error {
 	}
 	return f.keys.UpdateInventory(func(vms []keystore.InventoryVM) {
 		for i, v := range vms {
-			vms[i].State = orElse(told[v.ID], v.State)
+			vms[i].State = cmp.Or(told[v.ID], v.State)
 		}
 	})
 }
@@ -189,7 +191,7 @@ func (f *Fleet) cover(ctx context.Context, ids []string) {
 	keyless := slices.ContainsFunc(ids, func(id string) bool { return !f.keys.HasKey(id) })
 	switch {
 	case err != nil:
-		f.o.Warn("the new VMs are not recorded yet (vers-fleet keys sync): " + why(err))
+		f.o.Warn("the new VMs are not recorded yet (vers-fleet keys sync): " + problem.Why(err))
 	case keyless:
 		f.o.Warn("the keys of the new VMs are not all recorded yet: vers-fleet keys sync")
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -50,7 +51,7 @@ func TestBranchIsNeverRepeated(t *testing.T) {
 			if got := len(w.sim.VMs()) - before; got != tc.made || len(ids) > 0 {
 				t.Fatalf("%d VMs were made, %d returned", got, len(ids))
 			}
-			if fleet.KindOf(err) != fleet.Unavailable {
+			if problem.KindOf(err) != problem.Unavailable {
 				t.Fatalf("got %v, want unavailable", err)
 			}
 			for _, vm := range w.sim.VMs()[before:] {
@@ -58,7 +59,7 @@ func TestBranchIsNeverRepeated(t *testing.T) {
 					t.Errorf("the new VM %s is not named: %v", vm.ID(), err)
 				}
 			}
-			var e *fleet.Error
+			var e *problem.Error
 			if asError(err, &e); e.Retryable != tc.sure {
 				t.Errorf("retryable is %t: %v; %s", e.Retryable, e, e.Next)
 			}
@@ -83,8 +84,8 @@ func TestBranchOfUnknownFate(t *testing.T) {
 		return nil
 	}, nil)
 	_, err = w.open().Branch(t.Context(), vm, 1)
-	var e *fleet.Error
-	if asError(err, &e); fleet.KindOf(err) != fleet.Unavailable || e.Retryable || !strings.Contains(e.What, "not known") {
+	var e *problem.Error
+	if asError(err, &e); problem.KindOf(err) != problem.Unavailable || e.Retryable || !strings.Contains(e.What, "not known") {
 		t.Errorf("got %v (retryable %t)", err, e.Retryable)
 	}
 }
@@ -106,7 +107,7 @@ func TestInterruptedBranchIsReported(t *testing.T) {
 		interrupt()
 	}()
 	_, err = w.open().Branch(ctx, vm, 1)
-	if vms := w.sim.VMs(); fleet.KindOf(err) != fleet.Interrupted || len(vms) != 7 || !strings.Contains(err.Error(), vms[6].ID()) {
+	if vms := w.sim.VMs(); problem.KindOf(err) != problem.Interrupted || len(vms) != 7 || !strings.Contains(err.Error(), vms[6].ID()) {
 		t.Errorf("got %v with %d VMs", err, len(vms))
 	}
 }
@@ -140,12 +141,12 @@ func TestPauseIsVerified(t *testing.T) {
 		return nil
 	}, nil)
 	changes, err := w.open().PauseAll(t.Context(), all)
-	if fleet.KindOf(err) != fleet.Unexpected || changes[0].State != "running" || changes[0].Error == "" {
+	if problem.KindOf(err) != problem.Unexpected || changes[0].State != "running" || changes[0].Error == "" {
 		t.Errorf("an API that only says yes: %+v, %v", changes, err)
 	}
 	front.set(nil, nil)
 	w.fault(sim.Fault{Kind: "503"})
-	if _, err := w.open().PauseAll(t.Context(), all); fleet.KindOf(err) != fleet.Unavailable {
+	if _, err := w.open().PauseAll(t.Context(), all); problem.KindOf(err) != problem.Unavailable {
 		t.Errorf("while the API is down: %v", err)
 	}
 }
@@ -192,7 +193,7 @@ func TestNamesCannotShadow(t *testing.T) {
 				if slices.ContainsFunc(vms, func(v fleet.VM) bool { return v.ID != victim.ID() }) {
 					t.Errorf("label %s=%q: %q is another VM", tc.label, tc.name, tc.asked)
 				}
-				if err != nil && (fleet.KindOf(err) != fleet.Ambiguous || !strings.Contains(err.Error(), victim.ID())) {
+				if err != nil && (problem.KindOf(err) != problem.Ambiguous || !strings.Contains(err.Error(), victim.ID())) {
 					t.Errorf("label %s=%q: %q: %v", tc.label, tc.name, tc.asked, err)
 				}
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -70,7 +71,7 @@ func BenchmarkFleet10k(b *testing.B) {
 			return err
 		},
 		"unknown": func() error {
-			if _, err := f.One(ctx, "worker-x"); fleet.KindOf(err) != fleet.NotFound && fleet.KindOf(err) != fleet.Unavailable {
+			if _, err := f.One(ctx, "worker-x"); problem.KindOf(err) != problem.NotFound && problem.KindOf(err) != problem.Unavailable {
 				return fmt.Errorf("found: %w", err)
 			}
 			return nil

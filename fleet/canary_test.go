@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -67,7 +68,7 @@ func (c *canaries) hearError(err error) {
 	if data, jsonErr := json.Marshal(err); jsonErr == nil {
 		c.hear(string(data))
 	}
-	if e, ok := err.(*fleet.Error); ok {
+	if e, ok := err.(*problem.Error); ok {
 		c.hear(strings.Join([]string{e.What, e.Why, e.Next}, " "))
 		c.hear(fmt.Sprintf("%v %+v %#v", e.Err, e.Err, e.Err))
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -43,7 +44,7 @@ func (f *Fleet) Checks(ctx context.Context, getenv func(string) string) []Check 
 		func(context.Context) Check { return f.checkProxy(getenv) },
 		f.checkAPIName, f.checkAPITLS(getenv), f.checkVMName, f.checkVMTLS}
 	out := make([]Check, len(run))
-	eachBounded(len(run), len(run), func(n int) {
+	problem.Each(len(run), len(run), func(n int) {
 		ctx, stop := context.WithTimeout(ctx, checkTimeout)
 		defer stop()
 		out[n] = run[n](ctx)
@@ -197,7 +198,7 @@ func (f *Fleet) checkVMTLS(ctx context.Context) Check {
 		_, err = f.dialer.HostKey(ctx, target)
 	}
 	if err != nil {
-		return Check{Name: "vm_tls", State: CheckFailed, Detail: vm.Title() + ": " + why(f.explain(ctx, vm, err)), Next: "try every VM: vers-fleet drill"}
+		return Check{Name: "vm_tls", State: CheckFailed, Detail: vm.Title() + ": " + problem.Why(f.explain(ctx, vm, err)), Next: "try every VM: vers-fleet drill"}
 	}
 	detail := vm.Title() + " answers through TLS"
 	if !f.o.TLSVerify {

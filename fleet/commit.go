@@ -9,6 +9,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // CommitOptions describes a snapshot.
@@ -71,11 +73,11 @@ func (f *Fleet) Commit(ctx context.Context, vm VM, o CommitOptions) (CommitResul
 		err = f.apiError("commit "+i.title(), ctx.Err())
 	}
 	if err != nil {
-		return f.result(i, StatusFailed, err), storageError("lock the commit's intent; nothing was sent", err)
+		return f.result(i, StatusFailed, err), problem.OfStorage("lock the commit's intent; nothing was sent", err)
 	}
 	defer release()
 	if err := f.journal().put(i); err != nil {
-		return f.result(i, StatusFailed, err), storageError("write the commit to the journal; nothing was sent", err)
+		return f.result(i, StatusFailed, err), problem.OfStorage("write the commit to the journal; nothing was sent", err)
 	}
 	return f.send(ctx, i)
 }
@@ -90,7 +92,7 @@ func (f *Fleet) send(ctx context.Context, i Intent) (CommitResult, error) {
 		case taken:
 			return f.acknowledged(i)
 		case !i.Queued && f.o.Now().Sub(i.LastTry) < lostAfter:
-			return f.leave(i, &Error{Kind: Unavailable, Origin: OriginAPI, Why: "the API has no such commit yet, but may still be at work on it"})
+			return f.leave(i, &problem.Error{Kind: problem.Unavailable, Origin: problem.OriginAPI, Why: "the API has no such commit yet, but may still be at work on it"})
 		case !i.Queued:
 			return f.refused(i, lostError(i))
 		}
@@ -99,14 +101,14 @@ func (f *Fleet) send(ctx context.Context, i Intent) (CommitResult, error) {
 		}
 	}
 	doubt, err := f.post(ctx, &i)
-	switch kind := kindOf(err); {
+	switch kind := problem.KindOf(err); {
 	case err == nil:
 		return f.acknowledged(i)
-	case kind == Storage && i.Queued:
+	case kind == problem.Storage && i.Queued:
 		return f.result(i, StatusQueued, err), err
-	case doubt != nil, i.Sent && kind != Auth && kind != NotFound && kind != Usage:
+	case doubt != nil, i.Sent && kind != problem.Auth && kind != problem.NotFound && kind != problem.Usage:
 		return f.settle(ctx, i, err, doubt)
-	case kind == Unavailable || kind == Interrupted:
+	case kind == problem.Unavailable || kind == problem.Interrupted:
 		return f.leave(i, err)
 	}
 	return f.refused(i, err)
@@ -148,7 +150,7 @@ func (f *Fleet) markSent(i *Intent) error {
 	i.Sent, i.Attempts, i.LastTry = true, i.Attempts+1, f.o.Now().UTC()
 	if err := f.journal().put(*i); err != nil {
 		i.Sent = false
-		return storageError("write the commit to the journal; nothing was sent", err)
+		return problem.OfStorage("write the commit to the journal; nothing was sent", err)
 	}
 	return nil
 }
@@ -206,17 +208,17 @@ func (f *Fleet) taken(ctx context.Context, i Intent) (bool, error) {
 			return c.CommitParents(ctx, i.CommitID)
 		},
 	})
-	if kindOf(err) == NotFound {
+	if problem.KindOf(err) == problem.NotFound {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	if len(answer.Value) == 0 || answer.Value[0].ID != i.CommitID {
-		return false, &Error{Kind: Unavailable, What: "the commit's fate is unknown", Why: "the API answered without naming it", Origin: OriginAPI}
+		return false, &problem.Error{Kind: problem.Unavailable, What: "the commit's fate is unknown", Why: "the API answered without naming it", Origin: problem.OriginAPI}
 	}
 	if parent := answer.Value[0].ParentVMID; parent != "" && parent != i.VMID {
-		return false, &Error{Kind: Unexpected, What: "the commit's fate is unknown", Origin: OriginAPI,
+		return false, &problem.Error{Kind: problem.Unexpected, What: "the commit's fate is unknown", Origin: problem.OriginAPI,
 			Why: fmt.Sprintf("the API has commit %s for another VM (%s)", i.CommitID, parent)}
 	}
 	return true, nil
@@ -224,16 +226,16 @@ func (f *Fleet) taken(ctx context.Context, i Intent) (bool, error) {
 
 // expired drops an intent that was not sent in its time, or surely not taken.
 func (f *Fleet) expired(i Intent) (CommitResult, error) {
-	e := &Error{Kind: Partial, What: "the commit of " + i.title() + " has expired", Origin: OriginLocal,
-		Why: "it waited longer than it was meant to; no snapshot was taken", Next: "ask for it anew: vers-fleet commit " + shellQuote(i.title())}
+	e := &problem.Error{Kind: problem.Partial, What: "the commit of " + i.title() + " has expired", Origin: problem.OriginLocal,
+		Why: "it waited longer than it was meant to; no snapshot was taken", Next: "ask for it anew: vers-fleet commit " + safe.Word(i.title())}
 	if err := f.journal().remove(i.CommitID); err != nil {
-		return f.result(i, StatusExpired, e), storageError("drop an expired commit", err)
+		return f.result(i, StatusExpired, e), problem.OfStorage("drop an expired commit", err)
 	}
 	return f.result(i, StatusExpired, e), e
 }
 
-func lostError(i Intent) *Error {
-	return &Error{Kind: Unavailable, What: "cannot commit " + i.title(), Origin: OriginAPI, Retryable: true,
+func lostError(i Intent) *problem.Error {
+	return &problem.Error{Kind: problem.Unavailable, What: "cannot commit " + i.title(), Origin: problem.OriginAPI, Retryable: true,
 		Why: "the API lost the request: it has no such commit", Next: "run it again; nothing was taken"}
 }
 
@@ -258,17 +260,17 @@ func (f *Fleet) refused(i Intent, why error) (CommitResult, error) {
 func (f *Fleet) leave(i Intent, reason error) (CommitResult, error) {
 	if !i.Sent && !i.Queued {
 		result, err := f.refused(i, reason)
-		var e *Error
-		if errors.As(err, &e) && e.Kind == Unavailable {
+		var e *problem.Error
+		if errors.As(err, &e) && e.Kind == problem.Unavailable {
 			e.Next = "nothing was sent; add --queue to have it sent when the API is back"
 		}
 		return result, err
 	}
-	i.LastError = why(reason)
+	i.LastError = problem.Why(reason)
 	if err := f.journal().put(i); err != nil {
-		return f.result(i, StatusUnsettled, err), storageError("write the journal", err)
+		return f.result(i, StatusUnsettled, err), problem.OfStorage("write the journal", err)
 	}
-	e := &Error{Kind: Queued, Origin: OriginAPI, Retryable: true, Why: i.LastError, Err: reason,
+	e := &problem.Error{Kind: problem.Queued, Origin: problem.OriginAPI, Retryable: true, Why: i.LastError, Err: reason,
 		What: "the commit of " + i.title() + " is queued",
 		Next: "vers-fleet queue run --wait sends it; it will capture the VM as it is then"}
 	if !i.Sent {
@@ -282,7 +284,7 @@ func (f *Fleet) leave(i Intent, reason error) (CommitResult, error) {
 func (f *Fleet) result(i Intent, status string, err error) CommitResult {
 	r := CommitResult{VMID: i.VMID, VMName: i.VMName, CommitID: i.CommitID, Status: status, At: f.o.Now().UTC()}
 	if err != nil {
-		r.Error = why(err)
+		r.Error = problem.Why(err)
 	}
 	return r
 }
@@ -303,30 +305,6 @@ const commitJobs = 4
 func (f *Fleet) CommitAll(ctx context.Context, vms []VM, o CommitOptions) ([]CommitResult, error) {
 	results := make([]CommitResult, len(vms))
 	errs := make([]error, len(vms))
-	eachBounded(len(vms), commitJobs, func(n int) { results[n], errs[n] = f.Commit(ctx, vms[n], o) })
-	return results, joined(errs, "committed", seeList)
-}
-
-const seeList = "the list says why for each"
-
-// joined sums up the errors of work on several VMs: the one they have in
-// common, or Partial.
-func joined(errs []error, done, next string) error {
-	var first error
-	failed, same := 0, true
-	for _, err := range errs {
-		if err == nil {
-			continue
-		}
-		if first == nil {
-			first = err
-		}
-		failed++
-		same = same && kindOf(err) == kindOf(first)
-	}
-	if failed == 0 || failed == len(errs) && same || failed > 0 && same && kindOf(first) == Queued {
-		return first
-	}
-	return &Error{Kind: Partial, What: countOf(failed, len(errs)) + " could not be " + done, Why: why(first), Origin: originOf(first), Err: first,
-		Next: next}
+	problem.Each(len(vms), commitJobs, func(n int) { results[n], errs[n] = f.Commit(ctx, vms[n], o) })
+	return results, problem.Sum{Failed: "could not be committed", Next: problem.SeeList, Alike: true}.Of(ctx, outcomes(vms, errs))
 }

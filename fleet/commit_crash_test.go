@@ -14,6 +14,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
@@ -156,7 +157,7 @@ func runQueue(t *testing.T, w *world, settled map[string]string, when ...func(*f
 	for _, r := range results {
 		settled[r.CommitID] = r.Status
 	}
-	if kind := fleet.KindOf(err); err != nil && kind != fleet.Unavailable && kind != fleet.Queued {
+	if kind := problem.KindOf(err); err != nil && kind != problem.Unavailable && kind != problem.Queued {
 		t.Fatalf("queue run: %v", err)
 	}
 }

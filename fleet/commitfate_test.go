@@ -11,6 +11,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -39,13 +40,13 @@ func TestCommitTakenAfterTheClientGaveUp(t *testing.T) {
 			return nil
 		}, nil)
 		r, err := w.open().Commit(t.Context(), vm, fleet.CommitOptions{Queue: queue})
-		if fleet.KindOf(err) != fleet.Queued || r.Status != fleet.StatusUnsettled {
+		if problem.KindOf(err) != problem.Queued || r.Status != fleet.StatusUnsettled {
 			t.Errorf("queue %t: %s, %v", queue, r.Status, err)
 		}
 		front.set(nil, nil)
 		if !queue {
 			w.forget()
-			if results, err := w.open().RunQueue(t.Context()); fleet.KindOf(err) != fleet.Queued || len(results) != 1 || results[0].Status != fleet.StatusUnsettled {
+			if results, err := w.open().RunQueue(t.Context()); problem.KindOf(err) != problem.Queued || len(results) != 1 || results[0].Status != fleet.StatusUnsettled {
 				t.Errorf("too early: %+v, %v", results, err)
 			}
 		}
@@ -69,7 +70,7 @@ func TestRetryAfterHoldsTheQuestionToo(t *testing.T) {
 	w := newWorld(t, 6)
 	w.fault(sim.Fault{Kind: sim.Kind503After, RetryAfter: "120"})
 	r, err := w.open().Commit(t.Context(), fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{})
-	if fleet.KindOf(err) != fleet.Queued || r.Status != fleet.StatusUnsettled {
+	if problem.KindOf(err) != problem.Queued || r.Status != fleet.StatusUnsettled {
 		t.Errorf("got %s, %v", r.Status, err)
 	}
 	if n := len(w.sim.Calls()); n != 1 {
@@ -95,7 +96,7 @@ func TestTimeoutEndsSoon(t *testing.T) {
 	began := time.Now()
 	ctx, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer stop()
-	if _, err := w.open().Commit(ctx, fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{}); fleet.KindOf(err) != fleet.Queued {
+	if _, err := w.open().Commit(ctx, fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{}); problem.KindOf(err) != problem.Queued {
 		t.Errorf("commit: %v", err)
 	}
 	if took := time.Since(began); took > 8*time.Second {

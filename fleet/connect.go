@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
 	"github.com/vers-fleet/vers-fleet/retry"
@@ -55,20 +56,20 @@ func (f *Fleet) needKey(ctx context.Context, vm VM) error {
 // dialAnew is dial after the recorded key turned out to be damaged and was set
 // aside. Without a new one that damage is the error.
 func (f *Fleet) dialAnew(ctx context.Context, vm VM, damage error) (*sshconn.Conn, error) {
-	f.o.Warn(why(damage) + "; asking the API for the key of " + vm.Title())
+	f.o.Warn(problem.Why(damage) + "; asking the API for the key of " + vm.Title())
 	err := f.needKey(ctx, vm)
 	if err == nil {
 		return f.dial(ctx, vm)
 	}
-	return nil, &Error{Kind: Storage, What: "cannot read the key of " + vm.Title(), Why: why(damage) + "; a new one cannot be had: " + why(err),
-		Next: "vers-fleet keys sync while the API is up fetches it again", Origin: OriginLocal, Err: damage}
+	return nil, &problem.Error{Kind: problem.Storage, What: "cannot read the key of " + vm.Title(), Why: problem.Why(damage) + "; a new one cannot be had: " + problem.Why(err),
+		Next: "vers-fleet keys sync while the API is up fetches it again", Origin: problem.OriginLocal, Err: damage}
 }
 
 // target says how to reach the VM, from the record alone.
 func (f *Fleet) target(vm VM) (sshconn.Target, keystore.Record, error) {
 	record, err := f.keys.Record(vm.ID)
 	if err != nil && !keystore.IsNotFound(err) {
-		return sshconn.Target{}, record, storageError("read the record of "+vm.Title(), err)
+		return sshconn.Target{}, record, problem.OfStorage("read the record of "+vm.Title(), err)
 	}
 	t := sshconn.Target{VMID: vm.ID, Name: vm.Title(), User: "root", ServerName: f.hostName(vm.ID), Strict: f.o.StrictSSH}
 	t.Endpoints = f.endpoints(vm.ID, record)
@@ -82,7 +83,7 @@ func (f *Fleet) target(vm VM) (sshconn.Target, keystore.Record, error) {
 func (f *Fleet) dial(ctx context.Context, vm VM) (*sshconn.Conn, error) {
 	keys, err := f.candidates(vm.ID)
 	if err != nil {
-		return nil, storageError("read the key of "+vm.Title(), err)
+		return nil, problem.OfStorage("read the key of "+vm.Title(), err)
 	}
 	return f.dialWith(ctx, vm, keys)
 }
@@ -194,14 +195,14 @@ func (f *Fleet) currentState(ctx context.Context, vm VM) (state, when string) {
 	switch {
 	case err == nil && answer.Source == FromAPI:
 		return answer.Value, stateNow
-	case kindOf(err) == NotFound:
+	case problem.KindOf(err) == problem.NotFound:
 		return "deleted", stateNow
 	}
 	state, asOf, err := f.recordedState(vm.ID) // a refused API key does not make it less true
 	if err != nil {
 		return "", ""
 	}
-	return state, "as of " + ago(f.o.Now(), asOf)
+	return state, "as of " + problem.Ago(f.o.Now(), asOf)
 }
 
 // recordedState is the VM's state in the recorded inventory.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -36,8 +37,8 @@ const drillTimeout = 20 * time.Second
 func (f *Fleet) Drill(ctx context.Context, s Selection, onDone func(DrillResult)) ([]DrillResult, error) {
 	off := f.with(Offline)
 	vms, err := off.ResolveLive(ctx, s)
-	if kindOf(err) == Unavailable && f.o.Mode != Offline {
-		return nil, &Error{Kind: Unavailable, What: "no VM could be reached without the API", Origin: OriginLocal,
+	if problem.KindOf(err) == problem.Unavailable && f.o.Mode != Offline {
+		return nil, &problem.Error{Kind: problem.Unavailable, What: "no VM could be reached without the API", Origin: problem.OriginLocal,
 			Why: "nothing is recorded yet", Next: "while the API is up, this records the fleet and its keys: vers-fleet vms", Err: err}
 	}
 	if err != nil {
@@ -45,7 +46,7 @@ func (f *Fleet) Drill(ctx context.Context, s Selection, onDone func(DrillResult)
 	}
 	results := make([]DrillResult, len(vms))
 	var mu sync.Mutex
-	eachBounded(len(vms), drillJobs, func(n int) {
+	problem.Each(len(vms), drillJobs, func(n int) {
 		r := off.drillOne(ctx, vms[n])
 		mu.Lock()
 		defer mu.Unlock()
@@ -61,7 +62,7 @@ func (f *Fleet) Drill(ctx context.Context, s Selection, onDone func(DrillResult)
 		}
 	}
 	if lost > 0 {
-		return results, &Error{Kind: Unreachable, What: countOf(lost, len(results)) + " could not be reached without the API", Origin: OriginSSH,
+		return results, &problem.Error{Kind: problem.Unreachable, What: problem.CountOf(lost, len(results)) + " could not be reached without the API", Origin: problem.OriginSSH,
 			Why: "see the list", Next: "vers-fleet keys sync while the API is up fetches missing keys"}
 	}
 	return results, nil
@@ -79,7 +80,7 @@ func (f *Fleet) drillOne(ctx context.Context, vm VM) DrillResult {
 	conn, err := f.Connect(ctx, vm)
 	r.Duration = f.o.Now().Sub(began).Seconds()
 	if err != nil {
-		r.Why = why(err)
+		r.Why = problem.Why(err)
 		return r
 	}
 	_ = conn.Close()
@@ -93,7 +94,7 @@ func (f *Fleet) Probe(ctx context.Context, vms []VM, onDone func(Progress)) {
 	off := f.with(Offline)
 	var mu sync.Mutex
 	done := 0
-	eachBounded(len(vms), drillJobs, func(n int) {
+	problem.Each(len(vms), drillJobs, func(n int) {
 		r := off.drillOne(ctx, vms[n])
 		mu.Lock()
 		defer mu.Unlock()
@@ -122,20 +123,20 @@ func (f *Fleet) pinMissing(ctx context.Context, vms []keystore.InventoryVM) (int
 		return 0, nil
 	}
 	if err != nil {
-		return 0, storageError("record host keys", err)
+		return 0, problem.OfStorage("record host keys", err)
 	}
 	defer release()
 	todo := f.unpinned(vms)
 	var mu sync.Mutex
 	pinned := 0
 	var failed error
-	eachBounded(len(todo), syncJobs, func(n int) {
+	problem.Each(len(todo), syncJobs, func(n int) {
 		err := f.pinHostKey(ctx, todo[n])
 		mu.Lock()
 		defer mu.Unlock()
 		if err == nil {
 			pinned++
-		} else if kindOf(err) == Storage {
+		} else if problem.KindOf(err) == problem.Storage {
 			failed = err
 		}
 	})
@@ -173,7 +174,7 @@ func (f *Fleet) pinHostKey(ctx context.Context, id string) error {
 		f.o.Logf("the host key of %s was not learned: %v", id, err)
 		return err
 	}
-	return storageError("record the host key of "+id, f.keys.PinHostKey(id, key, f.apiVouches(), []string{f.hostName(id)}))
+	return problem.OfStorage("record the host key of "+id, f.keys.PinHostKey(id, key, f.apiVouches(), []string{f.hostName(id)}))
 }
 
 // AcceptHostKey replaces the pinned host keys of a VM by the one it shows now,
@@ -189,7 +190,7 @@ func (f *Fleet) AcceptHostKey(ctx context.Context, vm VM, fingerprint string) er
 		return f.explain(ctx, vm, err)
 	}
 	if got := sshconn.Fingerprint(key); got != fingerprint {
-		return &Error{Kind: Identity, What: "the host key of " + vm.Title() + " was not accepted", Origin: OriginSSH,
+		return &problem.Error{Kind: problem.Identity, What: "the host key of " + vm.Title() + " was not accepted", Origin: problem.OriginSSH,
 			Why: "it is " + got + ", not " + fingerprint, Next: "compare again with a trusted source"}
 	}
 	// One step: without any pin, whoever connects meanwhile would pin what it meets.
@@ -200,5 +201,5 @@ func (f *Fleet) AcceptHostKey(ctx context.Context, vm VM, fingerprint string) er
 	if err == nil {
 		err = f.keys.PinHostKey(vm.ID, key, true, []string{f.hostName(vm.ID)})
 	}
-	return storageError("record the host key", err)
+	return problem.OfStorage("record the host key", err)
 }

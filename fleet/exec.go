@@ -1,13 +1,14 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // ExecResult is what a command did on one VM.
@@ -31,10 +32,6 @@ type ExecRequest struct {
 	Output   func(VM) (stdout, stderr io.Writer)
 	OnDone   func(ExecResult) // one at a time
 }
-
-// ErrStopped is in the error of a VM whose command was not awaited because the
-// caller gave up or another VM failed first: no failure of that VM.
-var ErrStopped = errors.New("stopped")
 
 // ExecJobs is how many VMs run a command side by side unless told else: each
 // is another server, and every round of fewer than all costs as much as a VM.
@@ -60,7 +57,7 @@ func (f *Fleet) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error) {
 	defer done()
 	results := make([]ExecResult, len(r.VMs))
 	var mu sync.Mutex
-	eachBounded(len(r.VMs), r.Jobs, func(n int) {
+	problem.Each(len(r.VMs), r.Jobs, func(n int) {
 		res := f.execOne(ctx, r, r.VMs[n])
 		mu.Lock()
 		defer mu.Unlock()
@@ -72,10 +69,7 @@ func (f *Fleet) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error) {
 			r.OnDone(res)
 		}
 	})
-	if errors.Is(parent.Err(), context.Canceled) {
-		return results, execInterrupted(results)
-	}
-	return results, execError(results)
+	return results, execError(parent, results)
 }
 
 func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm VM) ExecResult {
@@ -83,7 +77,7 @@ func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm VM) ExecResult {
 	all := ctx
 	if all.Err() != nil {
 		res.Err = stopped(vm, "not started")
-		res.Error = why(res.Err)
+		res.Error = problem.Why(res.Err)
 		return res
 	}
 	began := f.o.Now()
@@ -105,18 +99,18 @@ func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm VM) ExecResult {
 	case all.Err() != nil && !errors.Is(all.Err(), context.DeadlineExceeded):
 		res.Err = stopped(vm, "stopped before its end")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		late := outOfTime("the command on "+vm.Title()+" did not end in time", res.Err)
+		late := problem.OutOfTime("the command on "+vm.Title()+" did not end in time", res.Err)
 		if r.Timeout > 0 {
 			late.Why = "it took longer than " + r.Timeout.String()
 		}
 		res.Err = late
 	}
-	res.Error = why(res.Err)
+	res.Error = problem.Why(res.Err)
 	return res
 }
 
 func stopped(vm VM, how string) error {
-	return &Error{Kind: Interrupted, What: "the command on " + vm.Title() + " was not awaited", Why: how, Origin: OriginLocal, Err: ErrStopped}
+	return &problem.Error{Kind: problem.Interrupted, What: "the command on " + vm.Title() + " was not awaited", Why: how, Origin: problem.OriginLocal, Err: problem.ErrStopped}
 }
 
 func (f *Fleet) execOn(ctx context.Context, r ExecRequest, vm VM) error {
@@ -136,59 +130,11 @@ func (f *Fleet) execOn(ctx context.Context, r ExecRequest, vm VM) error {
 // mayRunOn is the advice where a command was not awaited.
 const mayRunOn = "where the command had begun, it may still be running"
 
-func execInterrupted(results []ExecResult) error {
-	done := 0
-	for _, r := range results {
-		if !errors.Is(r.Err, ErrStopped) {
-			done++
-		}
+// execError sums up what became of the command on each VM.
+func execError(ctx context.Context, results []ExecResult) error {
+	all := make([]problem.Outcome, len(results))
+	for i, r := range results {
+		all[i] = problem.Outcome{Name: cmp.Or(r.VMName, r.VMID), Why: r.Error, Err: r.Err}
 	}
-	e := &Error{Kind: Interrupted, What: "interrupted", Why: "the command had not ended", Next: mayRunOn, Origin: OriginLocal}
-	if len(results) > 1 {
-		e.Why = countOf(done, len(results)) + " were done"
-	}
-	return e
-}
-
-func execError(results []ExecResult) error {
-	failed, cut := 0, 0
-	var reasons []string
-	names := map[string][]string{}
-	for _, r := range results {
-		switch {
-		case r.Err == nil:
-		case errors.Is(r.Err, ErrStopped):
-			cut++
-		case len(results) == 1:
-			return r.Err
-		default:
-			failed++
-			if names[r.Error] == nil {
-				reasons = append(reasons, r.Error)
-			}
-			names[r.Error] = append(names[r.Error], orElse(r.VMName, r.VMID))
-		}
-	}
-	if failed == 0 {
-		return nil
-	}
-	for i, reason := range reasons {
-		reasons[i] = someOf(names[reason], ", ") + " (" + reason + ")"
-	}
-	// No cause is set: the summary must not pass for one VM's exit status.
-	e := &Error{Kind: Partial, What: countOf(failed, len(results)) + " failed", Why: someOf(reasons, "; "), Origin: OriginRemote}
-	if cut > 0 {
-		e.What += fmt.Sprintf(", %d were stopped", cut)
-		e.Next = mayRunOn
-	}
-	return e
-}
-
-// someOf lists texts, but not so many that nobody would read them.
-func someOf(texts []string, between string) string {
-	const most = 20
-	if len(texts) <= most {
-		return strings.Join(texts, between)
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(texts[:most-1], between), len(texts)-most+1)
+	return problem.Sum{Failed: "failed", Cut: mayRunOn, Origin: problem.OriginRemote}.Of(ctx, all)
 }

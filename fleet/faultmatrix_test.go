@@ -15,6 +15,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
@@ -113,7 +114,7 @@ type matrix struct {
 // may tell of the login afterwards.
 type work struct {
 	do      func(f *fleet.Fleet) error
-	want    fleet.Kind
+	want    problem.Kind
 	touches bool
 }
 
@@ -141,9 +142,9 @@ func (m *matrix) works() map[string]work {
 
 // queued is what --queue makes of the kind of a commit: nothing is given up
 // because the API is away.
-func queued(k fleet.Kind) fleet.Kind {
-	if k == fleet.Unavailable {
-		return fleet.Queued
+func queued(k problem.Kind) problem.Kind {
+	if k == problem.Unavailable {
+		return problem.Queued
 	}
 	return k
 }
@@ -165,7 +166,7 @@ func (m *matrix) list(f *fleet.Fleet) error {
 	if list.Unsaved != nil {
 		m.t.Errorf("vms: not recorded: %v", list.Unsaved)
 	}
-	if e := list.Outage; e != nil && m.c.want.local != (e.Origin == fleet.OriginLocal) {
+	if e := list.Outage; e != nil && m.c.want.local != (e.Origin == problem.OriginLocal) {
 		m.t.Errorf("vms: origin %s of %v", e.Origin, e)
 	}
 	return nil
@@ -197,7 +198,7 @@ func (m *matrix) commit(f *fleet.Fleet, vm fleet.VM, queue bool) error {
 		m.t.Errorf("commit: %v", queueErr)
 	}
 	waits := len(items) == 1 && items[0].CommitID == r.CommitID && items[0].VMID == vm.ID
-	if waits != (fleet.KindOf(err) == fleet.Queued) || len(items) > 1 {
+	if waits != (problem.KindOf(err) == problem.Queued) || len(items) > 1 {
 		m.t.Errorf("commit: %s (%v) with %d intents in the queue", r.Status, err, len(items))
 	}
 	if (r.Status == fleet.StatusCommitted) != (err == nil) {
@@ -219,13 +220,13 @@ func (m *matrix) run(name, home string, w work) {
 	began := time.Now()
 	err = w.do(f)
 	took := time.Since(began)
-	if kind := fleet.KindOf(err); kind != w.want && w.want != either {
+	if kind := problem.KindOf(err); kind != w.want && w.want != either {
 		m.t.Errorf("%s: got kind %q (%v), want %q", name, kind, err, w.want)
 	}
 	if took > faultBound || m.c.soon && took > faultBound/2 {
 		m.t.Errorf("%s took %s", name, took)
 	}
-	var e *fleet.Error
+	var e *problem.Error
 	if err != nil && (!errors.As(err, &e) || e.What == "" || e.Why == "") {
 		m.t.Errorf("%s: the error does not say what and why: %#v", name, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
 )
@@ -15,9 +16,9 @@ import (
 // which cmd/exit.go maps to exit codes, and the source of a listing.
 type fate struct {
 	source fleet.Source // of vms; "" when it fails, or either
-	list   fleet.Kind   // vms
-	key    fleet.Kind   // ssh to a VM whose key is not recorded, keys sync
-	commit fleet.Kind
+	list   problem.Kind // vms
+	key    problem.Kind // ssh to a VM whose key is not recorded, keys sync
+	commit problem.Kind
 	local  bool // the error says that the trouble is this machine's
 }
 
@@ -29,11 +30,11 @@ func works() fate { return fate{source: fleet.FromAPI} }
 func mayWork() fate {
 	return fate{source: either, key: either, commit: either}
 }
-func refused(k fleet.Kind) fate { return fate{list: k, key: k, commit: k} }
+func refused(k problem.Kind) fate { return fate{list: k, key: k, commit: k} }
 
 // unsent: no request can have reached the API, so nothing is left to settle.
 func unsent() fate {
-	return fate{source: fleet.FromCache, key: fleet.Unavailable, commit: fleet.Unavailable}
+	return fate{source: fleet.FromCache, key: problem.Unavailable, commit: problem.Unavailable}
 }
 
 // here is unsent with the cause on this machine.
@@ -45,7 +46,7 @@ func here() fate {
 
 // doubtful: a request may have reached the API, so a commit stays queued.
 func doubtful() fate {
-	return fate{source: fleet.FromCache, key: fleet.Unavailable, commit: fleet.Queued}
+	return fate{source: fleet.FromCache, key: problem.Unavailable, commit: problem.Queued}
 }
 
 // faultCase is one row of the matrix. prepare changes the world before it is
@@ -97,15 +98,15 @@ func waits() []faultCase {
 
 func statuses() []faultCase {
 	rows := []faultCase{
-		by("401", sim.Fault{Kind: sim.KindUnauthorized}, refused(fleet.Auth)),
-		by("403", sim.Fault{Kind: sim.KindForbidden}, refused(fleet.Auth)),
+		by("401", sim.Fault{Kind: sim.KindUnauthorized}, refused(problem.Auth)),
+		by("403", sim.Fault{Kind: sim.KindForbidden}, refused(problem.Auth)),
 		by("404 of another site", sim.Fault{Kind: sim.KindNotFound}, doubtful()),
 		by("503 now and then", sim.Fault{Kind: sim.KindFlaky, Probability: 0.5}, mayWork()),
 	}
 	for _, status := range []sim.Kind{"418", "422"} { // in plain text: no such answer to a mere question
 		rows = append(rows, by(string(status), sim.Fault{Kind: status}, doubtful()))
 	}
-	rows = append(rows, by("409 in the API's words", sim.Fault{Kind: "409"}, fate{list: fleet.Refused, key: fleet.Refused, commit: fleet.Queued}))
+	rows = append(rows, by("409 in the API's words", sim.Fault{Kind: "409"}, fate{list: problem.Refused, key: problem.Refused, commit: problem.Queued}))
 	everyOther := by("503 every other call", sim.Fault{Kind: "503", Every: 2}, works())
 	everyOther.alone = true
 	rows = append(rows, everyOther)

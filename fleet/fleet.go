@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
 	"github.com/vers-fleet/vers-fleet/retry"
@@ -112,7 +113,7 @@ func Open(o Options) (*Fleet, error) {
 	ks.ParseKey, ks.DecryptSSHKey, ks.Now, ks.Warn = sshconn.ParseKey, sshconn.DecryptKey, o.Now, o.Warn
 	store, err := keystore.Open(filepath.Join(o.Home, o.Profile), ks)
 	if err != nil {
-		return nil, storageError("open the local record", err)
+		return nil, problem.OfStorage("open the local record", err)
 	}
 	o.Retry.Budget = retry.NewBudget(retryBudget, retryRefill)
 	who := &account{fetch: o.API.APIKey}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -50,7 +51,7 @@ func (f *Fleet) ImportFound(dryRun bool) ([]FoundKey, error) {
 	var adopted []string
 	if !dryRun {
 		if adopted, err = f.keys.Adopt(found); err != nil {
-			return nil, storageError("record the found keys", err)
+			return nil, problem.OfStorage("record the found keys", err)
 		}
 	}
 	known, err := f.known()

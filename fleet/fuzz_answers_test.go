@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // mutator spoils answers, repeatably for a seed.
@@ -169,7 +170,7 @@ func TestSpoiledAnswersLoseNoKey(t *testing.T) {
 	if _, err := w.open().Drill(t.Context(), fleet.Selection{All: true}, nil); err != nil {
 		t.Fatal(err)
 	}
-	ends := map[fleet.Kind]int{}
+	ends := map[problem.Kind]int{}
 	m.seed(0)
 	f.set(nil, m.maybe)
 	for round := range rounds {
@@ -179,8 +180,8 @@ func TestSpoiledAnswersLoseNoKey(t *testing.T) {
 		w.forget()
 		_, syncErr := w.open().Sync(t.Context(), fleet.SyncOptions{Refresh: true, NoHostKeys: true})
 		for _, err := range []error{listErr, syncErr} {
-			ends[fleet.KindOf(err)]++
-			if fleet.KindOf(err) == fleet.Storage || fleet.KindOf(err) == fleet.Interrupted {
+			ends[problem.KindOf(err)]++
+			if problem.KindOf(err) == problem.Storage || problem.KindOf(err) == problem.Interrupted {
 				t.Errorf("round %d: %v", round, err)
 			}
 		}

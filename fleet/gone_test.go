@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
@@ -86,7 +87,7 @@ func TestLivingBeforeGone(t *testing.T) {
 	if _, err := store.PutKey(twin, pem, keystore.KeyInfo{Source: "api"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.open(offline).One(t.Context(), sim.MarketingID[:8]); fleet.KindOf(err) != fleet.Ambiguous {
+	if _, err := w.open(offline).One(t.Context(), sim.MarketingID[:8]); problem.KindOf(err) != problem.Ambiguous {
 		t.Errorf("both alive as far as known: %v", err)
 	}
 	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
@@ -146,8 +147,8 @@ func TestAcceptedHostKeyReplacesAtOnce(t *testing.T) {
 	for range 20 {
 		w.sim.VM(vm.ID).RotateHostKey()
 		_, err := w.open().Connect(t.Context(), vm)
-		var e *fleet.Error
-		if asError(err, &e); e.Kind != fleet.Identity {
+		var e *problem.Error
+		if asError(err, &e); e.Kind != problem.Identity {
 			t.Fatal(err)
 		}
 		words := strings.Fields(e.Next)

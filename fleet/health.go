@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
@@ -97,16 +98,16 @@ func (f *Fleet) downReason(s retry.State) string {
 	now := f.o.Now()
 	switch {
 	case s.Outage != nil:
-		text := fmt.Sprintf("the API has been down since %s (%s)", clock(s.Outage.Start), ago(now, s.Outage.Start))
+		text := fmt.Sprintf("the API has been down since %s (%s)", problem.Clock(s.Outage.Start), problem.Ago(now, s.Outage.Start))
 		if s.LastError != nil {
 			text += ": " + s.LastError.Cause.Text()
 		}
 		if s.NextProbe.After(now) {
-			text += "; next try at " + clock(s.NextProbe)
+			text += "; next try at " + problem.Clock(s.NextProbe)
 		}
 		return text
 	case s.Local != nil:
-		return fmt.Sprintf("%s (%s)", s.Local.Cause.Text(), ago(now, s.Local.Last))
+		return fmt.Sprintf("%s (%s)", s.Local.Cause.Text(), problem.Ago(now, s.Local.Last))
 	}
 	return "the API is not asked right now"
 }
@@ -229,6 +230,6 @@ func (f *Fleet) awaitEnded(err error, waited time.Duration) error {
 		return f.apiError("wait for the API", err)
 	}
 	s, _ := f.memory.State()
-	return &Error{Kind: Unavailable, What: fmt.Sprintf("the API did not answer within %s", waited.Round(time.Second)),
-		Why: f.downReason(s), Next: "what is recorded works meanwhile: vers-fleet vms, ssh, pull", Origin: OriginAPI, Retryable: true, Err: err}
+	return &problem.Error{Kind: problem.Unavailable, What: fmt.Sprintf("the API did not answer within %s", waited.Round(time.Second)),
+		Why: f.downReason(s), Next: "what is recorded works meanwhile: vers-fleet vms, ssh, pull", Origin: problem.OriginAPI, Retryable: true, Err: err}
 }

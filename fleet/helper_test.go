@@ -11,6 +11,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
@@ -111,8 +112,8 @@ func later(o *fleet.Options) { o.Now = func() time.Time { return time.Now().Add(
 func offline(o *fleet.Options) { o.Mode = fleet.Offline }
 
 // asError insists that err is an *Error.
-func asError(err error, e **fleet.Error) {
+func asError(err error, e **problem.Error) {
 	if !errors.As(err, e) {
-		*e = &fleet.Error{What: "not an *Error"}
+		*e = &problem.Error{What: "not an *Error"}
 	}
 }

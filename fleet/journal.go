@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -72,7 +73,7 @@ func (j journal) get(commitID string) (Intent, error) {
 		err = errors.New("it does not name its commit and VM")
 	}
 	if err != nil {
-		return i, &Error{Kind: Storage, What: "cannot read the queued commit " + commitID, Why: err.Error(), Origin: OriginLocal,
+		return i, &problem.Error{Kind: problem.Storage, What: "cannot read the queued commit " + commitID, Why: err.Error(), Origin: problem.OriginLocal,
 			Next: "vers-fleet queue drop --force " + commitID, Err: err}
 	}
 	return i, nil

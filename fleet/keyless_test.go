@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -52,7 +53,7 @@ func TestKeyThatCannotBeRecorded(t *testing.T) {
 	if err != nil || res[0].Files == 0 {
 		t.Errorf("pull: %v, %d files", err, res[0].Files)
 	}
-	if _, err := w.open().Sync(t.Context(), fleet.SyncOptions{}); fleet.KindOf(err) != fleet.Storage {
+	if _, err := w.open().Sync(t.Context(), fleet.SyncOptions{}); problem.KindOf(err) != problem.Storage {
 		t.Errorf("keys sync: %v", err)
 	}
 }
@@ -89,11 +90,11 @@ func TestSyncMakesNoMoreCallsThanNeeded(t *testing.T) {
 		}
 	}
 	w.fault(sim.Fault{Kind: "503"})
-	if _, err := w.open().Sync(t.Context(), fleet.SyncOptions{}); fleet.KindOf(err) != fleet.Unavailable {
+	if _, err := w.open().Sync(t.Context(), fleet.SyncOptions{}); problem.KindOf(err) != problem.Unavailable {
 		t.Error(err)
 	}
 	w.sim.ResetCalls()
-	if _, err := w.open().Sync(t.Context(), fleet.SyncOptions{}); fleet.KindOf(err) != fleet.Unavailable {
+	if _, err := w.open().Sync(t.Context(), fleet.SyncOptions{}); problem.KindOf(err) != problem.Unavailable {
 		t.Error(err)
 	}
 	if n := len(w.sim.Calls()); n != 0 {
@@ -130,14 +131,14 @@ func TestRefusedKeysAreNotAskedForAgainAndAgain(t *testing.T) {
 			asked.Store(0)
 		}
 		report, err := w.open().Sync(t.Context(), fleet.SyncOptions{})
-		if fleet.KindOf(err) != fleet.Partial || len(report.Failed) != 2 {
+		if problem.KindOf(err) != problem.Partial || len(report.Failed) != 2 {
 			t.Errorf("%+v, %v", report, err)
 		}
 	}
 	if n := asked.Load(); n != 0 {
 		t.Errorf("asked %d times for keys that were just refused", n)
 	}
-	if _, err := w.open(later).Sync(t.Context(), fleet.SyncOptions{}); fleet.KindOf(err) != fleet.Partial || asked.Load() != 2 {
+	if _, err := w.open(later).Sync(t.Context(), fleet.SyncOptions{}); problem.KindOf(err) != problem.Partial || asked.Load() != 2 {
 		t.Errorf("later: asked %d times, %v", asked.Load(), err)
 	}
 	front.set(nil, nil)

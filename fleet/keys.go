@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
@@ -34,7 +35,7 @@ func (f *Fleet) Keys() ([]KeyInfo, error) {
 	}
 	records, findings, err := f.keys.Records()
 	if err != nil {
-		return nil, storageError("read the keystore", err)
+		return nil, problem.OfStorage("read the keystore", err)
 	}
 	byID := map[string]KeyInfo{}
 	for _, r := range records {
@@ -70,7 +71,7 @@ func (f *Fleet) KeyPath(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	if !f.keys.HasKey(vm.ID) {
-		return "", &Error{Kind: NotFound, What: "no key of " + vm.Title() + " is recorded", Origin: OriginLocal, Next: "vers-fleet keys sync"}
+		return "", &problem.Error{Kind: problem.NotFound, What: "no key of " + vm.Title() + " is recorded", Origin: problem.OriginLocal, Next: "vers-fleet keys sync"}
 	}
 	return f.keys.KeyPath(vm.ID), nil
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn/mux"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -27,7 +29,7 @@ type Finding struct {
 func (f *Fleet) CheckKeys() ([]Finding, error) {
 	findings, err := f.keys.Check()
 	if err != nil {
-		return nil, storageError("check the keystore", err)
+		return nil, problem.OfStorage("check the keystore", err)
 	}
 	vms, err := f.known()
 	if err != nil {
@@ -50,7 +52,7 @@ func (f *Fleet) CheckKeys() ([]Finding, error) {
 		}
 	}
 	if bad > 0 {
-		return out, &Error{Kind: Storage, What: "damaged or lost in the keystore: " + counted(bad, "thing"), Origin: OriginLocal,
+		return out, &problem.Error{Kind: problem.Storage, What: "damaged or lost in the keystore: " + problem.Counted(bad, "thing"), Origin: problem.OriginLocal,
 			Why: "see the list", Next: "vers-fleet keys sync fetches keys again while the API is up"}
 	}
 	return out, nil
@@ -76,7 +78,7 @@ func (f *Fleet) RemoveKeys(ctx context.Context, names []string, sure bool) ([]st
 	var removed []string
 	for _, vm := range vms {
 		if err := f.keys.Remove(vm.ID); err != nil {
-			return removed, storageError("forget "+vm.Title(), err)
+			return removed, problem.OfStorage("forget "+vm.Title(), err)
 		}
 		removed = append(removed, vm.ID)
 		mux.Served(f.shareSocket(vm.ID)) // being asked, the process sees that the key is gone
@@ -91,7 +93,7 @@ func (f *Fleet) PruneKeys(ctx context.Context, age time.Duration, sure bool) ([]
 		return nil, err
 	}
 	removed, err := f.keys.Prune(age)
-	return removed, storageError("prune the keystore", err)
+	return removed, problem.OfStorage("prune the keystore", err)
 }
 
 func (f *Fleet) confirm(sure bool, question string) error {
@@ -99,7 +101,7 @@ func (f *Fleet) confirm(sure bool, question string) error {
 	case sure:
 		return nil
 	case f.o.Confirm == nil:
-		return &Error{Kind: Usage, What: "not done without a confirmation", Origin: OriginLocal, Next: "add --yes"}
+		return &problem.Error{Kind: problem.Usage, What: "not done without a confirmation", Origin: problem.OriginLocal, Next: "add --yes"}
 	}
 	return f.o.Confirm(question)
 }
@@ -111,7 +113,7 @@ func (f *Fleet) ExportKeys(ctx context.Context, w io.Writer, o keystore.ExportOp
 		o.Docs = map[string][]byte{namesDocName: data}
 	}
 	sum, err := f.keys.Export(ctx, w, o)
-	return sum, storageError("export the keys", err)
+	return sum, problem.OfStorage("export the keys", err)
 }
 
 // ImportKeys merges a bundle, never overwriting something newer, and says what
@@ -126,7 +128,7 @@ func (f *Fleet) ImportKeys(ctx context.Context, r io.Reader, identityFile string
 			return f.importDoc(ctx, name, data, dryRun)
 		}})
 	f.namePlan(plan, names)
-	return plan, storageError("import the bundle", err)
+	return plan, problem.OfStorage("import the bundle", err)
 }
 
 // namePlan gives the VMs of a plan the names that the bundle, or the record,
@@ -208,7 +210,7 @@ func (f *Fleet) ExportSSH(ctx context.Context, dir string) (int, error) {
 			return 0, err
 		}
 		if ca, err = os.ReadFile(f.o.CAFile); err != nil {
-			return 0, storageError("read "+f.o.CAFile, err)
+			return 0, problem.OfStorage("read "+f.o.CAFile, err)
 		}
 	}
 	hosts, findings, err := f.keys.ExportSSH(ctx, dir, func(dir string, hosts []keystore.SSHHost) ([]byte, error) {
@@ -224,7 +226,7 @@ func (f *Fleet) ExportSSH(ctx context.Context, dir string) (int, error) {
 	for _, x := range findings {
 		f.o.Warn(x.What)
 	}
-	return len(hosts), storageError("export the keys", err)
+	return len(hosts), problem.OfStorage("export the keys", err)
 }
 
 // exportedConfig reaches the VMs through openssl, which is the one tool that
@@ -240,14 +242,14 @@ func (f *Fleet) exportedConfig(dir, ca string, hosts []keystore.SSHHost, vms []V
 		}
 		name := f.hostName(vm.ID)
 		fmt.Fprintf(&b, "Host %s\n  HostName %s\n  User root\n  HostKeyAlias %s\n", strings.Join(hostAliases(vm, all), " "), name, name)
-		fmt.Fprintf(&b, "  IdentityFile %s\n  IdentitiesOnly yes\n", confPath(h.IdentityFile))
-		fmt.Fprintf(&b, "  UserKnownHostsFile %s\n", confPath(dir+"/known_hosts"))
-		proxy := "openssl s_client -quiet -verify_quiet -servername " + name + " -connect " + shellQuote(f.endpoint(vm.ID).Address)
+		fmt.Fprintf(&b, "  IdentityFile %s\n  IdentitiesOnly yes\n", safe.SSHPath(h.IdentityFile))
+		fmt.Fprintf(&b, "  UserKnownHostsFile %s\n", safe.SSHPath(dir+"/known_hosts"))
+		proxy := "openssl s_client -quiet -verify_quiet -servername " + name + " -connect " + safe.Word(f.endpoint(vm.ID).Address)
 		if f.o.TLSVerify {
 			proxy += " -verify_return_error -verify_hostname " + name
 		}
 		if f.o.TLSVerify && ca != "" {
-			proxy += " -CAfile " + shellQuote(ca)
+			proxy += " -CAfile " + safe.Word(ca)
 		}
 		fmt.Fprintf(&b, "  ProxyCommand %s\n", strings.ReplaceAll(proxy, "%", "%%"))
 	}
@@ -256,7 +258,7 @@ func (f *Fleet) exportedConfig(dir, ca string, hosts []keystore.SSHHost, vms []V
 
 // EncryptKeys, DecryptKeys and RekeyKeys change how keys are kept on disk.
 func (f *Fleet) EncryptKeys(ctx context.Context, o keystore.EncryptOptions) error {
-	return storageError("encrypt the keystore", f.keys.Encrypt(ctx, o))
+	return problem.OfStorage("encrypt the keystore", f.keys.Encrypt(ctx, o))
 }
 
 // DecryptKeys turns the keystore back into plain files.
@@ -267,16 +269,16 @@ func (f *Fleet) DecryptKeys(ctx context.Context, progress func(done, total int))
 			f.o.Warn("the keyring still holds the old identity, which opens nothing any more: " + err.Error())
 		}
 	}
-	return storageError("decrypt the keystore", err)
+	return problem.OfStorage("decrypt the keystore", err)
 }
 
 // RekeyKeys encrypts every key anew, to other recipients.
 func (f *Fleet) RekeyKeys(ctx context.Context, o keystore.EncryptOptions) error {
-	return storageError("rekey the keystore", f.keys.Rekey(ctx, o))
+	return problem.OfStorage("rekey the keystore", f.keys.Rekey(ctx, o))
 }
 
 // KeysToKeyring lets the operating system's keyring unlock a keystore with a
 // passphrase, for scripts.
 func (f *Fleet) KeysToKeyring() error {
-	return storageError("put the keystore's identity into the keyring", f.keys.SaveToKeyring())
+	return problem.OfStorage("put the keystore's identity into the keyring", f.keys.SaveToKeyring())
 }

@@ -2,13 +2,13 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -94,7 +94,7 @@ func (s *syncer) fetch(parent context.Context, ids []string) error {
 		})
 	}
 	err := group.Wait()
-	if kindOf(err) == Unavailable || kindOf(err) == Interrupted && parent.Err() == nil {
+	if problem.KindOf(err) == problem.Unavailable || problem.KindOf(err) == problem.Interrupted && parent.Err() == nil {
 		return nil // said in the report
 	}
 	return err
@@ -116,32 +116,14 @@ func (s *syncer) finished(id string, changed bool, err error, total int) error {
 		}
 		return nil
 	}
-	s.report.Failed = append(s.report.Failed, SyncFailure{VMID: id, Why: why(err)})
-	switch kindOf(err) {
-	case Unavailable, Storage, Interrupted:
+	s.report.Failed = append(s.report.Failed, SyncFailure{VMID: id, Why: problem.Why(err)})
+	switch problem.KindOf(err) {
+	case problem.Unavailable, problem.Storage, problem.Interrupted:
 		return err
-	case Auth, NotFound, Refused:
+	case problem.Auth, problem.NotFound, problem.Refused:
 		s.refused[id] = true
 	}
 	return nil // a 403 too: a listing may hold VMs of other owners
-}
-
-// why is the reason of an error in one clause.
-func why(err error) string {
-	var e *Error
-	if errors.As(err, &e) && e.Why != "" {
-		return e.Why
-	}
-	return err.Error()
-}
-
-// originOf is where an error came from.
-func originOf(err error) Origin {
-	var e *Error
-	if errors.As(err, &e) {
-		return e.Origin
-	}
-	return OriginLocal
 }
 
 // fetchKey asks the API for one VM's key and records it with the VM's address.
@@ -165,7 +147,7 @@ func (f *Fleet) fetchKey(ctx context.Context, id string) (changed bool, err erro
 		return false, err
 	}
 	if answer.Unsaved != nil {
-		if kindOf(answer.Unsaved) == Storage { // not a key of another account
+		if problem.KindOf(answer.Unsaved) == problem.Storage { // not a key of another account
 			f.unsaved.put(id, answer.Value.PrivateKey)
 		}
 		return false, answer.Unsaved
@@ -229,7 +211,7 @@ func (f *Fleet) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
 		report.HostKeys, err = f.pinMissing(ctx, vms)
 	}
 	if err == nil && len(report.Failed) > 0 {
-		err = &Error{Kind: Partial, What: "some keys could not be fetched", Why: report.Failed[0].Why, Origin: OriginAPI,
+		err = &problem.Error{Kind: problem.Partial, What: "some keys could not be fetched", Why: report.Failed[0].Why, Origin: problem.OriginAPI,
 			Next: "run it again; what was fetched is recorded", Retryable: true}
 	}
 	return report, err

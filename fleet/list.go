@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
@@ -163,7 +164,7 @@ func (f *Fleet) keepInventory(inv keystore.Inventory) error {
 func (f *Fleet) known() ([]VM, error) {
 	inv, err := f.recordedInventory()
 	if err != nil && !keystore.IsNotFound(err) {
-		return nil, storageError("read the recorded inventory", err)
+		return nil, problem.OfStorage("read the recorded inventory", err)
 	}
 	return f.merged(inv)
 }
@@ -183,7 +184,7 @@ func (f *Fleet) merged(inv keystore.Inventory) ([]VM, error) {
 	}
 	ids, err := f.keys.IDs()
 	if err != nil {
-		return nil, storageError("read the keystore", err)
+		return nil, problem.OfStorage("read the keystore", err)
 	}
 	book, err := f.readNames()
 	if err != nil {
@@ -214,7 +215,7 @@ func (f *Fleet) merged(inv keystore.Inventory) ([]VM, error) {
 func (f *Fleet) addRecords(vms []VM) error {
 	records, findings, err := f.keys.Records()
 	if err != nil {
-		return storageError("read the keystore", err)
+		return problem.OfStorage("read the keystore", err)
 	}
 	byID := make(map[string]keystore.Record, len(records))
 	for _, r := range records {

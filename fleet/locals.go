@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // LocalLieutenant is a lieutenant that runs on this machine and on no VM, as
@@ -45,14 +46,14 @@ func (f *Fleet) lieutenants() (list []lieutenant.Lieutenant, ok bool) {
 }
 
 // notVM explains a name that none of the VMs bears and a local lieutenant does.
-func (f *Fleet) notVM(vms []VM, words []string) *Error {
+func (f *Fleet) notVM(vms []VM, words []string) *problem.Error {
 	for _, l := range f.Locals() {
 		for _, word := range words {
 			if word != l.Name && word != lieutenant.LocalPrefix+l.Name {
 				continue
 			}
-			if _, err := choose(vms, Selection{Names: []string{word}}); kindOf(err) == NotFound {
-				return &Error{Kind: NotFound, What: fmt.Sprintf("%q is a local lieutenant, not a VM", word), Origin: OriginLocal,
+			if _, err := choose(vms, Selection{Names: []string{word}}); problem.KindOf(err) == problem.NotFound {
+				return &problem.Error{Kind: problem.NotFound, What: fmt.Sprintf("%q is a local lieutenant, not a VM", word), Origin: problem.OriginLocal,
 					Why: "it runs on this machine, so its work is here and there is nothing to connect to", Next: "the VMs are listed by: vers-fleet vms"}
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -122,7 +123,7 @@ func (f *Fleet) nameFiles() (found []namedVM, seen map[NameSource]bool) {
 		seen[SourceLieutenants] = true
 		for _, l := range list {
 			if !l.Local {
-				found = append(found, namedVM{VMID: l.VMID, Name: l.Name, Role: orElse(l.Role, "lieutenant"), Source: SourceLieutenants})
+				found = append(found, namedVM{VMID: l.VMID, Name: l.Name, Role: cmp.Or(l.Role, "lieutenant"), Source: SourceLieutenants})
 			}
 		}
 	}
@@ -162,7 +163,7 @@ func (f *Fleet) readNamesDoc() (namesDoc, error) {
 		return namesDoc{Version: 1}, nil
 	}
 	if err != nil {
-		return namesDoc{}, storageError("read the recorded names", err)
+		return namesDoc{}, problem.OfStorage("read the recorded names", err)
 	}
 	return decodeNames(data)
 }
@@ -173,7 +174,7 @@ func decodeNames(data []byte) (namesDoc, error) {
 		return doc, nil
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return doc, &Error{Kind: Storage, What: "cannot read the recorded names", Why: err.Error(), Origin: OriginLocal,
+		return doc, &problem.Error{Kind: problem.Storage, What: "cannot read the recorded names", Why: err.Error(), Origin: problem.OriginLocal,
 			Next: "move names.json out of the profile's folder; aliases must then be set again", Err: err}
 	}
 	return doc, nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
@@ -23,8 +24,8 @@ type Answer[T any] struct {
 	Value   T
 	Source  Source
 	AsOf    time.Time
-	Outage  *Error // why the record had to serve; nil for a live answer and with --offline
-	Unsaved error  // a live answer that could not be recorded: kind Storage
+	Outage  *problem.Error // why the record had to serve; nil for a live answer and with --offline
+	Unsaved error          // a live answer that could not be recorded: kind Storage
 }
 
 // call is one question to the API.
@@ -169,7 +170,7 @@ func kept[T any](f *Fleet, c call[T], value T) Answer[T] {
 	a := Answer[T]{Value: value, Source: FromAPI, AsOf: f.o.Now()}
 	if c.keep != nil {
 		if err := c.keep(value); err != nil {
-			a.Unsaved = storageError("record what the API said", err)
+			a.Unsaved = problem.OfStorage("record what the API said", err)
 		}
 	}
 	return a
@@ -177,7 +178,7 @@ func kept[T any](f *Fleet, c call[T], value T) Answer[T] {
 
 // fallback lets the record answer because of why, which is returned when the
 // record has nothing to say or must not be asked.
-func fallback[T any](f *Fleet, c call[T], why *Error) (Answer[T], error) {
+func fallback[T any](f *Fleet, c call[T], why error) (Answer[T], error) {
 	if c.recorded == nil || f.o.Mode == Live {
 		return Answer[T]{}, why
 	}
@@ -186,12 +187,12 @@ func fallback[T any](f *Fleet, c call[T], why *Error) (Answer[T], error) {
 		return Answer[T]{}, why
 	}
 	if err != nil {
-		return Answer[T]{}, storageError("read what was recorded", err)
+		return Answer[T]{}, problem.OfStorage("read what was recorded", err)
 	}
 	f.tellForeign()
 	a := Answer[T]{Value: value, Source: FromCache, AsOf: asOf}
 	if f.o.Mode != Offline {
-		a.Outage = why
+		errors.As(why, &a.Outage)
 	}
 	return a, nil
 }

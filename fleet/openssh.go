@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
@@ -29,7 +31,7 @@ func (f *Fleet) Knows(word string) bool {
 		return false
 	}
 	_, err = newDirectory(known).pick(word)
-	return err == nil || kindOf(err) == Ambiguous
+	return err == nil || problem.KindOf(err) == problem.Ambiguous
 }
 
 // StdioForward joins in and out to an address as seen from the VM (ssh -W).
@@ -41,7 +43,7 @@ func (f *Fleet) StdioForward(ctx context.Context, vm VM, address string, in io.R
 	defer conn.Close()
 	err = conn.Stdio(ctx, address, in, out)
 	if errors.Is(err, sshconn.ErrRefused) {
-		return &Error{Kind: Unreachable, What: "cannot connect from " + vm.Title() + " to " + address, Why: err.Error(), Origin: OriginRemote, Err: err,
+		return &problem.Error{Kind: problem.Unreachable, What: "cannot connect from " + vm.Title() + " to " + address, Why: err.Error(), Origin: problem.OriginRemote, Err: err,
 			Next: "see on the VM whether something listens there"}
 	}
 	return f.sessionError(ctx, vm, err)
@@ -51,11 +53,11 @@ func (f *Fleet) StdioForward(ctx context.Context, vm VM, address string, in io.R
 func (f *Fleet) OpenSSHCommand(vm VM, command []string) string {
 	args := []string{"ssh"}
 	for _, o := range f.sshOptions(vm) {
-		args = append(args, "-o", shellQuote(o.key+"="+o.value))
+		args = append(args, "-o", safe.Word(o.key+"="+o.value))
 	}
 	args = append(args, "root@"+f.hostName(vm.ID))
 	if len(command) > 0 {
-		args = append(args, "--", shellQuote(strings.Join(command, " ")))
+		args = append(args, "--", safe.Word(strings.Join(command, " ")))
 	}
 	return strings.Join(args, " ")
 }
@@ -72,14 +74,14 @@ func (f *Fleet) sshOptions(vm VM) []sshOption {
 	}
 	var proxy strings.Builder
 	for _, a := range append(f.proxyEnv(), program, "--profile", f.o.Profile, "proxy", vm.ID) {
-		proxy.WriteString(shellQuote(a) + " ")
+		proxy.WriteString(safe.Word(a) + " ")
 	}
 	return []sshOption{
 		{"User", "root"},
 		{"HostKeyAlias", f.hostName(vm.ID)},
-		{"IdentityFile", confPath(f.keys.KeyPath(vm.ID))},
+		{"IdentityFile", safe.SSHPath(f.keys.KeyPath(vm.ID))},
 		{"IdentitiesOnly", "yes"},
-		{"UserKnownHostsFile", confPath(f.keys.KnownHostsPath())},
+		{"UserKnownHostsFile", safe.SSHPath(f.keys.KnownHostsPath())},
 		{"ProxyCommand", strings.ReplaceAll(strings.TrimSpace(proxy.String()), "%", "%%")},
 	}
 }
@@ -91,29 +93,6 @@ func (f *Fleet) proxyEnv() []string {
 		return nil
 	}
 	return append([]string{"env"}, f.o.ProxyEnv...)
-}
-
-// shellQuote makes s one word of a POSIX shell.
-func shellQuote(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:,@%=") == "" && s[0] != '-' {
-		return s
-	}
-	if strings.HasPrefix(s, "--") && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz-") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// confPath is a path as a value of ssh_config, where % begins a token.
-func confPath(s string) string { return confQuote(strings.ReplaceAll(s, "%", "%%")) }
-
-// confQuote makes s one word of ssh_config, which knows quotes, backslashes and
-// comments as argv_split in OpenSSH's misc.c does.
-func confQuote(s string) string {
-	if !strings.ContainsAny(s, " \t\"'\\#") {
-		return s
-	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
 // hostAliases are the names of a VM that plain ssh may use: those that mean it

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -79,10 +80,10 @@ func TestWhatIsNoOutage(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		fault sim.Fault
-		want  fleet.Kind
+		want  problem.Kind
 	}{
-		{"refused key", sim.Fault{Kind: sim.KindUnauthorized}, fleet.Auth},
-		{"forbidden", sim.Fault{Kind: sim.KindForbidden}, fleet.Auth},
+		{"refused key", sim.Fault{Kind: sim.KindUnauthorized}, problem.Auth},
+		{"forbidden", sim.Fault{Kind: sim.KindForbidden}, problem.Auth},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t, 6)
@@ -91,7 +92,7 @@ func TestWhatIsNoOutage(t *testing.T) {
 			}
 			w.fault(tc.fault)
 			_, err := w.open().List(t.Context(), fleet.ListOptions{})
-			if fleet.KindOf(err) != tc.want {
+			if problem.KindOf(err) != tc.want {
 				t.Errorf("got %v, want kind %s", err, tc.want)
 			}
 			s, err := w.open(offline).Status(t.Context(), true)

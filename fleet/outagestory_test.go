@@ -9,6 +9,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -94,7 +95,7 @@ func TestRetryAfterLongerThanThereIsTime(t *testing.T) {
 			}
 			began := time.Now()
 			_, err := w.open().Connect(ctx, fleet.VM{ID: w.sim.VM(missing).ID(), Name: missing})
-			if fleet.KindOf(err) != fleet.Unavailable || !strings.Contains(err.Error(), "until") {
+			if problem.KindOf(err) != problem.Unavailable || !strings.Contains(err.Error(), "until") {
 				t.Errorf("got %v, want unavailable until then", err)
 			}
 			if took := time.Since(began); took > 10*time.Second {
@@ -104,7 +105,7 @@ func TestRetryAfterLongerThanThereIsTime(t *testing.T) {
 				t.Errorf("%d calls, want 1", n)
 			}
 			// The next process knows it too.
-			if _, err := w.open().Connect(t.Context(), fleet.VM{ID: w.sim.VM(missing).ID()}); fleet.KindOf(err) != fleet.Unavailable {
+			if _, err := w.open().Connect(t.Context(), fleet.VM{ID: w.sim.VM(missing).ID()}); problem.KindOf(err) != problem.Unavailable {
 				t.Errorf("the next one: %v", err)
 			}
 			if n := len(w.sim.Calls()); n != 1 {
@@ -129,7 +130,7 @@ func TestInterruptedProbeIsNotHeldAgainstOthers(t *testing.T) {
 	w.fault(sim.Fault{Kind: sim.KindHang, Count: 1})
 	ctx, interrupt := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, interrupt)
-	if _, err := w.open().List(ctx, fleet.ListOptions{}); fleet.KindOf(err) != fleet.Interrupted {
+	if _, err := w.open().List(ctx, fleet.ListOptions{}); problem.KindOf(err) != problem.Interrupted {
 		t.Fatalf("got %v, want interrupted", err)
 	}
 	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromAPI {
@@ -144,7 +145,7 @@ func TestInterruptedProbeIsNotHeldAgainstOthers(t *testing.T) {
 	clk.Advance(2 * time.Minute)
 	w.sim.ClearFaults()
 	keyless := func(o *fleet.Options) { o.API = api.Config{BaseURL: o.API.BaseURL} }
-	if _, err := w.open(keyless).List(t.Context(), fleet.ListOptions{}); fleet.KindOf(err) != fleet.Auth {
+	if _, err := w.open(keyless).List(t.Context(), fleet.ListOptions{}); problem.KindOf(err) != problem.Auth {
 		t.Errorf("without an API key: %v", err)
 	}
 	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromAPI {
@@ -157,13 +158,13 @@ func TestInterruptedProbeIsNotHeldAgainstOthers(t *testing.T) {
 func TestUnknownNameWhileDown(t *testing.T) {
 	w := newWorld(t, 6)
 	record(t, w)
-	if _, err := w.open().One(t.Context(), "nobody-here"); fleet.KindOf(err) != fleet.NotFound {
+	if _, err := w.open().One(t.Context(), "nobody-here"); problem.KindOf(err) != problem.NotFound {
 		t.Errorf("while up: %v", err)
 	}
 	w.fault(sim.Fault{Kind: "503"})
 	for range 2 { // the second one is answered from what the first learned
 		_, err := w.open().One(t.Context(), "nobody-here")
-		if fleet.KindOf(err) != fleet.Unavailable || !strings.Contains(err.Error(), "never seen") {
+		if problem.KindOf(err) != problem.Unavailable || !strings.Contains(err.Error(), "never seen") {
 			t.Errorf("while down: %v", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -39,8 +40,8 @@ func TestOutOfTime(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), 400*time.Millisecond)
 		err := work(ctx, w.open())
 		stop()
-		if fleet.KindOf(err) != fleet.Unreachable {
-			t.Errorf("%s: %s: %v", name, fleet.KindOf(err), err)
+		if problem.KindOf(err) != problem.Unreachable {
+			t.Errorf("%s: %s: %v", name, problem.KindOf(err), err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -32,7 +33,7 @@ func TestProfilesDoNotMix(t *testing.T) {
 			if err != nil || list.Source != fleet.FromAPI {
 				t.Fatalf("listed from %s: %v", list.Source, err)
 			}
-			if fleet.KindOf(list.Unsaved) != fleet.Usage || !strings.Contains(list.Unsaved.Error(), "nothing was recorded") {
+			if problem.KindOf(list.Unsaved) != problem.Usage || !strings.Contains(list.Unsaved.Error(), "nothing was recorded") {
 				t.Errorf("it does not say that nothing was recorded: %v", list.Unsaved)
 			}
 			if r, err := w.open(change).Sync(t.Context(), fleet.SyncOptions{Refresh: true}); err == nil || r.Fetched > 0 {
@@ -42,7 +43,7 @@ func TestProfilesDoNotMix(t *testing.T) {
 			if name == "another endpoint" {
 				id = other.sim.VMs()[6].ID()
 			}
-			if conn, err := w.open(change).Connect(t.Context(), fleet.VM{ID: id}); fleet.KindOf(err) != fleet.Usage {
+			if conn, err := w.open(change).Connect(t.Context(), fleet.VM{ID: id}); problem.KindOf(err) != problem.Usage {
 				t.Errorf("a key of another account: %v, %v", conn, err)
 			}
 			before.compare(t, name, w.home, false)

@@ -1,17 +1,17 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 )
@@ -91,7 +91,7 @@ func (f *Fleet) Pull(ctx context.Context, r PullRequest) ([]PullResult, error) {
 	if r.Jobs <= 0 {
 		r.Jobs = PullJobs
 	}
-	eachBounded(len(r.Items), r.Jobs, func(n int) {
+	problem.Each(len(r.Items), r.Jobs, func(n int) {
 		item := r.Items[n]
 		r.share.working.Add(1)
 		res := f.pullOne(ctx, r, item)
@@ -106,27 +106,13 @@ func (f *Fleet) Pull(ctx context.Context, r PullRequest) ([]PullResult, error) {
 	return results, pullError(ctx, results, r.Options.MaxTotal)
 }
 
-// eachBounded calls work for 0..n-1, at most jobs at a time.
-func eachBounded(n, jobs int, work func(int)) {
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, jobs)
-	for i := range n {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			work(i)
-		})
-	}
-	wg.Wait()
-}
-
 // destOf is where the item's files land: the rule that PullRequest and vers-fleet
 // pull --help state.
 func (r PullRequest) destOf(item PullItem) string {
 	folder := folderName(r.Items, item.VM)
 	switch {
 	case len(r.Items) > 1 || r.PerVM:
-		return filepath.Join(orElse(r.Dest, "."), folder)
+		return filepath.Join(cmp.Or(r.Dest, "."), folder)
 	case r.Dest != "":
 		return r.Dest
 	case len(item.Paths) > 0:
@@ -152,7 +138,7 @@ func (f *Fleet) pullOne(ctx context.Context, r PullRequest, item PullItem) (res 
 	res = PullResult{VMID: item.VM.ID, VMName: item.VM.Name, Dest: r.destOf(item), Failures: []PullFailure{}}
 	defer func() { res.Duration = f.o.Now().Sub(began).Seconds() }()
 	if err := ctx.Err(); err != nil {
-		return res.failed(f.transferError(item.VM, "pull from", err))
+		return res.failed(f.transferError(ctx, item.VM, "pull from", err))
 	}
 	conn, done, err := f.pullConn(ctx, r.pool, item.VM)
 	if err != nil {
@@ -175,7 +161,7 @@ func (f *Fleet) pullOne(ctx context.Context, r PullRequest, item PullItem) (res 
 	}
 	sum, err := transfer.Pull(ctx, f.remote(item.VM, conn), o)
 	res.fill(sum)
-	return res.failed(f.transferError(item.VM, "pull from", err))
+	return res.failed(f.transferError(ctx, item.VM, "pull from", err))
 }
 
 // pullConn returns a connection and what to do with it afterwards: close it,
@@ -216,7 +202,7 @@ func (r *PullResult) fill(s transfer.Summary) {
 
 func (r PullResult) failed(err error) PullResult {
 	if err != nil {
-		r.Err, r.Error = err, why(err)
+		r.Err, r.Error = err, problem.Why(err)
 	}
 	return r
 }
@@ -224,103 +210,79 @@ func (r PullResult) failed(err error) PullResult {
 const pushVerb = "push to"
 
 // transferError gives a failed transfer its kind. Nil stays nil.
-func (f *Fleet) transferError(vm VM, verb string, err error) error {
+func (f *Fleet) transferError(ctx context.Context, vm VM, verb string, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Kind: Unexpected, What: "cannot " + verb + " " + vm.Title(), Why: oneLine(err.Error()), Origin: OriginSSH, Err: err}
-	var own *Error
-	var local *transfer.LocalError
-	var lost *transfer.LostError
-	var tool *transfer.ToolError
-	switch {
-	case errors.As(err, &own):
-		return own
-	case errors.Is(err, context.Canceled):
-		e.Kind, e.Why, e.Origin = Interrupted, "interrupted", OriginLocal
-		e.Next = "run it again to go on where it stopped"
-	case errors.Is(err, context.DeadlineExceeded):
-		return outOfTime(e.What, err)
-	case errors.As(err, &local) && verb == pushVerb && errors.Is(err, fs.ErrNotExist):
-		e.Kind, e.Origin, e.Next = NotFound, OriginLocal, "name files and folders that are here"
-	case errors.As(err, &local) && verb == pushVerb:
-		e.Kind, e.Origin, e.Next = Storage, OriginLocal, "make it readable here, then run it again"
-	case errors.As(err, &local):
-		e.Kind, e.Origin = Storage, OriginLocal
-		e.Next = "make room or choose another DEST, then run it again: it goes on where it stopped"
-	case errors.As(err, &lost):
-		e.Kind, e.Retryable, e.Next = Unreachable, true, "run it again to go on where it stopped"
-	case errors.As(err, &tool):
-		e.Kind, e.Origin = Unreachable, OriginRemote
-		if verb == pushVerb {
-			e.Kind = Partial
+	e := problem.Error{Kind: problem.Unexpected, What: "cannot " + verb + " " + vm.Title(), Why: safe.Line(err.Error()), Origin: problem.OriginSSH}
+	return problem.Of(ctx, err, e, func(e *problem.Error) {
+		var local *transfer.LocalError
+		var lost *transfer.LostError
+		var tool *transfer.ToolError
+		switch {
+		case e.Kind == problem.Interrupted:
+			e.Next = "run it again to go on where it stopped"
+		case errors.Is(err, context.DeadlineExceeded):
+			*e = *problem.OutOfTime(e.What, err)
+		case errors.As(err, &local) && verb == pushVerb && errors.Is(err, fs.ErrNotExist):
+			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginLocal, "name files and folders that are here"
+		case errors.As(err, &local) && verb == pushVerb:
+			e.Kind, e.Origin, e.Next = problem.Storage, problem.OriginLocal, "make it readable here, then run it again"
+		case errors.As(err, &local):
+			e.Kind, e.Origin = problem.Storage, problem.OriginLocal
+			e.Next = "make room or choose another DEST, then run it again: it goes on where it stopped"
+		case errors.As(err, &lost):
+			e.Kind, e.Retryable, e.Next = problem.Unreachable, true, "run it again to go on where it stopped"
+		case errors.As(err, &tool):
+			e.Kind, e.Origin = problem.Unreachable, problem.OriginRemote
+			if verb == pushVerb {
+				e.Kind = problem.Partial
+			}
+		case errors.Is(err, fs.ErrNotExist):
+			e.Kind, e.Origin = problem.NotFound, problem.OriginRemote
+			e.Next = "look at what is there: vers-fleet ssh " + vm.arg() + " -- ls"
 		}
-	case errors.Is(err, fs.ErrNotExist):
-		e.Kind, e.Origin = NotFound, OriginRemote
-		e.Next = "look at what is there: vers-fleet ssh " + vm.arg() + " -- ls"
-	}
-	return e
-}
-
-// oneLine quotes what has control characters in it: names of files are the
-// VM's word, and must not look like lines of this program.
-func oneLine(s string) string {
-	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		return s
-	}
-	return strconv.Quote(s)
+	})
 }
 
 // pullError sums up: the VM's own error for one VM, Partial for several or
 // when single files failed.
 func pullError(ctx context.Context, results []PullResult, maxTotal int64) error {
-	bad, files := 0, int64(0)
-	var first PullResult
-	for _, r := range results {
+	files, all := int64(0), make([]problem.Outcome, len(results))
+	for i, r := range results {
 		files += r.Failed
-		if r.Err != nil {
-			bad++
-			if first.Err == nil {
-				first = r
-			}
-		}
+		all[i] = problem.Outcome{Name: cmp.Or(r.VMName, r.VMID), Err: r.Err}
 	}
-	switch {
-	case bad == 1 && len(results) == 1:
-		return first.Err
-	case bad > 0:
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return &Error{Kind: Interrupted, What: "interrupted", Why: "not everything was pulled", Origin: OriginLocal, Err: ctx.Err(),
-				Next: "run it again to go on where it stopped"}
-		}
-		return &Error{Kind: Partial, What: fmt.Sprintf("%d of %d VMs failed", bad, len(results)), Origin: OriginSSH,
-			Why: VM{ID: first.VMID, Name: first.VMName}.Title() + ": " + first.Error, Next: "run it again: what is here is not fetched twice", Retryable: true, Err: first.Err}
-	case files > 0:
+	if len(results) == 1 && results[0].Err != nil {
+		return results[0].Err
+	}
+	err := problem.Sum{Failed: "failed", Next: "run it again: what is here is not fetched twice", Origin: problem.OriginSSH, Retryable: true}.Of(ctx, all)
+	if err == nil && files > 0 {
 		return filesError(files, results, maxTotal)
 	}
-	return nil
+	return err
 }
 
 // filesError says that single files did not come, and what helps depends on
 // why: this machine's disk is a matter of its own.
-func filesError(files int64, results []PullResult, maxTotal int64) *Error {
-	e := &Error{Kind: Partial, What: counted(files, "file") + " did not come", Origin: OriginRemote,
+func filesError(files int64, results []PullResult, maxTotal int64) *problem.Error {
+	e := &problem.Error{Kind: problem.Partial, What: problem.Counted(files, "file") + " did not come", Origin: problem.OriginRemote,
 		Next: "run it again: what is here is not fetched twice", Retryable: true}
 	kinds := map[transfer.FailKind]int{}
 	n := 0
 	for _, r := range results {
 		for _, x := range r.Summary.Failures {
 			if n++; n == 1 {
-				e.Why = oneLine(x.Path) + ": " + x.Reason
+				e.Why = safe.Line(x.Path) + ": " + x.Reason
 			}
 			kinds[x.Kind]++
 		}
 	}
 	switch {
 	case n > 0 && kinds[transfer.FailLocal] == n:
-		e.Kind, e.Origin, e.Next = Storage, OriginLocal, "make room or choose another DEST, then run it again: it goes on where it stopped"
+		e.Kind, e.Origin, e.Next = problem.Storage, problem.OriginLocal, "make room or choose another DEST, then run it again: it goes on where it stopped"
 	case n > 0 && kinds[transfer.FailLimit] == n && maxTotal == 0:
-		e.Kind, e.Origin, e.Next = Storage, OriginLocal, "make room, choose another DEST or let --keep-free be less"
+		e.Kind, e.Origin, e.Next = problem.Storage, problem.OriginLocal, "make room, choose another DEST or let --keep-free be less"
 	case n > 0 && kinds[transfer.FailLimit] == n:
 		e.Retryable, e.Next = false, "allow more with --max-total"
 	case n > 0 && kinds[transfer.FailRefused] == n:
@@ -343,6 +305,6 @@ func (f *Fleet) Push(ctx context.Context, vm VM, o transfer.PushOptions) (res Pu
 	res.HostKey, o.Source, o.Logf = conn.Info().Fingerprint, vm.ID, f.o.Logf
 	sum, err := transfer.Push(ctx, f.remote(vm, conn), o)
 	res.fill(sum)
-	res = res.failed(f.transferError(vm, pushVerb, err))
+	res = res.failed(f.transferError(ctx, vm, pushVerb, err))
 	return res, pullError(ctx, []PullResult{res}, 0)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -21,7 +22,7 @@ func (f *Fleet) Queue() ([]QueueItem, error) {
 	for _, i := range intents {
 		out = append(out, QueueItem{Intent: i, Status: i.State(now)})
 	}
-	return out, storageError("read the queue", err)
+	return out, problem.OfStorage("read the queue", err)
 }
 
 // RunQueue sends what is due and settles what is not settled, one process at a
@@ -32,12 +33,12 @@ func (f *Fleet) Queue() ([]QueueItem, error) {
 func (f *Fleet) RunQueue(ctx context.Context) ([]CommitResult, error) {
 	release, err := f.keys.Lock(ctx, "queue-run", true)
 	if err != nil {
-		return nil, storageError("lock the queue", err)
+		return nil, problem.OfStorage("lock the queue", err)
 	}
 	defer release()
 	intents, damaged := f.journal().list()
 	if len(intents) == 0 && damaged != nil {
-		return []CommitResult{}, storageError("read the queue", damaged)
+		return []CommitResult{}, problem.OfStorage("read the queue", damaged)
 	}
 	results := []CommitResult{}
 	var first error
@@ -47,15 +48,15 @@ func (f *Fleet) RunQueue(ctx context.Context) ([]CommitResult, error) {
 			continue
 		}
 		results = append(results, r)
-		if err != nil && (first == nil || kindOf(first) == Queued) {
+		if err != nil && (first == nil || problem.KindOf(first) == problem.Queued) {
 			first = err
 		}
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	if damaged != nil && (first == nil || kindOf(first) == Queued) {
-		first = storageError("read the queue", damaged)
+	if damaged != nil && (first == nil || problem.KindOf(first) == problem.Queued) {
+		first = problem.OfStorage("read the queue", damaged)
 	}
 	return results, first
 }
@@ -67,7 +68,7 @@ func (f *Fleet) runIntent(ctx context.Context, commitID string) (r CommitResult,
 		return r, false, nil
 	}
 	if err != nil {
-		return r, true, storageError("lock the commit "+commitID, err)
+		return r, true, problem.OfStorage("lock the commit "+commitID, err)
 	}
 	defer release()
 	i, err := f.journal().get(commitID)
@@ -75,7 +76,7 @@ func (f *Fleet) runIntent(ctx context.Context, commitID string) (r CommitResult,
 		return r, false, nil
 	}
 	if err != nil {
-		return CommitResult{CommitID: commitID, Status: StatusFailed, Error: why(err), At: f.o.Now().UTC()}, true, storageError("read the queue", err)
+		return CommitResult{CommitID: commitID, Status: StatusFailed, Error: problem.Why(err), At: f.o.Now().UTC()}, true, problem.OfStorage("read the queue", err)
 	}
 	if !i.Sent && i.State(f.o.Now()) == StatusExpired {
 		r, err := f.expired(i)
@@ -83,7 +84,7 @@ func (f *Fleet) runIntent(ctx context.Context, commitID string) (r CommitResult,
 	}
 	if !i.Sent && !i.Queued {
 		// A crash came between writing the intent and sending it.
-		r, err := f.refused(i, &Error{Kind: Unavailable, What: "cannot commit " + i.title(), Origin: OriginLocal,
+		r, err := f.refused(i, &problem.Error{Kind: problem.Unavailable, What: "cannot commit " + i.title(), Origin: problem.OriginLocal,
 			Why: "the command was stopped before it sent anything", Next: "run the commit again"})
 		return r, true, err
 	}
@@ -96,7 +97,7 @@ func (f *Fleet) runIntent(ctx context.Context, commitID string) (r CommitResult,
 func (f *Fleet) DropQueued(ctx context.Context, commitIDs []string, force bool) ([]Intent, error) {
 	names, err := f.journal().names()
 	if err != nil {
-		return nil, storageError("read the queue", err)
+		return nil, problem.OfStorage("read the queue", err)
 	}
 	if len(commitIDs) > 0 {
 		names, err = only(names, commitIDs)
@@ -111,7 +112,7 @@ func (f *Fleet) DropQueued(ctx context.Context, commitIDs []string, force bool) 
 			continue
 		}
 		if err != nil {
-			return dropped, storageError("drop a queued commit", err)
+			return dropped, problem.OfStorage("drop a queued commit", err)
 		}
 		dropped = append(dropped, i)
 	}
@@ -121,7 +122,7 @@ func (f *Fleet) DropQueued(ctx context.Context, commitIDs []string, force bool) 
 // drop removes one intent, unless another process works on it. What a damaged
 // one was cannot be known, so it counts as sent.
 func (f *Fleet) drop(ctx context.Context, commitID string, force bool) (Intent, error) {
-	refuse := &Error{Kind: Usage, Origin: OriginLocal, What: "the commit " + commitID + " was not dropped",
+	refuse := &problem.Error{Kind: problem.Usage, Origin: problem.OriginLocal, What: "the commit " + commitID + " was not dropped",
 		Next: "settle it with vers-fleet queue run, or drop it with --force"}
 	release, err := f.keys.Lock(ctx, commitLock(commitID), false)
 	if keystore.KindOf(err) == keystore.KindLocked {
@@ -159,7 +160,7 @@ func only(commits, ids []string) ([]string, error) {
 			}
 		}
 		if len(match) != 1 {
-			return nil, &Error{Kind: NotFound, Origin: OriginLocal, What: "no single queued commit has the id " + id,
+			return nil, &problem.Error{Kind: problem.NotFound, Origin: problem.OriginLocal, What: "no single queued commit has the id " + id,
 				Next: "see what there is with: vers-fleet queue list"}
 		}
 		out = append(out, match[0])

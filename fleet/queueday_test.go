@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -21,14 +22,14 @@ func TestExpiredUnsettledCommitIsNotSent(t *testing.T) {
 	w.o.Retry.MaxAttempts = 1
 	w.fault(sim.Fault{Kind: sim.KindReset})
 	r, err := w.open().Commit(t.Context(), fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{Queue: true})
-	if fleet.KindOf(err) != fleet.Queued || r.Status != fleet.StatusUnsettled {
+	if problem.KindOf(err) != problem.Queued || r.Status != fleet.StatusUnsettled {
 		t.Fatal(r.Status, err)
 	}
 	w.sim.ClearFaults()
 	w.forget()
 	days := func(o *fleet.Options) { o.Now = func() time.Time { return time.Now().Add(72 * time.Hour) } }
 	results, err := w.open(days).RunQueue(t.Context())
-	if len(results) != 1 || results[0].Status != fleet.StatusExpired || fleet.KindOf(err) == "" {
+	if len(results) != 1 || results[0].Status != fleet.StatusExpired || problem.KindOf(err) == "" {
 		t.Errorf("%+v, %v", results, err)
 	}
 	if n := len(w.sim.Commits()); n != 0 {
@@ -59,7 +60,7 @@ func TestRefusalAfterALostAnswer(t *testing.T) {
 		}
 	})
 	r, err := w.open().Commit(t.Context(), fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{})
-	if r.Status != fleet.StatusUnsettled || fleet.KindOf(err) != fleet.Queued {
+	if r.Status != fleet.StatusUnsettled || problem.KindOf(err) != problem.Queued {
 		t.Errorf("%d snapshots, yet: %s, %v", len(w.sim.Commits()), r.Status, err)
 	}
 	front.set(nil, nil)
@@ -78,7 +79,7 @@ func TestDamagedIntent(t *testing.T) {
 	vms := []fleet.VM{{ID: w.sim.VMs()[0].ID()}, {ID: w.sim.VMs()[1].ID()}, {ID: w.sim.VMs()[2].ID()}}
 	w.open().List(t.Context(), fleet.ListOptions{NoSync: true}) // the outage is known
 	results, err := w.open().CommitAll(t.Context(), vms, fleet.CommitOptions{Queue: true})
-	if fleet.KindOf(err) != fleet.Queued {
+	if problem.KindOf(err) != problem.Queued {
 		t.Fatal(err)
 	}
 	for _, r := range results {
@@ -96,10 +97,10 @@ func TestDamagedIntent(t *testing.T) {
 		t.Errorf("status: %v", err)
 	}
 	ran, err := w.open().RunQueue(t.Context())
-	if fleet.KindOf(err) != fleet.Storage || len(ran) != 2 || len(w.sim.Commits()) != 2 {
+	if problem.KindOf(err) != problem.Storage || len(ran) != 2 || len(w.sim.Commits()) != 2 {
 		t.Errorf("ran %+v, %v, %d snapshots", ran, err, len(w.sim.Commits()))
 	}
-	if _, err := w.open().DropQueued(t.Context(), []string{bad[:8]}, false); fleet.KindOf(err) != fleet.Usage {
+	if _, err := w.open().DropQueued(t.Context(), []string{bad[:8]}, false); problem.KindOf(err) != problem.Usage {
 		t.Errorf("dropped without --force, although nobody knows if it was sent: %v", err)
 	}
 	if _, err := w.open().DropQueued(t.Context(), []string{bad[:8]}, true); err != nil {
@@ -152,7 +153,7 @@ func TestInterruptedBeforeTheCommit(t *testing.T) {
 	for _, vm := range w.sim.VMs() {
 		vms = append(vms, fleet.VM{ID: vm.ID()})
 	}
-	if _, err := w.open().CommitAll(ctx, vms, fleet.CommitOptions{}); fleet.KindOf(err) != fleet.Interrupted {
+	if _, err := w.open().CommitAll(ctx, vms, fleet.CommitOptions{}); problem.KindOf(err) != problem.Interrupted {
 		t.Error(err)
 	}
 	if items, err := w.open().Queue(); err != nil || len(items) != 0 {
@@ -176,7 +177,7 @@ func TestAdviceCanBePasted(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = w.open().Connect(t.Context(), vms[0])
-	var e *fleet.Error
+	var e *problem.Error
 	asError(err, &e)
 	if want := `vers-fleet resume 'it'\''s $(id) #1'`; !strings.HasPrefix(e.Next, want) {
 		t.Errorf("next: %s", e.Next)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -36,10 +37,10 @@ func (f *Fleet) WriteReceipt(path string, results []PullResult) error {
 	if err == nil {
 		err = keystore.WriteFile(path, append(data, '\n'), 0o644)
 	}
-	return storageError("write the receipt", err)
+	return problem.OfStorage("write the receipt", err)
 }
 
 // WriteFile writes a private file where the user asked for it, durably.
 func (f *Fleet) WriteFile(path string, data []byte) error {
-	return storageError("write "+path, keystore.WriteFile(path, data, 0o600))
+	return problem.OfStorage("write "+path, keystore.WriteFile(path, data, 0o600))
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
@@ -143,7 +145,7 @@ func (s *lasting) reconnect(ctx context.Context, base time.Duration, short bool)
 	defer func() { hide() }()
 	wait := func(w retry.Wait) {
 		hide()
-		hide = s.f.o.OnWait(Waiting{What: "reconnecting to " + s.vm.Title(), Attempt: w.Attempt, Reason: why(w.Err), Next: w.Next})
+		hide = s.f.o.OnWait(Waiting{What: "reconnecting to " + s.vm.Title(), Attempt: w.Attempt, Reason: problem.Why(w.Err), Next: w.Next})
 	}
 	policy := retry.Policy{Base: base, Cap: reconnectCap}
 	err = retry.Do(ctx, policy, true, wait, func(ctx context.Context) error {
@@ -153,7 +155,7 @@ func (s *lasting) reconnect(ctx context.Context, base time.Duration, short bool)
 		}
 		var err error
 		conn, err = s.f.Connect(ctx, s.vm)
-		var own *Error
+		var own *problem.Error
 		if errors.As(err, &own) && own.Retryable {
 			return lostAgain{err}
 		}
@@ -165,13 +167,13 @@ func (s *lasting) reconnect(ctx context.Context, base time.Duration, short bool)
 // gaveUp is the error for a session that does not come back, with the way to
 // return to what runs on.
 func (s *lasting) gaveUp(ctx context.Context, err error) error {
-	e := &Error{Kind: Unexpected, What: "the session on " + s.vm.Title() + " was lost", Why: err.Error(), Origin: OriginSSH, Err: err}
-	var own *Error
+	e := &problem.Error{Kind: problem.Unexpected, What: "the session on " + s.vm.Title() + " was lost", Why: err.Error(), Origin: problem.OriginSSH, Err: err}
+	var own *problem.Error
 	if errors.As(err, &own) {
-		e.Kind, e.Why, e.Next = own.Kind, why(own), own.Next
+		e.Kind, e.Why, e.Next = own.Kind, problem.Why(own), own.Next
 	}
 	if ctx.Err() != nil {
-		e.Kind, e.Why, e.Origin = Interrupted, "connecting again was interrupted", OriginLocal
+		e.Kind, e.Why, e.Origin = problem.Interrupted, "connecting again was interrupted", problem.OriginLocal
 	}
 	if s.keeper != keeperNone {
 		e.Next = s.howToReturn()
@@ -184,7 +186,7 @@ func (s *lasting) howToReturn() string {
 	if s.keeper == keeperScreen {
 		attach = "screen -d -r " + s.name()
 	}
-	return "return to it with: vers-fleet ssh -t " + shellQuote(s.vm.Title()) + " -- " + attach
+	return "return to it with: vers-fleet ssh -t " + safe.Word(s.vm.Title()) + " -- " + attach
 }
 
 // back tells that the connection is there again, and what became of the shell.
@@ -214,7 +216,7 @@ func (s *lasting) command() string {
 	case keeperTmux:
 		attach := term + "exec tmux new-session -A -D -s " + s.name()
 		if s.news != "" {
-			attach += ` \; set-option display-time 5000 \; display-message ` + shellQuote(s.news)
+			attach += ` \; set-option display-time 5000 \; display-message ` + safe.Word(s.news)
 		}
 		return attach
 	case keeperScreen:

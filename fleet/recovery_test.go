@@ -10,6 +10,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -26,7 +27,7 @@ func TestOfflineWorkTakesNoProbe(t *testing.T) {
 	}
 	w.fault(sim.Fault{Kind: sim.KindGatewayDown})
 	c.Advance(5 * time.Minute) // a probe is due
-	if _, err := w.open().Drill(t.Context(), fleet.Selection{All: true}, nil); fleet.KindOf(err) != fleet.Unreachable {
+	if _, err := w.open().Drill(t.Context(), fleet.Selection{All: true}, nil); problem.KindOf(err) != problem.Unreachable {
 		t.Fatal(err)
 	}
 	w.sim.ClearFaults()
@@ -58,7 +59,7 @@ func TestWaitSaysHowLong(t *testing.T) {
 				o.Mode, o.WaitFor, o.Profile = fleet.Wait, 1200*time.Millisecond, strings.Trim(name, "-=D")
 			})
 			err := wait(f)
-			if fleet.KindOf(err) != fleet.Unavailable || !regexp.MustCompile(`within [1-9]\d*s`).MatchString(err.Error()) {
+			if problem.KindOf(err) != problem.Unavailable || !regexp.MustCompile(`within [1-9]\d*s`).MatchString(err.Error()) {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
@@ -71,11 +72,11 @@ func TestRefusedKeyEndsTheWait(t *testing.T) {
 	w := newWorld(t, 6)
 	w.fault(sim.Fault{Kind: sim.KindUnauthorized})
 	began := time.Now()
-	if err := w.open().AwaitAPI(t.Context(), time.Minute); fleet.KindOf(err) != fleet.Auth {
+	if err := w.open().AwaitAPI(t.Context(), time.Minute); problem.KindOf(err) != problem.Auth {
 		t.Error(err)
 	}
 	_, err := w.open(func(o *fleet.Options) { o.Mode, o.WaitFor = fleet.Wait, time.Minute }).List(t.Context(), fleet.ListOptions{})
-	if fleet.KindOf(err) != fleet.Auth {
+	if problem.KindOf(err) != problem.Auth {
 		t.Error(err)
 	}
 	if took := time.Since(began); took > 5*time.Second {

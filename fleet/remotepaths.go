@@ -5,6 +5,8 @@ import (
 	"context"
 	"path"
 	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // mostRemotePaths bounds what a folder of many files offers.
@@ -31,18 +33,15 @@ func (f *Fleet) RemotePaths(ctx context.Context, name, prefix string) ([]string,
 		folder = "."
 	}
 	var out bytes.Buffer
-	if err := conn.Exec(ctx, "ls -1Ap -- "+shellQuote(folder), nil, &out, &bytes.Buffer{}); err != nil {
+	if err := conn.Exec(ctx, "ls -1Ap -- "+safe.Word(folder), nil, &out, &bytes.Buffer{}); err != nil {
 		return nil, err
 	}
 	var paths []string
 	for entry := range strings.Lines(out.String()) {
 		p := dir + strings.TrimSuffix(entry, "\n")
-		if strings.HasPrefix(p, prefix) && !strings.ContainsFunc(p, unshowable) && len(paths) < mostRemotePaths {
+		if strings.HasPrefix(p, prefix) && !strings.ContainsFunc(p, safe.Unshowable) && len(paths) < mostRemotePaths {
 			paths = append(paths, p)
 		}
 	}
 	return paths, nil
 }
-
-// unshowable are control characters; a completion must not act on a terminal.
-func unshowable(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0xfffd }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // Selection says which VMs a command is about: all of them, those whose labels
@@ -30,7 +32,7 @@ const minPrefix = 4
 // lists the candidates.
 func choose(vms []VM, s Selection) ([]VM, error) {
 	if len(s.Names) > 0 && (s.All || len(s.Labels) > 0) {
-		return nil, &Error{Kind: Usage, What: "cannot tell which VMs are meant", Origin: OriginLocal,
+		return nil, &problem.Error{Kind: problem.Usage, What: "cannot tell which VMs are meant", Origin: problem.OriginLocal,
 			Why: "names were given together with --all or -l", Next: "use one of the two"}
 	}
 	if len(s.Names) == 0 {
@@ -59,7 +61,7 @@ func chooseByLabel(vms []VM, s Selection) ([]VM, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, &Error{Kind: NotFound, What: "no VM is selected", Origin: OriginLocal,
+		return nil, &problem.Error{Kind: problem.NotFound, What: "no VM is selected", Origin: problem.OriginLocal,
 			Why: "no known VM matches", Next: "see what there is with: vers-fleet vms -o wide"}
 	}
 	return out, nil
@@ -133,12 +135,12 @@ func ambiguous(word string, found []VM) error {
 			list = append(list, line)
 		}
 	}
-	return &Error{Kind: Ambiguous, What: fmt.Sprintf("%q could be several VMs", word), Origin: OriginLocal,
+	return &problem.Error{Kind: problem.Ambiguous, What: fmt.Sprintf("%q could be several VMs", word), Origin: problem.OriginLocal,
 		Why: strings.Join(list, ", "), Next: "give the full id, or more of it"}
 }
 
 func unknown(vms []VM, word string) error {
-	e := &Error{Kind: NotFound, What: fmt.Sprintf("no VM is called %q", word), Origin: OriginLocal,
+	e := &problem.Error{Kind: problem.NotFound, What: fmt.Sprintf("no VM is called %q", word), Origin: problem.OriginLocal,
 		Next: "see what there is with: vers-fleet vms"}
 	var names []string
 	for _, vm := range vms {
@@ -149,7 +151,7 @@ func unknown(vms []VM, word string) error {
 	if strings.Contains(word, "/") {
 		e.Next = "a path on a VM is written VM:PATH; see the VMs with: vers-fleet vms"
 	}
-	if near := Nearest(word, names, 3); len(near) > 0 {
+	if near := problem.Nearest(word, names, 3); len(near) > 0 {
 		e.Why = "known and alike: " + strings.Join(near, ", ")
 	} else if len(vms) == 0 {
 		e.Why = "no VM is known yet"
@@ -168,13 +170,13 @@ func (f *Fleet) Resolve(ctx context.Context, s Selection) ([]VM, error) {
 			return nil, err
 		}
 		vms, err := choose(known, s)
-		if kindOf(err) == Ambiguous { // perhaps with VMs that are gone, which only the records tell
+		if problem.KindOf(err) == problem.Ambiguous { // perhaps with VMs that are gone, which only the records tell
 			if err := f.addRecords(known); err != nil {
 				return nil, err
 			}
 			vms, err = choose(known, s)
 		}
-		if err == nil || kindOf(err) == Ambiguous {
+		if err == nil || problem.KindOf(err) == problem.Ambiguous {
 			return vms, err
 		}
 	}
@@ -189,7 +191,7 @@ func (f *Fleet) ResolveLive(ctx context.Context, s Selection) ([]VM, error) {
 		return nil, err
 	}
 	vms, err := choose(list.VMs, s)
-	if kindOf(err) == NotFound {
+	if problem.KindOf(err) == problem.NotFound {
 		if local := f.notVM(list.VMs, s.Names); local != nil {
 			return nil, local
 		}
@@ -200,12 +202,12 @@ func (f *Fleet) ResolveLive(ctx context.Context, s Selection) ([]VM, error) {
 // maybeNewer makes an unknown name a matter of the API's outage when only the
 // record could be asked: the VM may be newer than the record.
 func maybeNewer(err error, list Listing) error {
-	var e *Error
-	if list.Outage == nil || !errors.As(err, &e) || e.Kind != NotFound {
+	var e *problem.Error
+	if list.Outage == nil || !errors.As(err, &e) || e.Kind != problem.NotFound {
 		return err
 	}
 	unknown := *e
-	unknown.Kind, unknown.Origin, unknown.Retryable = Unavailable, OriginAPI, true
+	unknown.Kind, unknown.Origin, unknown.Retryable = problem.Unavailable, problem.OriginAPI, true
 	unknown.Why += "; it was never seen from here, and the API cannot be asked: " + list.Outage.Why
 	return &unknown
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"syscall"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
@@ -49,24 +50,18 @@ func (f *Fleet) Session(ctx context.Context, vm VM, o sshconn.RunOptions, forwar
 func (f *Fleet) sessionError(ctx context.Context, vm VM, err error) error {
 	var exit *sshconn.ExitError
 	switch {
-	case err == nil, errors.Is(err, sshconn.ErrDisconnected):
+	case errors.Is(err, sshconn.ErrDisconnected):
 		return nil
 	case errors.As(err, &exit):
 		return &RemoteStatus{VM: vm, Status: exit.ExitStatus(), Err: err}
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return outOfTime("the session on "+vm.Title()+" was ended", err)
-	case ctx.Err() != nil:
-		return &Error{Kind: Interrupted, What: "interrupted", Why: "the session on " + vm.Title() + " was ended", Origin: OriginLocal, Err: err}
 	}
-	e := &Error{Kind: Unreachable, What: "the session on " + vm.Title() + " ended", Why: err.Error(), Origin: OriginSSH, Retryable: true, Err: err,
+	e := problem.Error{Kind: problem.Unreachable, What: "the session on " + vm.Title() + " ended", Origin: problem.OriginSSH, Retryable: true,
 		Next: "connect again; vers-fleet drill shows which VMs can be reached"}
-	return e
-}
-
-// outOfTime is the error of work on a VM that --timeout ended.
-func outOfTime(what string, err error) *Error {
-	return &Error{Kind: Unreachable, What: what, Why: "the time given by --timeout is over", Origin: OriginLocal, Retryable: true, Err: err,
-		Next: "give it longer with --timeout"}
+	return problem.Of(ctx, err, e, func(e *problem.Error) {
+		if e.Kind != problem.Interrupted && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			*e = *problem.OutOfTime("the session on "+vm.Title()+" was ended", err)
+		}
+	})
 }
 
 // forward sets up all forwards of a session.
@@ -85,10 +80,10 @@ func (f *Fleet) forward(ctx context.Context, vm VM, conn *sshconn.Conn, forwards
 
 // explainForward gives a forwarding that cannot be set up its words.
 func (f *Fleet) explainForward(vm VM, err error) error {
-	e := &Error{Kind: Usage, What: "cannot forward through " + vm.Title(), Why: err.Error(), Origin: OriginSSH, Err: err}
+	e := &problem.Error{Kind: problem.Usage, What: "cannot forward through " + vm.Title(), Why: err.Error(), Origin: problem.OriginSSH, Err: err}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		e.Origin, e.Next = OriginLocal, "give another port, or 0 for any that is free"
+		e.Origin, e.Next = problem.OriginLocal, "give another port, or 0 for any that is free"
 	case errors.Is(err, sshconn.ErrRefused):
 		e.Next = "the port may be taken on the VM: give another one, or 0 for any; or its sshd allows no forwarding"
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn/mux"
 )
@@ -61,7 +62,7 @@ func (f *Fleet) Share(ctx context.Context, b Background) error {
 		return nil
 	}
 	if err != nil {
-		return &Error{Kind: Storage, What: "cannot share connections", Why: err.Error(), Origin: OriginLocal, Err: err}
+		return &problem.Error{Kind: problem.Storage, What: "cannot share connections", Why: err.Error(), Origin: problem.OriginLocal, Err: err}
 	}
 	defer l.Close()
 	ready := mux.NotYet(l)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -32,7 +34,7 @@ func (f *Fleet) SSHConfig() (string, int, error) {
 		fmt.Fprintf(&b, "  HostName %s\n", f.hostName(vm.ID))
 		for _, o := range f.sshOptions(vm) {
 			if strings.ContainsAny(o.value, "\r\n") || o.key != "ProxyCommand" && strings.Contains(o.value, "${") {
-				return "", 0, &Error{Kind: Usage, What: "cannot write the entries for OpenSSH", Origin: OriginLocal,
+				return "", 0, &problem.Error{Kind: problem.Usage, What: "cannot write the entries for OpenSSH", Origin: problem.OriginLocal,
 					Why: fmt.Sprintf("ssh_config has no way to say %s %q", o.key, o.value), Next: "use a plain folder for home: vers-fleet config set home DIR"}
 			}
 			fmt.Fprintf(&b, "  %s %s\n", o.key, o.value)
@@ -48,7 +50,7 @@ func (f *Fleet) SSHConfig() (string, int, error) {
 // OpenSSH before 8.7 would take for more files.
 func (f *Fleet) sshInclude() string {
 	pattern := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, "%", "?", "$", "?").Replace(f.sshConfigFile())
-	return "Include " + confQuote(pattern)
+	return "Include " + safe.SSHWord(pattern)
 }
 
 func (f *Fleet) sshConfigFile() string { return filepath.Join(f.keys.Dir(), "ssh_config") }
@@ -63,14 +65,14 @@ func (f *Fleet) InstallSSHConfig(ctx context.Context) (string, int, error) {
 	}
 	path := f.sshConfigFile()
 	if err := os.MkdirAll(f.keys.Dir(), 0o700); err != nil {
-		return "", 0, storageError("write the ssh configuration", err)
+		return "", 0, problem.OfStorage("write the ssh configuration", err)
 	}
 	head := "# Written by vers-fleet ssh-config --install; run it again after changes of the fleet.\n"
 	if err := keystore.WriteFile(path, []byte(head+text), 0o600); err != nil {
-		return "", 0, storageError("write the ssh configuration", err)
+		return "", 0, problem.OfStorage("write the ssh configuration", err)
 	}
 	err = f.changeUserConfig(ctx, f.withInclude)
-	var own *Error
+	var own *problem.Error
 	if errors.As(err, &own) && own.Next == "" { // such as a file that another program makes
 		own.Next = "add this line at its top another way: " + f.sshInclude()
 	}
@@ -84,7 +86,7 @@ func (f *Fleet) UninstallSSHConfig(ctx context.Context) error {
 		return err
 	}
 	if err := os.Remove(f.sshConfigFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return storageError("remove the ssh configuration", err)
+		return problem.OfStorage("remove the ssh configuration", err)
 	}
 	return nil
 }
@@ -117,24 +119,24 @@ func (f *Fleet) withoutInclude(lines []string) []string {
 // is not touched, so that it may be read-only.
 func (f *Fleet) changeUserConfig(ctx context.Context, change func([]string) []string) error {
 	if f.o.UserHome == "" {
-		return &Error{Kind: Usage, What: "there is no ~/.ssh/config to change", Why: "HOME is not set", Origin: OriginLocal,
+		return &problem.Error{Kind: problem.Usage, What: "there is no ~/.ssh/config to change", Why: "HOME is not set", Origin: problem.OriginLocal,
 			Next: "print the entries instead: vers-fleet ssh-config"}
 	}
 	dir := filepath.Join(f.o.UserHome, ".ssh")
 	path, err := followed(filepath.Join(dir, "config"))
 	if err != nil {
-		return storageError("read ~/.ssh/config", err)
+		return problem.OfStorage("read ~/.ssh/config", err)
 	}
 	old, text, err := f.userConfig(path, change)
 	if err != nil || text == old {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return storageError("write "+path, err)
+		return problem.OfStorage("write "+path, err)
 	}
 	unlock, err := keystore.LockFile(ctx, filepath.Join(dir, sshLock))
 	if err != nil {
-		return storageError("write "+path, err)
+		return problem.OfStorage("write "+path, err)
 	}
 	defer unlock()
 	if old, text, err = f.userConfig(path, change); err != nil || text == old {
@@ -144,14 +146,14 @@ func (f *Fleet) changeUserConfig(ctx context.Context, change func([]string) []st
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()
 	}
-	return storageError("write "+path, keystore.WriteFile(path, []byte(text), mode))
+	return problem.OfStorage("write "+path, keystore.WriteFile(path, []byte(text), mode))
 }
 
 // userConfig is the text of the file at path, and what it should be.
 func (f *Fleet) userConfig(path string, change func([]string) []string) (old, text string, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", "", storageError("read "+path, err)
+		return "", "", problem.OfStorage("read "+path, err)
 	}
 	var lines []string
 	for line := range strings.Lines(string(raw)) {

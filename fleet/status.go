@@ -1,11 +1,12 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
@@ -73,7 +74,7 @@ type Readiness struct {
 // seconds to answer.
 func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
 	list, err := f.List(ctx, ListOptions{NoSync: true, Soon: soon, Quick: true})
-	if kindOf(err) == Storage || kindOf(err) == Interrupted || kindOf(err) == Usage {
+	if problem.KindOf(err) == problem.Storage || problem.KindOf(err) == problem.Interrupted || problem.KindOf(err) == problem.Usage {
 		return Status{}, err
 	}
 	state, stateErr := f.memory.State()
@@ -89,7 +90,7 @@ func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
 		}
 	}
 	silence := list.Outage
-	if kindOf(err) == Unavailable && f.o.Mode != Offline {
+	if problem.KindOf(err) == problem.Unavailable && f.o.Mode != Offline {
 		errors.As(err, &silence)
 	}
 	if silence != nil && (s.API.State == "up" || s.API.State == "unknown") {
@@ -101,11 +102,11 @@ func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
 	if s.Warnings == nil {
 		s.Warnings = []retry.Warning{}
 	}
-	var e *Error
+	var e *problem.Error
 	noKey := ""
 	switch {
-	case !errors.As(err, &e) || e.Kind != Auth:
-	case e.Origin != OriginLocal:
+	case !errors.As(err, &e) || e.Kind != problem.Auth:
+	case e.Origin != problem.OriginLocal:
 		s.API.State, s.API.LastError, s.Source = "refused", e.Why, FromAPI
 	case s.API.State != "down": // no API key, or none that can be sent: the API was not asked
 		s.API.State, s.API.LastError, noKey = "no_key", e.What+": "+e.Why, e.Next
@@ -118,7 +119,7 @@ func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
 	if s.Queue, err = f.Queue(); err != nil {
 		f.o.Warn(err.Error()) // what can be read is shown
 	}
-	s.Advice = orElse(noKey, f.advice(s))
+	s.Advice = cmp.Or(noKey, f.advice(s))
 	return s, nil
 }
 
@@ -180,20 +181,9 @@ func (f *Fleet) advice(s Status) string {
 	case s.Fleet.VMs == 0:
 		return "record the fleet and its keys: vers-fleet vms"
 	case missing > 0:
-		return counted(missing, "VM") + " could not be reached in an outage: vers-fleet keys sync"
+		return problem.Counted(missing, "VM") + " could not be reached in an outage: vers-fleet keys sync"
 	case len(s.Queue) > 0:
 		return "commits are waiting: vers-fleet queue run"
 	}
 	return "all is well; prove it with: vers-fleet drill"
 }
-
-// counted renders "1 VM", "2 VMs".
-func counted[N int | int64](n N, unit string) string {
-	if n == 1 {
-		return "1 " + unit
-	}
-	return fmt.Sprintf("%d %ss", n, unit)
-}
-
-// countOf renders "2 of 12 VMs".
-func countOf(n, total int) string { return fmt.Sprintf("%d of %d VMs", n, total) }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -49,10 +50,10 @@ func (f *Fleet) candidates(id string) ([][]byte, error) {
 func (f *Fleet) obtainKey(ctx context.Context, vm VM) (changed bool, err error) {
 	changed, err = f.fetchKey(ctx, vm.ID)
 	pem := f.unsaved.get(vm.ID)
-	if err == nil || kindOf(err) != Storage || pem == nil {
+	if err == nil || problem.KindOf(err) != problem.Storage || pem == nil {
 		return changed, err
 	}
-	f.o.Warn("the key of " + vm.Title() + " could not be recorded, so an outage would lock you out: " + why(err))
+	f.o.Warn("the key of " + vm.Title() + " could not be recorded, so an outage would lock you out: " + problem.Why(err))
 	known, _ := f.keys.Candidates(vm.ID)
 	return !slices.ContainsFunc(known, func(k []byte) bool { return bytes.Equal(k, pem) }), nil
 }

@@ -2,6 +2,9 @@ package fleet
 
 import (
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // VM is one VM as far as anything is known of it. The JSON names are stable.
@@ -43,7 +46,7 @@ func (v VM) Title() string {
 }
 
 // arg is the VM as a word that can be pasted into a shell.
-func (v VM) arg() string { return shellQuote(v.Title()) }
+func (v VM) arg() string { return safe.Word(v.Title()) }
 
 // NameSource is where a name comes from.
 type NameSource string
@@ -76,7 +79,16 @@ type Listing struct {
 	VMs      []VM
 	Source   Source
 	AsOf     time.Time
-	Outage   *Error // why the record had to serve
-	Unsaved  error  // the answer could not be recorded
-	KeysLeft int    // VMs without a recorded key
+	Outage   *problem.Error // why the record had to serve
+	Unsaved  error          // the answer could not be recorded
+	KeysLeft int            // VMs without a recorded key
+}
+
+// outcomes pairs VMs with what became of the work on them.
+func outcomes(vms []VM, errs []error) []problem.Outcome {
+	out := make([]problem.Outcome, len(vms))
+	for i, vm := range vms {
+		out[i] = problem.Outcome{Name: vm.Title(), Err: errs[i]}
+	}
+	return out
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
@@ -22,8 +23,8 @@ type WatchRequest struct {
 // WatchRound is what one round of a Watch brought.
 type WatchRound struct {
 	Results []PullResult
-	Outage  *Error // why the recorded list of VMs had to serve; nil = it is the API's
-	Err     error  // why there are no results, or the first failure among them
+	Outage  *problem.Error // why the recorded list of VMs had to serve; nil = it is the API's
+	Err     error          // why there are no results, or the first failure among them
 }
 
 // Watch pulls again and again until ctx ends. It follows VMs that come and go,
@@ -47,7 +48,7 @@ func (f *Fleet) Watch(ctx context.Context, r WatchRequest) error {
 		}
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):
-			return &Error{Kind: Interrupted, What: "interrupted", Origin: OriginLocal, Err: ctx.Err()}
+			return &problem.Error{Kind: problem.Interrupted, What: "interrupted", Origin: problem.OriginLocal, Err: ctx.Err()}
 		case ctx.Err() != nil:
 			return nil
 		}
@@ -56,10 +57,10 @@ func (f *Fleet) Watch(ctx context.Context, r WatchRequest) error {
 
 // goesOn tells whether a watch survives a round that failed.
 func goesOn(round WatchRound, first bool) bool {
-	switch kindOf(round.Err) {
-	case Unavailable, Unreachable, Partial:
+	switch problem.KindOf(round.Err) {
+	case problem.Unavailable, problem.Unreachable, problem.Partial:
 		return true
-	case Usage, Ambiguous:
+	case problem.Usage, problem.Ambiguous:
 		return false
 	}
 	return !first

@@ -6,48 +6,40 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
 // explain turns a failed connection attempt into an *Error that names the real
 // cause. Nil stays nil.
 func (f *Fleet) explain(ctx context.Context, vm VM, err error) error {
-	var own *Error
-	if err == nil {
-		return nil
-	}
-	if errors.As(err, &own) {
-		return own
-	}
-	e := &Error{Kind: Unreachable, What: "cannot reach " + vm.Title(), Why: err.Error(), Origin: OriginSSH, Err: err}
 	var hk *sshconn.HostKeyError
-	var se *sshconn.Error
-	switch {
-	case errors.As(err, &hk):
+	if errors.As(err, &hk) {
 		return f.identityError(vm, hk, err)
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
-		return &Error{Kind: Interrupted, What: e.What, Why: "interrupted", Origin: OriginLocal, Err: err}
-	case errors.As(err, &se):
-		f.explainStage(ctx, vm, e, se)
 	}
-	return e
+	return problem.Of(ctx, err, problem.Error{Kind: problem.Unreachable, What: "cannot reach " + vm.Title(), Origin: problem.OriginSSH}, func(e *problem.Error) {
+		var se *sshconn.Error
+		if e.Kind != problem.Interrupted && errors.As(err, &se) {
+			f.explainStage(ctx, vm, e, se)
+		}
+	})
 }
 
 // explainStage fills in what the failed stage tells.
-func (f *Fleet) explainStage(ctx context.Context, vm VM, e *Error, se *sshconn.Error) {
+func (f *Fleet) explainStage(ctx context.Context, vm VM, e *problem.Error, se *sshconn.Error) {
 	tries := f.triesOf(vm, se)
 	e.Why, e.Next, e.Retryable = triesText(tries), f.stageAdvice(tries[0]), tries[0].Transient()
 	switch {
 	case se.Stage == sshconn.StageTLSName:
-		e.Kind = Identity
+		e.Kind = problem.Identity
 		return
 	case se.Stage == sshconn.StageConfig:
-		e.Kind, e.Origin = Usage, OriginLocal
+		e.Kind, e.Origin = problem.Usage, problem.OriginLocal
 		return
 	case se.Stage == sshconn.StageSession:
 		return // the VM did answer; its state explains nothing
 	case se.Stage == sshconn.StageLogin && !se.Transient():
-		e.Kind = LoginRefused
+		e.Kind = problem.LoginRefused
 	}
 	state, when := f.currentState(ctx, vm)
 	how := e.Why
@@ -72,8 +64,8 @@ func (f *Fleet) explainStage(ctx context.Context, vm VM, e *Error, se *sshconn.E
 	}
 }
 
-func (f *Fleet) identityError(vm VM, hk *sshconn.HostKeyError, err error) *Error {
-	e := &Error{Kind: Identity, Origin: OriginSSH, Err: err, What: "refusing to log in to " + vm.Title(), Why: hk.Error()}
+func (f *Fleet) identityError(vm VM, hk *sshconn.HostKeyError, err error) *problem.Error {
+	e := &problem.Error{Kind: problem.Identity, Origin: problem.OriginSSH, Err: err, What: "refusing to log in to " + vm.Title(), Why: hk.Error()}
 	if len(hk.Want) == 0 {
 		e.Next = "compare it with one from a trusted source; if it is the same: vers-fleet keys accept-host " + vm.arg() + " " + hk.Got
 		return e
@@ -104,33 +96,33 @@ func (f *Fleet) ownerOfHostKey(id, key string) string {
 
 // refusedError says that the VM refuses the key, and why no better one could
 // be had.
-func (f *Fleet) refusedError(vm VM, err, keyErr error) *Error {
-	e := &Error{Kind: LoginRefused, What: vm.Title() + " refuses the recorded key", Origin: OriginSSH, Err: err}
-	var cause *Error
+func (f *Fleet) refusedError(vm VM, err, keyErr error) *problem.Error {
+	e := &problem.Error{Kind: problem.LoginRefused, What: vm.Title() + " refuses the recorded key", Origin: problem.OriginSSH, Err: err}
+	var cause *problem.Error
 	if !errors.As(keyErr, &cause) {
 		e.Why = "the API gives no other key, so the VM's authorized_keys was changed"
 		e.Next = "repair /root/.ssh/authorized_keys on the VM through the platform, or restore it from a commit"
 		return e
 	}
 	e.Why, e.Next, e.Retryable = "a fresh key could not be fetched: "+cause.Why, cause.Next, cause.Retryable
-	if cause.Kind == Unavailable && f.o.Mode != Offline {
+	if cause.Kind == problem.Unavailable && f.o.Mode != Offline {
 		e.Next = "vers-fleet wait, then try again"
 	}
 	return e
 }
 
 // noKeyError says why no key is at hand for a VM.
-func (f *Fleet) noKeyError(vm VM, err error) *Error {
-	var own *Error
+func (f *Fleet) noKeyError(vm VM, err error) error {
+	var own *problem.Error
 	if !errors.As(err, &own) {
 		return f.apiError("fetch the key of "+vm.Title(), err)
 	}
 	e := *own
 	e.What = "no key for " + vm.Title() + " is recorded, and none can be fetched"
-	if e.Kind == NotFound {
+	if e.Kind == problem.NotFound {
 		e.Why = "the API knows no such VM"
 	}
-	if hints := f.foundKeys(); e.Kind == Unavailable && hints > 0 {
+	if hints := f.foundKeys(); e.Kind == problem.Unavailable && hints > 0 {
 		e.Next = strings.TrimSpace("other Vers clients left keys on this machine: vers-fleet keys import --found")
 	}
 	return &e

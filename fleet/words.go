@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
@@ -113,7 +114,7 @@ func (f *Fleet) Activity(ctx context.Context, vm VM) (Activity, error) {
 		return err
 	})
 	if err != nil {
-		a.Error = why(err)
+		a.Error = problem.Why(err)
 	}
 	return a, err
 }
@@ -130,7 +131,7 @@ func (f *Fleet) AwaitIdle(ctx context.Context, vm VM, onWait func(Activity)) err
 			onWait(a)
 		}
 		if err := retry.Sleep(ctx, idlePoll); err != nil {
-			return f.transferError(vm, "wait for", err)
+			return f.transferError(ctx, vm, "wait for", err)
 		}
 	}
 }
@@ -155,33 +156,25 @@ func (f *Fleet) onStream(ctx context.Context, vm VM, verb string, work func(*lie
 
 // wordsError gives a failure on the event stream its kind and words.
 func (f *Fleet) wordsError(ctx context.Context, vm VM, verb string, err error) error {
-	if err == nil {
-		return nil
-	}
-	var own *Error
-	if errors.As(err, &own) {
-		return own
-	}
-	e := &Error{Kind: Unreachable, What: "cannot " + verb + " " + vm.Title(), Why: err.Error(), Origin: OriginSSH, Err: err}
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return outOfTime(e.What, err)
-	case ctx.Err() != nil:
-		e.Kind, e.Why, e.Origin = Interrupted, "interrupted", OriginLocal
-	case errors.Is(err, lieutenant.ErrNoLieutenant):
-		e.Kind, e.Origin, e.Next = NotFound, OriginRemote, "see which VMs have one: vers-fleet output --all --status"
-	case errors.Is(err, lieutenant.ErrNoAnswer):
-		e.Kind, e.Origin, e.Next = NotFound, OriginRemote, "see it at work: vers-fleet output "+vm.arg()+" --follow"
-	case errors.Is(err, lieutenant.ErrNoReader):
-		e.Kind, e.Origin, e.Next = NotFound, OriginRemote, "see what it does: vers-fleet output "+vm.arg()+" --status"
-	case errors.Is(err, lieutenant.ErrBadMessage):
-		e.Kind, e.Origin = Usage, OriginLocal
-	case errors.Is(err, lieutenant.ErrDeliveryUnknown), errors.Is(err, lieutenant.ErrPartialWrite):
-		e.Next = "look before sending again: vers-fleet output " + vm.arg() + " --follow"
-	default:
-		e.Retryable = true
-	}
-	return e
+	return problem.Of(ctx, err, problem.Error{Kind: problem.Unreachable, What: "cannot " + verb + " " + vm.Title(), Origin: problem.OriginSSH}, func(e *problem.Error) {
+		switch {
+		case e.Kind == problem.Interrupted:
+		case errors.Is(ctx.Err(), context.DeadlineExceeded):
+			*e = *problem.OutOfTime(e.What, err)
+		case errors.Is(err, lieutenant.ErrNoLieutenant):
+			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see which VMs have one: vers-fleet output --all --status"
+		case errors.Is(err, lieutenant.ErrNoAnswer):
+			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see it at work: vers-fleet output "+vm.arg()+" --follow"
+		case errors.Is(err, lieutenant.ErrNoReader):
+			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see what it does: vers-fleet output "+vm.arg()+" --status"
+		case errors.Is(err, lieutenant.ErrBadMessage):
+			e.Kind, e.Origin = problem.Usage, problem.OriginLocal
+		case errors.Is(err, lieutenant.ErrDeliveryUnknown), errors.Is(err, lieutenant.ErrPartialWrite):
+			e.Next = "look before sending again: vers-fleet output " + vm.arg() + " --follow"
+		default:
+			e.Retryable = true
+		}
+	})
 }
 
 // AllWords reads the answers of several lieutenants, side by side; the error
@@ -190,8 +183,8 @@ func (f *Fleet) AllWords(ctx context.Context, vms []VM, o WordsOptions) ([]Words
 	f, done := f.forMany(len(vms))
 	defer done()
 	lists, errs := make([][]Words, len(vms)), make([]error, len(vms))
-	eachBounded(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = f.Words(ctx, vms[n], o) })
-	return slices.Concat(lists...), joined(errs, "read", "--status says why for each")
+	problem.Each(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = f.Words(ctx, vms[n], o) })
+	return slices.Concat(lists...), problem.Sum{Failed: "could not be read", Next: "--status says why for each", Alike: true}.Of(ctx, outcomes(vms, errs))
 }
 
 // Activities is Activity for several lieutenants, side by side.
@@ -199,6 +192,6 @@ func (f *Fleet) Activities(ctx context.Context, vms []VM) ([]Activity, error) {
 	f, done := f.forMany(len(vms))
 	defer done()
 	list, errs := make([]Activity, len(vms)), make([]error, len(vms))
-	eachBounded(len(vms), ExecJobs, func(n int) { list[n], errs[n] = f.Activity(ctx, vms[n]) })
-	return list, joined(errs, "asked", seeList)
+	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = f.Activity(ctx, vms[n]) })
+	return list, problem.Sum{Failed: "could not be asked", Next: problem.SeeList, Alike: true}.Of(ctx, outcomes(vms, errs))
 }

@@ -1,6 +1,8 @@
-package fleet
+package problem
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -9,7 +11,7 @@ import (
 // maps each Kind to the exit code that scripts rely on.
 type Kind string
 
-// The kinds a Fleet returns.
+// The kinds.
 const (
 	Unexpected   Kind = "unexpected"
 	Usage        Kind = "usage"         // wrong arguments or configuration
@@ -38,7 +40,7 @@ const (
 	OriginLocal  Origin = "local"
 )
 
-// Error is the one error type that leaves this package: what happened, why,
+// Error is the one error type that leaves a room: what happened, why,
 // and what to do next, each a sentence without its full stop. Err is the cause
 // for errors.Is and errors.As; it is never rendered beside Why.
 type Error struct {
@@ -63,3 +65,66 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf returns the Kind of err: that of the *Error in it, Unexpected for any
+// other error and "" for nil.
+func KindOf(err error) Kind {
+	var e *Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &e):
+		return e.Kind
+	}
+	return Unexpected
+}
+
+// Why is the reason of an error in one clause.
+func Why(err error) string {
+	var e *Error
+	if errors.As(err, &e) && e.Why != "" {
+		return e.Why
+	}
+	return err.Error()
+}
+
+// OriginOf is where an error came from.
+func OriginOf(err error) Origin {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Origin
+	}
+	return OriginLocal
+}
+
+// Of makes the *Error of a failure: every translator of a room's failures
+// begins here. Nil stays nil and an *Error stays what it is. e holds what is
+// known beforehand; the cause and, if e has none, the reason are filled in from
+// err, and when the caller has given up the kind is Interrupted. detail, which
+// may be nil, then adds what the failure tells.
+func Of(ctx context.Context, err error, e Error, detail func(*Error)) error {
+	var own *Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &own):
+		return own
+	}
+	e.Err = err
+	if e.Why == "" {
+		e.Why = err.Error()
+	}
+	if errors.Is(err, context.Canceled) || ctx != nil && errors.Is(ctx.Err(), context.Canceled) {
+		e.Kind, e.Why, e.Origin, e.Next = Interrupted, "interrupted", OriginLocal, ""
+	}
+	if detail != nil {
+		detail(&e)
+	}
+	return &e
+}
+
+// OutOfTime is the error of work on a VM that --timeout ended.
+func OutOfTime(what string, err error) *Error {
+	return &Error{Kind: Unreachable, What: what, Why: "the time given by --timeout is over", Origin: OriginLocal, Retryable: true, Err: err,
+		Next: "give it longer with --timeout"}
+}

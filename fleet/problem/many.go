@@ -1,0 +1,132 @@
+package problem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+)
+
+// Each calls work for 0..n-1, at most jobs at a time, and returns when all of
+// it is done: the one bounded fan-out.
+func Each(n, jobs int, work func(int)) {
+	var wg sync.WaitGroup
+	limit := make(chan struct{}, jobs)
+	for i := range n {
+		limit <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-limit }()
+			work(i)
+		})
+	}
+	wg.Wait()
+}
+
+// ErrStopped is in the error of work that was not awaited because the caller
+// gave up or another VM failed first: no failure of that VM.
+var ErrStopped = errors.New("stopped")
+
+// SeeList is the advice where a list of results was printed.
+const SeeList = "the list says why for each"
+
+// Outcome is what became of the work on one VM.
+type Outcome struct {
+	Name string // what to call the VM
+	Why  string // "": the reason of Err
+	Err  error
+}
+
+// Sum says how the failures of work on several VMs become one error.
+type Sum struct {
+	Failed    string // completes "2 of 12 VMs": "failed", "could not be committed"
+	Next      string // what to do then
+	Cut       string // what to do when work was stopped; it may still be going on
+	Origin    Origin // "": that of the first failure
+	Retryable bool
+	Alike     bool // when all failed alike, or the failures only wait, the first of them speaks for all
+}
+
+// Of is the one error for the outcomes: nil if nothing failed, the VM's own if
+// there is only one VM, of kind Interrupted when the caller gave up, and else
+// of kind Partial, with the VMs of each reason by name. It has no cause: a
+// summary must not pass for one VM's exit status.
+func (s Sum) Of(ctx context.Context, outcomes []Outcome) error {
+	var first error
+	var reasons []string
+	names := map[string][]string{}
+	failed, stopped, alike := 0, 0, true
+	for _, o := range outcomes {
+		switch {
+		case o.Err == nil:
+			continue
+		case errors.Is(o.Err, ErrStopped):
+			stopped++
+			continue
+		case first == nil:
+			first = o.Err
+		}
+		failed++
+		alike = alike && KindOf(o.Err) == KindOf(first)
+		reason := o.Why
+		if reason == "" {
+			reason = Why(o.Err)
+		}
+		if names[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		names[reason] = append(names[reason], o.Name)
+	}
+	total := len(outcomes)
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled) && failed+stopped > 0:
+		return s.interrupted(ctx, total-stopped-failed, total)
+	case failed == 0:
+		return nil
+	case total == 1, s.Alike && alike && (failed == total || KindOf(first) == Queued):
+		return first
+	}
+	for i, reason := range reasons {
+		reasons[i] = someOf(names[reason], ", ") + " (" + reason + ")"
+	}
+	e := &Error{Kind: Partial, What: CountOf(failed, total) + " " + s.Failed, Why: someOf(reasons, "; "), Next: s.Next, Origin: s.Origin, Retryable: s.Retryable}
+	if e.Origin == "" {
+		e.Origin = OriginOf(first)
+	}
+	if stopped > 0 {
+		e.What += fmt.Sprintf(", %d were stopped", stopped)
+		e.Next = s.Cut
+	}
+	return e
+}
+
+func (s Sum) interrupted(ctx context.Context, done, total int) error {
+	e := &Error{Kind: Interrupted, What: "interrupted", Why: CountOf(done, total) + " were done", Origin: OriginLocal, Next: s.Next, Err: ctx.Err()}
+	if s.Cut != "" {
+		e.Next = s.Cut
+	}
+	if total == 1 {
+		e.Why = "it had not ended"
+	}
+	return e
+}
+
+// CountOf renders "2 of 12 VMs".
+func CountOf(n, total int) string { return fmt.Sprintf("%d of %d VMs", n, total) }
+
+// Counted renders "1 VM", "2 VMs".
+func Counted[N int | int64](n N, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
+}
+
+// someOf lists texts, but not so many that nobody would read them.
+func someOf(texts []string, between string) string {
+	const most = 20
+	if len(texts) <= most {
+		return strings.Join(texts, between)
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(texts[:most-1], between), len(texts)-most+1)
+}
