@@ -1,7 +1,11 @@
 package api
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"html"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -22,7 +26,7 @@ func unavailable(status int) bool {
 // to read on. HTML is never the API: it is a proxy, a captive portal or another
 // site. Nor is a conflict or an unusable body what a read ends with, unless the
 // application says so itself: a read has neither.
-func kindOf(writes bool, status int, w words) Kind {
+func kindOf(writes bool, status int, w errorBody) Kind {
 	switch {
 	case unavailable(status):
 		return KindUnavailable
@@ -59,9 +63,9 @@ func kindOf(writes bool, status int, w words) Kind {
 	return KindNotVers
 }
 
-// judge returns the Error of an answer that is none to read on.
-func (a *attempt) judge(resp *http.Response, body []byte) error {
-	w := readWords(resp.Header, body)
+// checkStatus returns the Error of an answer that is none to read on.
+func (a *attempt) checkStatus(resp *http.Response, body []byte) error {
+	w := readErrorBody(resp.Header, body)
 	kind := kindOf(a.req.method != http.MethodGet, resp.StatusCode, w)
 	if kind == 0 {
 		return nil
@@ -107,23 +111,93 @@ func (a *attempt) redirected(resp *http.Response) (detail, hint string) {
 	detail = fmt.Sprintf("status %d, a redirect", resp.StatusCode)
 	to, err := resp.Location()
 	if err != nil || to.Host == "" {
-		return detail, a.elsewhere()
+		return detail, a.wrongURLHint()
 	}
 	if to.Scheme == a.url.Scheme && to.Host == a.url.Host && a.req.method == http.MethodGet {
-		return detail + " that leads round in a circle", a.elsewhere()
+		return detail + " that leads round in a circle", a.wrongURLHint()
 	}
 	origin := a.clean(to.Scheme + "://" + to.Host)
 	return detail + " to " + origin, "if the API is at " + origin + " now, set that as the API URL"
 }
 
-// elsewhere says what to try when something else answers at the API's URL.
-func (a *attempt) elsewhere() string {
+// wrongURLHint says what to try when something else answers at the API's URL.
+func (a *attempt) wrongURLHint() string {
 	base := a.c.base.String()
 	switch {
 	case a.req.base != nil:
 		return "check the URL of the registry"
-	case a.req.root || strings.Contains(a.c.base.Path+"/", "/api/"):
+	case strings.Contains(a.c.base.Path+"/", "/api/"):
 		return "check the API URL; a captive portal or a proxy may be answering in its place"
 	}
 	return "try the API URL " + base + "/api/v1; or a captive portal or a proxy is answering in its place"
+}
+
+// errorBody is what a body says, whatever its form.
+type errorBody struct {
+	html bool
+	app  bool   // an error object of the application: it is the API that speaks
+	text string // not yet cleaned
+}
+
+// readErrorBody finds the error text in a body of any of the forms in platform.md.
+func readErrorBody(h http.Header, body []byte) errorBody {
+	body = bytes.TrimSpace(body)
+	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	switch {
+	case len(body) == 0:
+		return errorBody{} // whatever its type: no portal shows an empty page
+	case body[0] == '[':
+		return errorBody{}
+	case body[0] == '{':
+		if w, ok := readErrorObject(body); ok {
+			return w
+		}
+	case body[0] == '<' || media == "text/html":
+		return errorBody{html: true, text: htmlTitle(body)}
+	}
+	return errorBody{text: string(body[:min(len(body), 4096)]), html: media == "text/html"}
+}
+
+// readErrorObject reads {"error","success"} and {"vms":[],"error"}. An object
+// with an error and other content is an answer with a remark, not an error.
+func readErrorObject(body []byte) (errorBody, bool) {
+	if !shallow(body, maxDepth) || !json.Valid(body) {
+		return errorBody{}, false
+	}
+	var o map[string]json.RawMessage
+	if json.Unmarshal(body, &o) != nil {
+		return errorBody{}, true
+	}
+	var said text
+	if json.Unmarshal(o["error"], &said) != nil || said == "" {
+		return errorBody{app: string(o["success"]) == "false"}, true
+	}
+	app := true
+	for name, value := range o {
+		switch name {
+		case "error", "success", "message", "code", "status":
+		case "vms":
+			app = app && (string(value) == "[]" || string(value) == "null")
+		default:
+			app = app && string(value) == "null"
+		}
+	}
+	app = app || string(o["success"]) == "false"
+	return errorBody{app: app, text: string(said)}, true
+}
+
+// htmlTitle returns the title of a page, which is all of it that helps.
+func htmlTitle(body []byte) string {
+	lower := bytes.ToLower(body)
+	_, rest, ok := bytes.Cut(lower, []byte("<title"))
+	if !ok {
+		return ""
+	}
+	start := len(lower) - len(rest)
+	open := bytes.IndexByte(rest, '>')
+	end := bytes.Index(rest, []byte("</title"))
+	if open < 0 || end < open || start+end > len(body) {
+		return ""
+	}
+	return html.UnescapeString(string(body[start+open+1 : start+end]))
 }

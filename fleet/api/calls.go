@@ -3,8 +3,10 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // VMs lists every VM the API key may see. An entry without a valid id is left
@@ -17,14 +19,15 @@ func (c *Client) VMs(ctx context.Context) ([]VM, error) {
 // Status returns one VM as the platform sees it now. Besides the kinds that
 // every call has, KindNotFound.
 func (c *Client) Status(ctx context.Context, id string) (VM, error) {
-	return call(ctx, c, request{op: "get the VM", path: "/vm/%s/status", id: id}, func(n *notes, body []byte) (VM, error) {
+	return call(ctx, c, request{op: "get the VM", path: "/vm/%s/status", id: id}, func(n *warnings, body []byte) (VM, error) {
 		return readVM(n, body, id)
 	})
 }
 
-// Metadata returns address and ancestry of one VM, deleted ones too.
+// Metadata returns what the platform knows about one VM beyond its listing,
+// deleted ones too.
 func (c *Client) Metadata(ctx context.Context, id string) (Metadata, error) {
-	return call(ctx, c, request{op: "get the VM's metadata", path: "/vm/%s/metadata", id: id}, func(n *notes, body []byte) (Metadata, error) {
+	return call(ctx, c, request{op: "get the VM's metadata", path: "/vm/%s/metadata", id: id}, func(n *warnings, body []byte) (Metadata, error) {
 		return readMetadata(n, body, id)
 	})
 }
@@ -46,34 +49,20 @@ func (c *Client) Commit(ctx context.Context, id string, r CommitRequest) (string
 	if r.KeepPaused {
 		req.query.Set("keep_paused", "true")
 	}
-	if r.SkipWaitBoot {
-		req.query.Set("skip_wait_boot", "true")
-	}
 	req.body = struct { // schema VmCommitRequest
 		CommitID    string `json:"commit_id,omitempty"`
 		Name        string `json:"name,omitempty"`
 		Description string `json:"description,omitempty"`
 	}{r.CommitID, r.Name, r.Description}
-	return call(ctx, c, req, func(_ *notes, body []byte) (string, error) { return readCommitID(body, r.CommitID) })
+	return call(ctx, c, req, func(_ *warnings, body []byte) (string, error) { return readCommitID(body, r.CommitID) })
 }
 
 // CommitParents returns the commit and its ancestors, the commit itself first.
 // KindNotFound means that it does not exist.
 func (c *Client) CommitParents(ctx context.Context, commitID string) ([]Commit, error) {
-	return call(ctx, c, request{op: "look up the commit", path: "/vm/commits/%s/parents", id: commitID}, func(n *notes, body []byte) ([]Commit, error) {
+	return call(ctx, c, request{op: "look up the commit", path: "/vm/commits/%s/parents", id: commitID}, func(n *warnings, body []byte) ([]Commit, error) {
 		return readParents(n, body, commitID)
 	})
-}
-
-// Commits returns a page of commits. The published document caps limit at 100.
-func (c *Client) Commits(ctx context.Context, limit, offset int) (CommitPage, error) {
-	req := request{op: "list commits", path: "/commits", query: url.Values{
-		"limit": {strconv.Itoa(limit)}, "offset": {strconv.Itoa(offset)},
-	}}
-	if limit < 1 || offset < 0 {
-		return CommitPage{}, c.refuse(req, "limit must be at least 1 and offset at least 0")
-	}
-	return call(ctx, c, req, readCommitPage)
 }
 
 // Branch starts count copies of a VM and returns their ids. The server chooses
@@ -85,7 +74,7 @@ func (c *Client) Branch(ctx context.Context, id string, count int) ([]string, er
 	if count < 1 {
 		return nil, c.refuse(req, "the count must be at least 1")
 	}
-	return call(ctx, c, req, func(n *notes, body []byte) ([]string, error) { return readBranch(n, body, count) })
+	return call(ctx, c, req, func(n *warnings, body []byte) ([]string, error) { return readBranch(n, body, count) })
 }
 
 // SetState pauses (StatePaused) or resumes (StateRunning) a VM. Repeating it is
@@ -106,10 +95,58 @@ func (c *Client) SetState(ctx context.Context, id string, s State) error {
 	return err
 }
 
-// Health asks the host, without a key, whether it is well (GET /health on the
-// host root). It is no part of the published API: a host without it answers
-// with KindNotVers.
-func (c *Client) Health(ctx context.Context) error {
-	_, err := call(ctx, c, request{op: "ask for health", path: "/health", root: true}, readAnything)
-	return err
+// State is what a VM does. States the platform may add later are kept as they
+// came, in small letters.
+type State string
+
+// The states of the published document (schema VmState), and StateUnknown for
+// an answer without a readable one.
+const (
+	StateBooting  State = "booting"
+	StateRunning  State = "running"
+	StatePaused   State = "paused"
+	StateSleeping State = "sleeping"
+	StateDead     State = "dead"
+	StateUnknown  State = "unknown"
+)
+
+// VM is one virtual machine as the platform lists it. ID is always a valid id
+// ([ValidID]); OwnerID is one or empty. CreatedAt is the zero time when the
+// server sent none that can be read. Labels hold printable text only.
+type VM struct {
+	ID        string
+	OwnerID   string
+	CreatedAt time.Time
+	State     State
+	Labels    map[string]string
+}
+
+// Metadata is what the platform knows about one VM beyond [VM].
+type Metadata struct {
+	IP netip.Addr // inside the platform's network, usually IPv6; the zero Addr when the server sent none
+}
+
+// CommitRequest asks for a snapshot. CommitID, chosen by the caller, makes the
+// call safe to repeat; when empty the server chooses. Name and Description are
+// optional. KeepPaused leaves the VM paused afterwards.
+type CommitRequest struct {
+	CommitID    string
+	Name        string
+	Description string
+	KeepPaused  bool
+}
+
+// Commit is one snapshot. ID is a valid id; ParentVMID is the VM it was taken
+// of, or empty when the server does not say.
+type Commit struct {
+	ID         string
+	ParentVMID string
+}
+
+// RegistryVM is one entry of the optional VM registry. ID is a valid id; the
+// others are printable, on one line.
+type RegistryVM struct {
+	ID   string
+	Name string
+	Role string
 }

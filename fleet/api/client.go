@@ -14,12 +14,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/retry"
 )
 
 // Config is what a [Client] needs. Only BaseURL is required.
 type Config struct {
-	// BaseURL is the base of all paths but /health, for example
-	// https://api.vers.ai or https://api.vers.sh/api/v1.
+	// BaseURL is the base of all paths, for example https://api.vers.ai or
+	// https://api.vers.sh/api/v1.
 	BaseURL string
 	// APIKey returns the key. It is called when the first request needs it and
 	// again until it has succeeded once, never by two calls at the same time.
@@ -27,9 +29,8 @@ type Config struct {
 	UserAgent string
 	// RootCAs are the certificate authorities to trust; nil means the system's,
 	// where SSL_CERT_FILE and SSL_CERT_DIR have their say.
-	RootCAs            *x509.CertPool
-	InsecureSkipVerify bool
-	Timeouts           Timeouts
+	RootCAs  *x509.CertPool
+	Timeouts Timeouts
 	// Warn is told, in one printable line, what was left out of an answer that
 	// was otherwise usable. Logf gets one line per call. Both may be called
 	// from several goroutines; nil means not wanted.
@@ -132,12 +133,6 @@ func newClient(cfg Config, h hooks) (*Client, error) {
 	return c, nil
 }
 
-// Close drops the connections kept open for the next call.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
-
-// BaseURL returns the base in use, without a trailing slash.
-func (c *Client) BaseURL() string { return c.base.String() }
-
 // Format implements [fmt.Formatter]: no verb prints the key.
 func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "api.Client("+c.base.Host+")") }
 
@@ -187,4 +182,58 @@ func (c *Client) log(a *attempt, start time.Time, err error) {
 		return
 	}
 	c.cfg.Logf("%s: %d in %s, %d bytes", where, a.status, took, a.size)
+}
+
+var (
+	errNoKey  = errors.New("no API key is set")
+	errBadKey = errors.New("the API key holds characters that no header can carry")
+)
+
+// apiKey returns the key, fetching it if no call has yet. One call at a time
+// fetches; the others wait for it or for their own context.
+func (c *Client) apiKey(ctx context.Context) (string, error) {
+	select {
+	case c.keyTurn <- struct{}{}:
+		defer func() { <-c.keyTurn }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	if c.key != "" {
+		return c.key, nil
+	}
+	if c.cfg.APIKey == nil {
+		return "", errNoKey
+	}
+	key, err := c.cfg.APIKey(ctx)
+	if err != nil {
+		return "", err
+	}
+	if key = strings.TrimSpace(key); key == "" {
+		return "", errNoKey
+	}
+	if !headerSafe(key) {
+		return "", errBadKey
+	}
+	c.key = key
+	return key, nil
+}
+
+// headerSafe reports whether a token is printable ASCII without spaces.
+func headerSafe(token string) bool {
+	return !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
+// keyError turns a failure to get the key into an Error. It says nothing of the
+// API, so it is never transient.
+func (a *attempt) keyError(ctx context.Context, err error) error {
+	e := a.fail(KindNoKey, a.clean(err.Error()))
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		e = a.fail(KindCanceled, "")
+	case ctx.Err() != nil:
+		e = a.fail(KindTimeout, "no API key came")
+	}
+	e.Err = a.cause(err)
+	e.Retry = retry.Hint{Unsent: true}
+	return e
 }

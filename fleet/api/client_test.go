@@ -23,7 +23,7 @@ func TestBaseURL(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || c.BaseURL() != want {
+		if err != nil || c.base.String() != want {
 			t.Errorf("%q: got %v, %v", in, c, err)
 		}
 	}
@@ -43,7 +43,7 @@ func TestIDs(t *testing.T) {
 		strings.ReplaceAll(vmA, "-", ""): "", "{" + vmA[2:] + "}": "", "g" + vmA[1:]: "", "c8f9cadc14c58-4eab-a847-df31723c7d16": "",
 		"c8f9cadc-4c58-4eab-a847-df31723c7d1\u212a": "", // the Kelvin sign is a k in small letters
 	} {
-		got, ok := NormalizeID(in)
+		got, ok := normalizeID(in)
 		if got != want || ok != (want != "") || ok && !ValidID(got) {
 			t.Errorf("%q: got %q, %v", in, got, ok)
 		}

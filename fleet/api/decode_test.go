@@ -26,7 +26,7 @@ func TestHostileVMList(t *testing.T) {
 	if !reflect.DeepEqual(vms, want) {
 		t.Errorf("got %+v\nwant %+v", vms, want)
 	}
-	if len(s.warned) != maxNotes+1 || !strings.Contains(s.warned[0], `"../../x" is not valid`) || !strings.Contains(s.warned[maxNotes], "more") {
+	if len(s.warned) != maxWarnings+1 || !strings.Contains(s.warned[0], `"../../x" is not valid`) || !strings.Contains(s.warned[maxWarnings], "more") {
 		t.Errorf("warned of %q", s.warned)
 	}
 	for _, line := range s.warned {
@@ -73,10 +73,6 @@ func TestOddAnswers(t *testing.T) {
 		p, err := c.CommitParents(ctx, commitA)
 		return len(p), err
 	}
-	commits := func(ctx context.Context, c *Client) (any, error) {
-		p, err := c.Commits(ctx, 1, 0)
-		return len(p.Commits), err
-	}
 	branch := func(ctx context.Context, c *Client) (any, error) {
 		ids, err := c.Branch(ctx, vmA, 2)
 		return len(ids), err
@@ -103,8 +99,6 @@ func TestOddAnswers(t *testing.T) {
 		{"no parents", `[]`, parents, KindNotVers, "", 0},
 		{"first parent unreadable", `[7,{"id":"` + commitA + `","created_at":"2026-02-24T03:20:00Z"}]`, parents, KindNotVers, "", 0},
 		{"second parent unreadable", `[{"id":"` + commitA + `","created_at":"2026-02-24T03:20:00Z"},{"id":"../x"}]`, parents, 0, "../x", 1},
-		{"no commits", `{"commits":null}`, commits, KindNotVers, "", 0},
-		{"no totals", `{"commits":[]}`, commits, 0, "total", 0},
 		{"branch with a remark", `{"vms":[{"vm_id":"` + vmA + `"}],"error":"one failed"}`, branch, 0, "one failed", 1},
 		{"branch refused", `{"vms":[],"error":"no capacity"}`, branch, KindInvalid, "", 0},
 		{"branch without ids", `{"vms":[{"vm_id":"../x"}]}`, branch, KindNotVers, "", 0},
@@ -133,25 +127,14 @@ func TestOddAnswers(t *testing.T) {
 }
 
 func TestRegistry(t *testing.T) {
-	entry := `{"id":"` + vmA + `","name":"mark\u001beting","role":"lieutenant","address":"fd00::7","registeredBy":"me","metadata":{"a":"b","n":1},"lastSeen":`
-	want := RegistryVM{ID: vmA, Name: "marketing", Role: "lieutenant", Address: "fd00::7", RegisteredBy: "me", Metadata: map[string]string{"a": "b"}}
-	seen := time.Date(2026, 2, 24, 3, 20, 0, 0, time.UTC)
-	for _, c := range []struct {
-		answer string
-		seen   time.Time
-	}{
-		{`{"vms":[` + entry + `"2026-02-24T03:20:00Z"},{"id":"local-x"}]}`, seen},
-		{`[` + entry + `1771903200000}]`, seen},
-		{`[` + entry + `null}]`, time.Time{}},
-	} {
-		s, got := recording(t, 200, c.answer)
+	entry := `{"id":"` + vmA + `","name":"mark\u001beting","role":"lieutenant","address":"fd00::7","metadata":{"a":"b","n":1},"lastSeen":7}`
+	want := []RegistryVM{{ID: vmA, Name: "marketing", Role: "lieutenant"}}
+	for _, answer := range []string{`{"vms":[` + entry + `,{"id":"local-x"}]}`, `[` + entry + `]`} {
+		s, got := recording(t, 200, answer)
 		cl, _ := client(t, "http://api.example", nil)
 		vms, err := cl.RegistryVMs(t.Context(), s.URL+"/infra/", "registry-token")
-		if err != nil || len(vms) != 1 || !vms[0].LastSeen.Equal(c.seen) {
-			t.Fatalf("got %+v, %v", vms, err)
-		}
-		if vms[0].LastSeen = (time.Time{}); !reflect.DeepEqual(vms[0], want) {
-			t.Errorf("got %+v", vms[0])
+		if err != nil || !reflect.DeepEqual(vms, want) {
+			t.Errorf("got %+v, %v", vms, err)
 		}
 		if got.line != "GET /infra/registry/vms" || got.header.Get("Authorization") != "Bearer registry-token" {
 			t.Errorf("sent %s, %v", got.line, got.header)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -22,7 +23,6 @@ type request struct {
 	query  url.Values
 	body   any  // sent as JSON
 	action bool // answered when done: Timeouts.Action applies
-	root   bool // below the host root instead of the base, and without the key
 
 	base   *url.URL // instead of the client's
 	bearer string   // with base: instead of the client's key
@@ -42,14 +42,14 @@ type attempt struct {
 
 // call makes one attempt and reads its answer. The value is returned beside an
 // error where decode returned both.
-func call[T any](ctx context.Context, c *Client, r request, decode func(*notes, []byte) (T, error)) (T, error) {
+func call[T any](ctx context.Context, c *Client, r request, decode func(*warnings, []byte) (T, error)) (T, error) {
 	start := c.cfg.Now()
 	var v T
 	a, err := c.attempt(ctx, r)
 	if err == nil {
 		var body []byte
 		if body, err = a.do(ctx); err == nil {
-			n := &notes{a: a}
+			n := &warnings{a: a}
 			if v, err = decode(n, body); err != nil {
 				err = a.unreadable(err)
 			}
@@ -72,9 +72,6 @@ func (c *Client) attempt(ctx context.Context, r request) (*attempt, error) {
 		base = r.base
 	}
 	u := *base
-	if r.root {
-		u.Path = ""
-	}
 	if strings.Contains(r.path, "%s") {
 		if !ValidID(r.id) {
 			a.url = &u
@@ -90,14 +87,11 @@ func (c *Client) attempt(ctx context.Context, r request) (*attempt, error) {
 
 // authorize fills in the bearer token.
 func (a *attempt) authorize(ctx context.Context) error {
-	if a.req.root {
-		return nil
-	}
 	token := a.req.bearer
 	if a.req.base == nil {
 		var err error
 		if token, err = a.c.apiKey(ctx); err != nil {
-			return a.noKey(ctx, err)
+			return a.keyError(ctx, err)
 		}
 	}
 	a.bearer, a.secret = token, secretPart(token)
@@ -123,7 +117,7 @@ func (a *attempt) do(ctx context.Context) ([]byte, error) {
 	}
 	resp, err := a.c.http.Do(req)
 	if err != nil {
-		return nil, a.broken(ctx, callCtx, err)
+		return nil, a.transportError(ctx, callCtx, err)
 	}
 	defer resp.Body.Close()
 	a.status = resp.StatusCode
@@ -134,9 +128,9 @@ func (a *attempt) do(ctx context.Context) ([]byte, error) {
 	case errors.Is(err, errTooLarge):
 		return nil, a.fail(KindTooLarge, fmt.Sprintf("more than %d MiB", maxBody>>20))
 	case err != nil:
-		return nil, a.broken(ctx, callCtx, err)
+		return nil, a.transportError(ctx, callCtx, err)
 	}
-	if err := a.judge(resp, body); err != nil {
+	if err := a.checkStatus(resp, body); err != nil {
 		return nil, err
 	}
 	return body, nil
@@ -180,4 +174,48 @@ func (a *attempt) build(ctx context.Context) (*http.Request, error) {
 		req.Header.Set("Authorization", "Bearer "+a.bearer)
 	}
 	return req, nil
+}
+
+// Bounds on what a server may make this program hold. They apply to what
+// comes out of the decompression. A VM takes about 300 bytes in a list.
+const (
+	maxBody       = 16 << 20
+	maxErrorBody  = 64 << 10
+	maxDepth      = 64      // nesting of JSON
+	maxElements   = 100_000 // entries of one list
+	errorBodyTime = 2 * time.Second
+)
+
+var errTooLarge = errors.New("body too large")
+
+// readBody reads at most limit bytes. With errTooLarge it returns the first
+// limit bytes.
+func readBody(r io.Reader, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if int64(len(body)) > limit {
+		return body[:limit], errTooLarge
+	}
+	return body, err
+}
+
+// shallow reports whether JSON text nests at most limit deep. It may be wrong
+// about text that is not JSON, which the decoder refuses anyway.
+func shallow(text []byte, limit int) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			if depth++; depth > limit {
+				return false
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return true
 }

@@ -108,7 +108,7 @@ func TestTooManyEntries(t *testing.T) {
 	c, s := client(t, answering(t, 200, "application/json", "[0"+strings.Repeat(",0", maxElements)+"]").URL, nil)
 	_, err := c.VMs(t.Context())
 	failure(t, err, KindTooLarge)
-	if len(s.warned) > maxNotes+1 {
+	if len(s.warned) > maxWarnings+1 {
 		t.Errorf("%d warnings", len(s.warned))
 	}
 }

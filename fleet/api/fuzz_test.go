@@ -92,16 +92,10 @@ func callAll(t *testing.T, ctx context.Context, c *Client) map[string]error {
 	if errs["parents"] = err; err == nil && (len(parents) == 0 || parents[0].ID != commitA) {
 		t.Errorf("returned %v", parents)
 	}
-	page, err := c.Commits(ctx, 1, 0)
-	errs["commits"] = err
-	for _, c := range page.Commits {
-		ids(c.ID)
-	}
 	branched, err := c.Branch(ctx, vmA, 1)
 	errs["branch"] = err
 	ids(branched...)
 	errs["state"] = c.SetState(ctx, vmA, StatePaused)
-	errs["health"] = c.Health(ctx)
 	return errs
 }
 

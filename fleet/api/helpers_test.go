@@ -67,7 +67,7 @@ func client(t testing.TB, base string, change func(*Config, *hooks)) (*Client, *
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.Close)
+	t.Cleanup(c.http.CloseIdleConnections)
 	return c, s
 }
 

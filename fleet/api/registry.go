@@ -3,8 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"time"
 )
 
 // RegistryVMs lists the entries of the optional VM registry (VERS_INFRA_URL,
@@ -23,20 +21,15 @@ func (c *Client) RegistryVMs(ctx context.Context, baseURL, token string) ([]Regi
 	return call(ctx, c, req, readRegistry)
 }
 
-// wireRegistryVM is one entry as platform.md describes it.
+// wireRegistryVM is what is read of an entry as platform.md describes it.
 type wireRegistryVM struct {
-	ID           text            `json:"id"`
-	Name         text            `json:"name"`
-	Role         text            `json:"role"`
-	Status       text            `json:"status"`
-	Address      text            `json:"address"`
-	RegisteredBy text            `json:"registeredBy"`
-	Metadata     json.RawMessage `json:"metadata"`
-	LastSeen     json.RawMessage `json:"lastSeen"`
+	ID   text `json:"id"`
+	Name text `json:"name"`
+	Role text `json:"role"`
 }
 
 // readRegistry accepts {"vms":[...]} and a bare array.
-func readRegistry(n *notes, body []byte) ([]RegistryVM, error) {
+func readRegistry(n *warnings, body []byte) ([]RegistryVM, error) {
 	var w struct {
 		VMs *list `json:"vms"`
 	}
@@ -50,7 +43,7 @@ func readRegistry(n *notes, body []byte) ([]RegistryVM, error) {
 		return nil, err
 	}
 	if w.VMs == nil {
-		return nil, unlike("no list of VMs in it")
+		return nil, notVers("no list of VMs in it")
 	}
 	out, seen := make([]RegistryVM, 0, len(*w.VMs)), map[string]bool{}
 	for i, raw := range *w.VMs {
@@ -60,41 +53,7 @@ func readRegistry(n *notes, body []byte) ([]RegistryVM, error) {
 			continue
 		}
 		seen[e.ID.id()] = true
-		out = append(out, e.vm())
+		out = append(out, RegistryVM{ID: e.ID.id(), Name: e.Name.line(), Role: e.Role.line()})
 	}
 	return out, nil
-}
-
-func (e wireRegistryVM) vm() RegistryVM {
-	return RegistryVM{
-		ID: e.ID.id(), Name: e.Name.line(), Role: e.Role.line(), Status: e.Status.line(), Address: e.Address.line(),
-		RegisteredBy: e.RegisteredBy.line(), Metadata: textsOf(e.Metadata), LastSeen: lastSeen(e.LastSeen),
-	}
-}
-
-// textsOf keeps the texts of a free-form object.
-func textsOf(raw json.RawMessage) map[string]string {
-	var wire map[string]text
-	if json.Unmarshal(raw, &wire) != nil || len(wire) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(wire))
-	for k, v := range wire {
-		if v != "" {
-			out[clean(k, 256)] = v.line()
-		}
-	}
-	return out
-}
-
-// lastSeen reads a time or milliseconds since 1970.
-func lastSeen(raw json.RawMessage) time.Time {
-	var ms int64
-	if json.Unmarshal(raw, &ms) == nil && ms > 0 {
-		return time.UnixMilli(ms)
-	}
-	var t text
-	_ = json.Unmarshal(raw, &t) // text takes anything
-	at, _ := t.time()
-	return at
 }

@@ -31,9 +31,6 @@ func (k SSHKey) String() string {
 	return fmt.Sprintf("{%s, port %d}", hidden, k.Port)
 }
 
-// GoString is String.
-func (k SSHKey) GoString() string { return k.String() }
-
 // LogValue implements [slog.LogValuer].
 func (k SSHKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
@@ -65,7 +62,7 @@ func plausibleKey(text []byte) ([]byte, bool) {
 }
 
 // readSSHKey keeps a key whose port makes no sense: the key is what matters.
-func readSSHKey(n *notes, body []byte) (SSHKey, error) {
+func readSSHKey(n *warnings, body []byte) (SSHKey, error) {
 	var w struct { // schema VmSshKeyResponse
 		PrivateKey text            `json:"ssh_private_key"`
 		Port       json.RawMessage `json:"ssh_port"`
@@ -75,7 +72,7 @@ func readSSHKey(n *notes, body []byte) (SSHKey, error) {
 	}
 	pem, ok := plausibleKey([]byte(w.PrivateKey))
 	if !ok {
-		return SSHKey{}, unlike("no OpenSSH private key in it")
+		return SSHKey{}, notVers("no OpenSSH private key in it")
 	}
 	k := SSHKey{PrivateKey: pem}
 	if err := json.Unmarshal(w.Port, &k.Port); err != nil || k.Port < 1 || k.Port > 65535 {

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
@@ -31,10 +34,9 @@ func newHTTP(cfg Config, dial func(context.Context, string, string) (net.Conn, e
 			IdleConnTimeout:        30 * time.Second,
 			MaxResponseHeaderBytes: 256 << 10,
 			TLSClientConfig: &tls.Config{
-				MinVersion:         tls.VersionTLS12,
-				RootCAs:            cfg.RootCAs,
-				InsecureSkipVerify: cfg.InsecureSkipVerify, //nolint:gosec // asked for by the user, who was warned
-				Time:               cfg.Now,
+				MinVersion: tls.VersionTLS12,
+				RootCAs:    cfg.RootCAs,
+				Time:       cfg.Now,
 			},
 		},
 	}
@@ -62,4 +64,108 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 		return http.ErrUseLastResponse
 	}
 	return nil
+}
+
+// trace watches how far a call comes. The transport calls its hooks from
+// several goroutines, some of them after the call has returned.
+type trace struct {
+	mu          sync.Mutex
+	stage       Stage
+	sent        bool    // a connection was there, so bytes may have left
+	firstByte   bool    // something came back
+	connectErrs []error // one per address tried
+
+	headers time.Duration // allowed from the request sent to the headers read
+	expire  func()
+	timer   *time.Timer
+}
+
+// reach notes a stage. Stages never go back: a second address may still be
+// tried while the first is in use already.
+func (t *trace) reach(s Stage) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reachLocked(s)
+}
+
+func (t *trace) reachLocked(s Stage) {
+	order := []Stage{StageStart, StageLookup, StageConnect, StageTLS, StageSend, StageHeaders, StageBody}
+	if slices.Index(order, s) > slices.Index(order, t.stage) {
+		t.stage = s
+	}
+}
+
+// arm has expire called when no headers came in time after the request.
+func (t *trace) arm(headers time.Duration, expire func()) {
+	t.headers, t.expire = headers, expire
+}
+
+// disarm stops the clock for good.
+func (t *trace) disarm() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stop()
+	t.expire = nil
+}
+
+func (t *trace) stop() {
+	if t.timer != nil {
+		t.timer.Stop()
+		t.timer = nil
+	}
+}
+
+// answered notes that the headers are there.
+func (t *trace) answered() {
+	t.disarm()
+	t.reach(StageBody)
+}
+
+// written starts the clock of the headers; again after a redirect.
+func (t *trace) written() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reachLocked(StageHeaders)
+	t.stop()
+	if t.expire != nil {
+		t.timer = time.AfterFunc(t.headers, t.expire)
+	}
+}
+
+// seen returns what is known so far.
+func (t *trace) seen() (stage Stage, sent, firstByte bool, connectErrs []error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stage, t.sent, t.firstByte, t.connectErrs
+}
+
+func (t *trace) hooks() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		DNSStart:     func(httptrace.DNSStartInfo) { t.reach(StageLookup) },
+		ConnectStart: func(string, string) { t.reach(StageConnect) },
+		ConnectDone: func(_, _ string, err error) {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			if err != nil {
+				t.connectErrs = append(t.connectErrs, err)
+			}
+		},
+		TLSHandshakeStart: func() { t.reach(StageTLS) },
+		GotConn: func(httptrace.GotConnInfo) {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.reachLocked(StageSend)
+			t.sent = true
+		},
+		WroteRequest: func(i httptrace.WroteRequestInfo) {
+			if i.Err == nil {
+				t.written()
+			}
+		},
+		GotFirstResponseByte: func() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.firstByte = true
+		},
+	}
 }

@@ -9,20 +9,17 @@ import (
 	"time"
 )
 
-// wireVM is schema VM, and what VmMetadataResponse has on top.
+// wireVM is schema VM, and what is read of VmMetadataResponse on top.
 type wireVM struct {
-	ID              text            `json:"vm_id"`
-	OwnerID         text            `json:"owner_id"`
-	CreatedAt       text            `json:"created_at"`
-	State           text            `json:"state"`
-	Labels          json.RawMessage `json:"labels"`
-	DeletedAt       text            `json:"deleted_at"`
-	IP              text            `json:"ip"`
-	ParentCommitID  text            `json:"parent_commit_id"`
-	GrandparentVMID text            `json:"grandparent_vm_id"`
+	ID        text            `json:"vm_id"`
+	OwnerID   text            `json:"owner_id"`
+	CreatedAt text            `json:"created_at"`
+	State     text            `json:"state"`
+	Labels    json.RawMessage `json:"labels"`
+	IP        text            `json:"ip"`
 }
 
-func readVMs(n *notes, body []byte) ([]VM, error) {
+func readVMs(n *warnings, body []byte) ([]VM, error) {
 	entries, err := decodeList(body)
 	if err != nil {
 		return nil, err
@@ -46,7 +43,7 @@ func readVMs(n *notes, body []byte) ([]VM, error) {
 		}
 	}
 	if len(entries) > 0 && len(vms) == 0 {
-		return nil, unlike("a list without a single VM that has a valid id")
+		return nil, notVers("a list without a single VM that has a valid id")
 	}
 	return vms, nil
 }
@@ -61,13 +58,13 @@ func readOne(body []byte, want string) (wireVM, error) {
 	case want:
 		return w, nil
 	case "":
-		return w, unlike("no valid VM id in the answer")
+		return w, notVers("no valid VM id in the answer")
 	default:
 		return w, mismatch("it is about VM " + got)
 	}
 }
 
-func readVM(n *notes, body []byte, want string) (VM, error) {
+func readVM(n *warnings, body []byte, want string) (VM, error) {
 	w, err := readOne(body, want)
 	if err != nil {
 		return VM{}, err
@@ -75,36 +72,24 @@ func readVM(n *notes, body []byte, want string) (VM, error) {
 	return w.vm(n, want), nil
 }
 
-func readMetadata(n *notes, body []byte, want string) (Metadata, error) {
+func readMetadata(n *warnings, body []byte, want string) (Metadata, error) {
 	w, err := readOne(body, want)
-	if err != nil {
+	if err != nil || w.IP == "" {
 		return Metadata{}, err
 	}
-	m := Metadata{
-		ID: want, OwnerID: w.owner(n, want), CreatedAt: created(n, w.CreatedAt, want), State: w.state(n, want),
-		ParentCommitID: w.ParentCommitID.id(), GrandparentVMID: w.GrandparentVMID.id(),
+	ip, err := netip.ParseAddr(strings.TrimSpace(string(w.IP)))
+	if err != nil || ip.Zone() != "" {
+		n.add("VM %s: ip %s is not an address", want, shown(w.IP))
+		return Metadata{}, nil
 	}
-	if at, ok := w.DeletedAt.time(); ok {
-		m.DeletedAt = &at
-	} else if w.DeletedAt != "" {
-		n.add("VM %s: deleted_at %s is not a time", want, shown(w.DeletedAt))
-	}
-	if w.IP != "" {
-		ip, err := netip.ParseAddr(strings.TrimSpace(string(w.IP)))
-		if err != nil || ip.Zone() != "" {
-			n.add("VM %s: ip %s is not an address", want, shown(w.IP))
-		} else {
-			m.IP = ip
-		}
-	}
-	return m, nil
+	return Metadata{IP: ip}, nil
 }
 
-func (w wireVM) vm(n *notes, id string) VM {
+func (w wireVM) vm(n *warnings, id string) VM {
 	return VM{ID: id, OwnerID: w.owner(n, id), CreatedAt: created(n, w.CreatedAt, id), State: w.state(n, id), Labels: labels(n, w.Labels, id)}
 }
 
-func (w wireVM) owner(n *notes, id string) string {
+func (w wireVM) owner(n *warnings, id string) string {
 	owner := w.OwnerID.id()
 	if owner == "" && w.OwnerID != "" {
 		n.add("VM %s: owner %s is not a valid id", id, shown(w.OwnerID))
@@ -113,7 +98,7 @@ func (w wireVM) owner(n *notes, id string) string {
 }
 
 // state accepts states this program does not know; they are shown as they are.
-func (w wireVM) state(n *notes, id string) State {
+func (w wireVM) state(n *warnings, id string) State {
 	s := strings.ToLower(clean(string(w.State), 64))
 	if s == "" {
 		n.add("VM %s: no readable state", id)
@@ -122,7 +107,7 @@ func (w wireVM) state(n *notes, id string) State {
 	return State(s)
 }
 
-func created(n *notes, t text, id string) time.Time {
+func created(n *warnings, t text, id string) time.Time {
 	at, ok := t.time()
 	if !ok {
 		n.add("%s: created_at %s is not a time", id, shown(t))
@@ -132,7 +117,7 @@ func created(n *notes, t text, id string) time.Time {
 
 // labels reads a map of strings. What is not a string is left out; what no
 // terminal should get is taken out.
-func labels(n *notes, raw json.RawMessage, id string) map[string]string {
+func labels(n *warnings, raw json.RawMessage, id string) map[string]string {
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil
 	}
