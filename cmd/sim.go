@@ -132,7 +132,7 @@ func simControl(env *Env) (*sim.Control, error) {
 	}
 	control, err := sim.NewControl(url)
 	if err != nil {
-		return nil, usageError("no simulator is known", err.Error(), "eval what vers-fleet sim prints")
+		return nil, usageError("no simulator is known", err.Error(), "eval what it prints: vers-fleet sim > env.sh &")
 	}
 	return control, nil
 }
