@@ -19,7 +19,7 @@ import (
 func (f *Fleet) memoryOf(baseURL string) *retry.Memory {
 	sum := sha256.Sum256([]byte(canonical(baseURL)))
 	doc := f.keys.Doc("health-" + hex.EncodeToString(sum[:4]))
-	return retry.NewMemory(retry.StoreIn(doc.Volatile()), retry.MemoryOptions{Now: f.o.Now})
+	return retry.NewMemory(doc.Volatile(), retry.MemoryOptions{Now: f.o.Now})
 }
 
 // remember tells the outage memory how a call ended. Whatever the API itself

@@ -155,7 +155,7 @@ func TestDelayBounds(t *testing.T) {
 				}
 				for _, after := range []time.Duration{-1, 1, 10 * time.Second, 1 << 62} {
 					d, ok := p.delay(attempt, Hint{HasAfter: true, After: after}, left)
-					if ok && (d < min(after, MaxServerWait) || d > left || d > 2*MaxServerWait) {
+					if ok && (d < min(after, maxServerWait) || d > left || d > 2*maxServerWait) {
 						t.Fatalf("attempt %d, %s left, asked %s: %s", attempt, left, after, d)
 					}
 				}
@@ -167,27 +167,27 @@ func TestDelayBounds(t *testing.T) {
 func TestBudget(t *testing.T) {
 	b := NewBudget(2, 0.5)
 	for i, want := range []bool{true, true, false} {
-		if b.Take() != want {
+		if b.take() != want {
 			t.Errorf("take %d: %v", i, !want)
 		}
 	}
-	b.Success()
-	if b.Take() {
+	b.success()
+	if b.take() {
 		t.Error("half a token was enough")
 	}
 	for range 100 {
-		b.Success()
+		b.success()
 	}
 	taken := 0
-	for taken < 10 && b.Take() {
+	for taken < 10 && b.take() {
 		taken++
 	}
 	if taken != 2 {
 		t.Errorf("%d tokens, more or less than its capacity", taken)
 	}
 	var none *Budget
-	none.Success()
-	if !none.Take() {
+	none.success()
+	if !none.take() {
 		t.Error("a nil budget must not limit")
 	}
 }

@@ -2,7 +2,7 @@
 // have to find out once more.
 //
 // It owns the backoff, the reading of Retry-After, the retry budget and the outage memory. It never opens a network
-// connection or a file: calls are functions handed to [Do], and the memory is kept in a [Store] that somebody else
+// connection or a file: calls are functions handed to [Do], and the memory is kept in a [Doc] that somebody else
 // writes durably.
 //
 // # Backoff
@@ -17,7 +17,7 @@
 //
 // Retry-After is read as RFC 9110 section 10.2.3 defines it: a number of seconds or an HTTP date in any of the three
 // forms of section 5.6.7 (IMF-fixdate, RFC 850, asctime). Retry-After-Ms, which some services send and their SDKs
-// honour, is more precise and wins. A server-sent wait is clamped to [MaxServerWait]. It is never shortened; jitter
+// honour, is more precise and wins. A server-sent wait is clamped to ten minutes. It is never shortened; jitter
 // is added to it, up to as long again or up to the backoff's own bound, because all clients that were told the same
 // moment would otherwise return in one wave. When it does not fit into what the caller has left, [Do] stops at once and [Exhausted] says until when
 // the server wants to be left alone.

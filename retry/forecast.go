@@ -2,6 +2,7 @@ package retry
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -91,4 +92,95 @@ func brief(d time.Duration) string {
 	}
 	d = d.Round(time.Minute)
 	return fmt.Sprintf("%dh%dm", int(d/time.Hour), int(d%time.Hour/time.Minute))
+}
+
+// WarningKind names an early sign of trouble.
+type WarningKind string
+
+// The early signs.
+const (
+	WarnFailedCall    WarningKind = "failed_call"    // a call failed lately, though the API counts as up
+	WarnRisingLatency WarningKind = "rising_latency" // the API answers much slower than usual
+)
+
+// Warning is an early sign of trouble.
+type Warning struct {
+	Kind WarningKind `json:"kind"`
+	Text string      `json:"text"`
+	At   time.Time   `json:"at"`
+}
+
+// Warnings returns the early signs at now. There are none during an outage: it is no longer early.
+func (s State) Warnings(now time.Time) []Warning {
+	if s.Outage != nil {
+		return nil
+	}
+	var w []Warning
+	if t := s.FailedAttempts; t != nil && now.Sub(t.Last) < attemptsLife {
+		w = append(w, Warning{WarnFailedCall, fmt.Sprintf("calls that failed lately: %d (%s)", t.Calls, t.Cause.Text()), t.Last})
+	}
+	if s.Latency.rising() {
+		w = append(w, Warning{WarnRisingLatency,
+			fmt.Sprintf("the API takes %s to answer, usually %s", s.Latency.RecentTime(), s.Latency.usualTime()), s.LastAnswer})
+	}
+	return w
+}
+
+// Latency follows how fast the API answers, as two exponentially weighted means: one that adapts at once, and one
+// that stands for what is usual.
+type Latency struct {
+	Recent float64 `json:"recent_ms,omitempty"` // milliseconds
+	Usual  float64 `json:"usual_ms,omitempty"`  // milliseconds
+	Count  int     `json:"count,omitempty"`     // answers measured, at most latencyEnough
+}
+
+const (
+	weightRecent  = 0.5
+	weightUsual   = 0.1
+	latencyEnough = 5                      // answers before "usual" means anything
+	latencyFactor = 3                      // recent against usual
+	latencyFloor  = 500 * time.Millisecond // smaller differences are not worth a warning
+)
+
+func (l *Latency) add(d time.Duration) {
+	ms := float64(min(max(d, 0), 10*time.Minute)) / float64(time.Millisecond)
+	if l.Count == 0 {
+		l.Recent, l.Usual = ms, ms
+	}
+	l.Recent += weightRecent * (ms - l.Recent)
+	l.Usual += weightUsual * (ms - l.Usual)
+	l.Count = min(l.Count+1, latencyEnough)
+}
+
+// bound forgets what no measurement could have produced.
+func (l *Latency) bound() {
+	ok := func(f float64) bool { return f >= 0 && f <= float64(10*time.Minute/time.Millisecond) }
+	if !ok(l.Recent) || !ok(l.Usual) || l.Count < 0 {
+		*l = Latency{}
+	}
+	l.Count = min(l.Count, latencyEnough)
+}
+
+// rising reports whether the API answers much slower than usual.
+func (l Latency) rising() bool {
+	return l.Count >= latencyEnough && slow(l.Recent, l.Usual)
+}
+
+// unusual reports whether d alone would be worth noting at once.
+func (l Latency) unusual(d time.Duration) bool {
+	return l.Count >= latencyEnough && slow(float64(d)/float64(time.Millisecond), l.Usual)
+}
+
+func slow(ms, usual float64) bool {
+	return ms > latencyFactor*usual && ms-usual > float64(latencyFloor/time.Millisecond)
+}
+
+// RecentTime is the mean that adapts at once.
+func (l Latency) RecentTime() time.Duration { return millis(l.Recent) }
+
+// usualTime is the mean that stands for what is usual.
+func (l Latency) usualTime() time.Duration { return millis(l.Usual) }
+
+func millis(f float64) time.Duration {
+	return time.Duration(math.Round(f)) * time.Millisecond
 }

@@ -171,14 +171,14 @@ func TestManyRunsOfOneProfile(t *testing.T) {
 				t.Errorf("seed %d: the API was reached %d times", seed, reached)
 			}
 			down = false
-			s, _ := store.Load()
+			s := store.state()
 			time.Sleep(time.Until(s.NextProbe))
 			for n := range 2 {
 				if !run() {
 					t.Errorf("seed %d: run %d after the recovery is not live", seed, n+1)
 				}
 			}
-			if s, _ := store.Load(); s.Down() || len(s.Past) != 1 || s.Past[0].Failures != reached-2 {
+			if s := store.state(); s.Down() || len(s.Past) != 1 || s.Past[0].Failures != reached-2 {
 				t.Errorf("seed %d: %d calls, %+v", seed, reached, s)
 			}
 		})

@@ -3,8 +3,10 @@ package retry
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -19,8 +21,8 @@ const (
 	attemptsLife = 5 * time.Minute  // failures further apart are not one row
 	leaseMax     = 5 * time.Minute  // longest lease believed in
 
-	// DefaultLease is how long a prober that says nothing is believed to live.
-	DefaultLease = 30 * time.Second
+	// defaultLease is how long a prober that says nothing is believed to live.
+	defaultLease = 30 * time.Second
 )
 
 // Permit is what a process may do now.
@@ -50,20 +52,20 @@ type MemoryOptions struct {
 	Now   func() time.Time // nil = time.Now
 	Rand  func() float64   // uniform in [0,1), safe for concurrent use; nil = math/rand/v2
 	PID   int              // for the lease; 0 = os.Getpid()
-	Lease time.Duration    // must exceed the longest probe; 0 = DefaultLease, at most 5 minutes
+	Lease time.Duration    // must exceed the longest probe; 0 = defaultLease, at most 5 minutes
 }
 
 // Memory is the outage memory of one process. It is safe for concurrent use.
 type Memory struct {
-	store Store
+	doc   Doc
 	now   func() time.Time
 	rand  func() float64
 	owner string
 	lease time.Duration
 }
 
-// NewMemory returns the memory kept in store.
-func NewMemory(store Store, o MemoryOptions) *Memory {
+// NewMemory returns the memory kept in doc.
+func NewMemory(doc Doc, o MemoryOptions) *Memory {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -74,11 +76,11 @@ func NewMemory(store Store, o MemoryOptions) *Memory {
 		o.PID = os.Getpid()
 	}
 	if o.Lease <= 0 {
-		o.Lease = DefaultLease
+		o.Lease = defaultLease
 	}
 	// Process ids come again, and differ between machines that share a home: a random part makes the owner unique.
 	owner := fmt.Sprintf("%d-%08x", o.PID, rand.Uint32())
-	return &Memory{store: store, now: o.Now, rand: o.Rand, owner: owner, lease: min(o.Lease, leaseMax)}
+	return &Memory{doc: doc, now: o.Now, rand: o.Rand, owner: owner, lease: min(o.Lease, leaseMax)}
 }
 
 // errUnchanged leaves the store alone.
@@ -86,8 +88,8 @@ var errUnchanged = errors.New("nothing to change")
 
 // State returns what is known, without changing anything. If it cannot be read, nothing is known.
 func (m *Memory) State() (State, error) {
-	s, err := m.store.Load()
-	if err != nil || s.Version > StateVersion {
+	s, err := m.load()
+	if err != nil || s.Version > stateVersion {
 		s = State{Version: s.Version}
 	}
 	s.distrust(m.now())
@@ -144,26 +146,198 @@ func (s State) permit(now time.Time, urgent bool) Permit {
 	return PermitHold
 }
 
-// update changes the stored state, after dropping what cannot be true. It does not rely on the store to hand back
-// fn's error.
-func (m *Memory) update(fn func(s *State, now time.Time) error) error {
-	var inner error
-	err := m.store.Update(func(s *State) error {
-		now := m.now()
-		if s.Version > StateVersion {
-			inner = ErrNewerState
-			return inner
-		}
-		s.Version = StateVersion
-		s.distrust(now)
-		inner = fn(s, now)
-		return inner
-	})
-	switch {
-	case errors.Is(inner, errUnchanged):
+// Succeeded tells that the API answered; a 401 or a 404 is an answer too. It closes an outage for all processes.
+// While nothing is wrong it writes at most every 30 s. The error is the store's; callers treat it as a warning.
+func (m *Memory) Succeeded(latency time.Duration) error {
+	s, err := m.State()
+	if err == nil && s.routine(m.now(), latency) {
 		return nil
-	case inner != nil:
-		return inner
 	}
-	return err
+	return m.update(func(s *State, now time.Time) error {
+		if s.routine(now, latency) { // another process was faster
+			return errUnchanged
+		}
+		if s.Outage != nil {
+			over := *s.Outage
+			over.End = now
+			s.Past = append(slices.Clip(s.Past), over)
+			s.bound()
+		}
+		s.Latency.add(latency)
+		s.LastCall, s.LastAnswer = now, now
+		s.Outage, s.Local = nil, nil
+		s.NextProbe, s.NotBefore, s.Interval, s.Lease = time.Time{}, time.Time{}, 0, Lease{}
+		return nil
+	})
+}
+
+// routine reports whether one more success is no news.
+func (s State) routine(now time.Time, latency time.Duration) bool {
+	failed := s.FailedAttempts != nil && s.LastAnswer.Before(s.FailedAttempts.Last)
+	return s.Outage == nil && s.Local == nil && !failed &&
+		now.Sub(s.LastAnswer) < writeEvery && !s.Latency.unusual(latency)
+}
+
+// Abandoned tells that a permitted call was given up without a result, for instance because the user interrupted it.
+// It frees the lease, so that the next process can probe.
+func (m *Memory) Abandoned() error {
+	if s, err := m.State(); err == nil && s.Lease.Owner != m.owner {
+		return nil
+	}
+	return m.update(func(s *State, _ time.Time) error {
+		if s.Lease.Owner != m.owner {
+			return errUnchanged
+		}
+		s.Lease = Lease{}
+		return nil
+	})
+}
+
+// FailedAttempt tells of a failed attempt that will be repeated. It opens no outage, but is the first sign of one.
+func (m *Memory) FailedAttempt(f Failure) error {
+	return m.update(func(s *State, now time.Time) error {
+		if f.Local || s.Outage != nil {
+			return errUnchanged
+		}
+		s.noteAttempt(f, now)
+		return nil
+	})
+}
+
+// Failed tells that a call failed for good after f.Calls attempts. Unless f is local, it opens an outage or counts
+// towards the present one, and if this process was the prober, sets the time of the next probe. The error is the
+// store's; callers treat it as a warning.
+func (m *Memory) Failed(f Failure) error {
+	return m.update(func(s *State, now time.Time) error {
+		prober := s.Lease.Owner == m.owner
+		if prober {
+			s.Lease = Lease{}
+		}
+		s.LastCall = now
+		if f.Local {
+			s.Local = &LocalTrouble{Trouble: extend(localRow(s.Local), f, now), Until: now.Add(localHold)}
+			return nil
+		}
+		s.Local = nil
+		s.LastError = new(extend(nil, f, now))
+		opened := s.Outage == nil
+		s.count(f, now)
+		switch {
+		case opened:
+			s.Interval = probeFirst
+		case prober:
+			s.Interval = min(max(2*s.Interval, probeFirst), probeMax)
+		}
+		m.schedule(s, f.After, now, opened || prober)
+		return nil
+	})
+}
+
+// schedule sets the next probe. The server's wish is taken from anybody, the doubled interval only from the prober.
+func (m *Memory) schedule(s *State, after time.Duration, now time.Time, own bool) {
+	if own {
+		s.NextProbe = now.Add(m.spread(s.Interval))
+	}
+	if after <= 0 {
+		return
+	}
+	after = min(after, maxServerWait)
+	if at := now.Add(after); at.After(s.NotBefore) {
+		s.NotBefore = at
+	}
+	width := max(s.Interval, min(after, probeMax))
+	if at := s.NotBefore.Add(time.Duration(m.rand() * float64(width))); at.After(s.NextProbe) {
+		s.NextProbe = at
+	}
+}
+
+func (m *Memory) spread(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (1 - probeJitter + 2*probeJitter*m.rand()))
+}
+
+// count adds f to the present outage, opening one that starts with the first failure of the row, if need be.
+func (s *State) count(f Failure, now time.Time) {
+	if s.Outage == nil {
+		s.Outage = &Outage{Start: now}
+		if row := s.FailedAttempts; row != nil && now.Sub(row.Last) < attemptsLife && !row.First.Before(s.LastAnswer) {
+			s.Outage.Start = row.First
+		}
+		s.FailedAttempts = nil
+	}
+	o := *s.Outage
+	calls := max(f.Calls, 1)
+	o.Failures = add(o.Failures, calls)
+	causes := make(map[string]int, len(o.Causes)+1)
+	for k, n := range o.Causes {
+		causes[k] = n
+	}
+	key := cut(string(f.Cause))
+	if _, known := causes[key]; !known && len(causes) >= maxCauses || key == "" {
+		key = string(CauseOther)
+	}
+	causes[key] = add(causes[key], calls)
+	o.Causes = causes
+	s.Outage = &o
+}
+
+func (s *State) noteAttempt(f Failure, now time.Time) {
+	row := s.FailedAttempts
+	if row != nil && now.Sub(row.Last) >= attemptsLife {
+		row = nil
+	}
+	next := extend(row, f, now)
+	if row != nil && s.LastAnswer.After(row.Last) { // it worked in between: an outage would begin now
+		next.First = now
+	}
+	s.FailedAttempts = &next
+	s.LastError = new(extend(nil, f, now))
+}
+
+func localRow(l *LocalTrouble) *Trouble {
+	if l == nil {
+		return nil
+	}
+	return &l.Trouble
+}
+
+// extend makes the next entry of a row of failures.
+func extend(row *Trouble, f Failure, now time.Time) Trouble {
+	t := Trouble{Cause: f.Cause, Detail: cut(f.Detail), First: now, Last: now, Calls: max(f.Calls, 1)}
+	if row != nil {
+		t.First, t.Calls = row.First, add(row.Calls, t.Calls)
+	}
+	return t
+}
+
+// add adds without overflow.
+func add(a, b int) int {
+	if a > math.MaxInt-b {
+		return math.MaxInt
+	}
+	return a + b
+}
+
+// pollInterval is how often somebody who only waits for the API asks. It
+// does not grow: a person waits. One process of a profile asks at a time.
+const pollInterval = 10 * time.Second
+
+// NextPoll is when a process that waits for the API should ask again: at
+// the next probe or after a jittered interval, whichever is sooner, but never
+// while another one probes or before the server allows it. One that has just
+// begun, and has not asked yet, may ask soon after the last call of anybody.
+func (s State) NextPoll(now time.Time, begun bool) time.Time {
+	spread := 1 - probeJitter + 2*probeJitter*rand.Float64()
+	next := now.Add(time.Duration(float64(pollInterval) * spread))
+	if s.NextProbe.After(now) && s.NextProbe.Before(next) {
+		next = s.NextProbe
+	}
+	if begun {
+		next = s.LastCall.Add(urgentGap)
+	}
+	for _, t := range []time.Time{s.NotBefore, s.Lease.Until, now.Add(time.Second)} {
+		if t.After(next) {
+			next = t
+		}
+	}
+	return next
 }

@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"sync"
@@ -10,7 +11,7 @@ import (
 	"time"
 )
 
-// shared is a Store as processes share it: every state passes through its JSON form, and updates exclude each other.
+// shared is a Doc as processes share it: updates exclude each other.
 type shared struct {
 	mu     sync.Mutex
 	data   []byte
@@ -18,26 +19,30 @@ type shared struct {
 	writes int
 }
 
-func (s *shared) Load() (State, error) {
+func (s *shared) Read() ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return DecodeState(s.data), s.broken
+	return s.data, s.broken
 }
 
-func (s *shared) Update(fn func(*State) error) error {
+func (s *shared) Update(_ context.Context, fn func(old []byte) ([]byte, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.broken != nil {
 		return s.broken
 	}
-	state := DecodeState(s.data)
-	if err := fn(&state); err != nil {
-		return err
+	data, err := fn(s.data)
+	if err == nil {
+		s.data = data
+		s.writes++
 	}
-	data, err := EncodeState(state)
-	s.data = data
-	s.writes++
 	return err
+}
+
+func (s *shared) state() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return decodeState(s.data)
 }
 
 func failing() Failure {
@@ -126,7 +131,7 @@ func TestOneProberAmongMany(t *testing.T) {
 			}
 			switch round % 3 {
 			case 0: // dies: its lease must not outlive it for long
-				time.Sleep(DefaultLease)
+				time.Sleep(defaultLease)
 				wantPermit(t, NewMemory(store, MemoryOptions{}), false, PermitProbe)
 			case 1: // is interrupted: the next one may probe at once
 				must(t, prober.Abandoned())
@@ -161,10 +166,10 @@ func TestServerSentWaitInMemory(t *testing.T) {
 		must(t, m.Failed(Failure{Cause: CauseHTTP(503), After: 24 * time.Hour}))
 		start := time.Now()
 		s, _ := m.State()
-		if s.NotBefore.Sub(start) != MaxServerWait || s.NextProbe.Before(s.NotBefore) || s.NextProbe.After(s.NotBefore.Add(probeMax)) {
+		if s.NotBefore.Sub(start) != maxServerWait || s.NextProbe.Before(s.NotBefore) || s.NextProbe.After(s.NotBefore.Add(probeMax)) {
 			t.Errorf("not before %s, next probe %s", s.NotBefore.Sub(start), s.NextProbe.Sub(start))
 		}
-		time.Sleep(MaxServerWait - 1)
+		time.Sleep(maxServerWait - 1)
 		wantPermit(t, m, false, PermitHold)
 		time.Sleep(probeMax + 1)
 		wantPermit(t, m, false, PermitProbe)
@@ -237,5 +242,29 @@ func TestStoreThatFails(t *testing.T) {
 
 type readOnly struct{ *shared }
 
-func (r readOnly) Load() (State, error)            { return DecodeState(r.data), nil }
-func (r readOnly) Update(func(*State) error) error { return fs.ErrPermission }
+func (r readOnly) Read() ([]byte, error)                                    { return r.data, nil }
+func (readOnly) Update(context.Context, func([]byte) ([]byte, error)) error { return fs.ErrPermission }
+
+func TestNextPoll(t *testing.T) {
+	now := time.Date(2026, 2, 24, 3, 20, 0, 0, time.UTC)
+	at := func(d time.Duration) time.Time { return now.Add(d) }
+	for name, c := range map[string]struct {
+		state    State
+		begun    bool
+		min, max time.Duration
+	}{
+		"nothing known":             {State{}, false, 7500 * time.Millisecond, 12500 * time.Millisecond},
+		"a probe is due sooner":     {State{NextProbe: at(4 * time.Second)}, false, 4 * time.Second, 4 * time.Second},
+		"another one probes":        {State{Lease: Lease{Until: at(20 * time.Second)}}, false, 20 * time.Second, 20 * time.Second},
+		"the server forbids it":     {State{NotBefore: at(time.Minute)}, true, time.Minute, time.Minute},
+		"begun just after a call":   {State{LastCall: now}, true, urgentGap, urgentGap},
+		"begun long after a call":   {State{LastCall: at(-time.Hour)}, true, time.Second, time.Second},
+		"begun, another one probes": {State{LastCall: now, Lease: Lease{Until: at(5 * time.Second)}}, true, 5 * time.Second, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if d := c.state.NextPoll(now, c.begun).Sub(now); d < c.min || d > c.max {
+				t.Errorf("after %v, want %v to %v", d, c.min, c.max)
+			}
+		})
+	}
+}

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// MaxServerWait is the longest wait a server can impose. Longer ones are cut to it: they are nearly always a
+// maxServerWait is the longest wait a server can impose. Longer ones are cut to it: they are nearly always a
 // misconfigured proxy, and asking once in ten minutes hurts nobody.
-const MaxServerWait = 10 * time.Minute
+const maxServerWait = 10 * time.Minute
 
 // ParseRetryAfter reads the values of the headers Retry-After (RFC 9110 section 10.2.3) and Retry-After-Ms
 // (milliseconds, not standardised). A valid Retry-After-Ms wins. Dates are measured from now: pass the moment of the
 // answer's own Date header where it has one, then a wrong clock on either side does no harm. The result lies within
-// [0, MaxServerWait]. Empty, negative, past, overflowing and malformed values count as absent.
+// [0, maxServerWait]. Empty, negative, past, overflowing and malformed values count as absent.
 func ParseRetryAfter(retryAfter, retryAfterMs string, now time.Time) (time.Duration, bool) {
 	if d, ok := parseNumber(retryAfterMs, time.Millisecond); ok {
 		return d, true
@@ -26,7 +26,7 @@ func ParseRetryAfter(retryAfter, retryAfterMs string, now time.Time) (time.Durat
 	if !ok || at.Before(now) {
 		return 0, false
 	}
-	return min(at.Sub(now), MaxServerWait), true
+	return min(at.Sub(now), maxServerWait), true
 }
 
 // parseNumber reads digits with an optional fraction. The standard allows no fraction, but a server that sends "1.5"
@@ -41,13 +41,13 @@ func parseNumber(s string, unit time.Duration) (time.Duration, bool) {
 	if err != nil || n > math.MaxInt64/int64(unit) {
 		return 0, false
 	}
-	d := min(time.Duration(n)*unit, MaxServerWait)
+	d := min(time.Duration(n)*unit, maxServerWait)
 	if hasFrac {
 		f, err := strconv.ParseFloat("0."+frac, 64)
 		if err != nil {
 			return 0, false
 		}
-		d = min(d+time.Duration(math.Ceil(f*float64(unit))), MaxServerWait)
+		d = min(d+time.Duration(math.Ceil(f*float64(unit))), maxServerWait)
 	}
 	return d, true
 }

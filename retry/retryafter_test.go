@@ -25,8 +25,8 @@ func TestParseRetryAfter(t *testing.T) {
 		{" 7 ", "", 7 * time.Second},
 		{"1.5", "", 1500 * time.Millisecond},
 		{"007", "", 7 * time.Second},
-		{"86400", "", MaxServerWait},
-		{"9223372036", "", MaxServerWait},
+		{"86400", "", maxServerWait},
+		{"9223372036", "", maxServerWait},
 		{"9223372037", "", absent},           // overflows a duration
 		{"99999999999999999999", "", absent}, // overflows an int64
 		{"-1", "", absent},
@@ -44,20 +44,20 @@ func TestParseRetryAfter(t *testing.T) {
 		{"Tue, 24 Feb 2026 12:00:30 GMT", "", 30 * time.Second},
 		{"Tuesday, 24-Feb-26 12:00:30 GMT", "", 30 * time.Second},
 		{"Tue Feb 24 12:00:30 2026", "", 30 * time.Second},
-		{"Thu Mar  5 12:00:30 2026", "", MaxServerWait},
+		{"Thu Mar  5 12:00:30 2026", "", maxServerWait},
 		{"Tue, 24 Feb 2026 12:00:00 GMT", "", 0},
 		{"Tue, 24 Feb 2026 11:59:59 GMT", "", absent},   // past
 		{"Tuesday, 24-Feb-77 12:00:30 GMT", "", absent}, // more than 50 years ahead: 1977
-		{"Tuesday, 24-Feb-75 12:00:30 GMT", "", MaxServerWait},
+		{"Tuesday, 24-Feb-75 12:00:30 GMT", "", maxServerWait},
 		{"Tue, 24 Feb 2026 12:00:30 PST", "", absent},
 		{"Tue, 32 Feb 2026 12:00:30 GMT", "", absent},
-		{"Fri, 31 Dec 9999 23:59:59 GMT", "", MaxServerWait},
+		{"Fri, 31 Dec 9999 23:59:59 GMT", "", maxServerWait},
 		{"", "1500", 1500 * time.Millisecond},
 		{"", "1500.5", 1500*time.Millisecond + 500*time.Microsecond},
 		{"30", "1500", 1500 * time.Millisecond},
 		{"30", "junk", 30 * time.Second},
 		{"30", "-1", 30 * time.Second},
-		{"junk", "99999999", MaxServerWait},
+		{"junk", "99999999", maxServerWait},
 	} {
 		got, ok := ParseRetryAfter(tt.after, tt.ms, noon())
 		if !ok {
@@ -111,14 +111,14 @@ func header(r *rand.Rand, now time.Time) string {
 func allowed(s string, now time.Time) time.Time {
 	s = strings.TrimSpace(s)
 	if n, err := strconv.ParseUint(s, 10, 33); err == nil && !strings.HasPrefix(s, "+") {
-		return now.Add(min(time.Duration(n)*time.Second, MaxServerWait))
+		return now.Add(min(time.Duration(n)*time.Second, maxServerWait))
 	}
 	if f, err := strconv.ParseFloat(s, 64); err == nil && strings.Trim(s, "0123456789") == "." && !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".") && f < 1e9 {
-		return now.Add(min(time.Duration(f*1e6)*time.Microsecond, MaxServerWait))
+		return now.Add(min(time.Duration(f*1e6)*time.Microsecond, maxServerWait))
 	}
 	for _, layout := range []string{"Mon, 02 Jan 2006 15:04:05 GMT", "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC} {
 		if at, err := time.Parse(layout, s); err == nil && at.Year() < 2070 {
-			return now.Add(min(at.Sub(now), MaxServerWait))
+			return now.Add(min(at.Sub(now), maxServerWait))
 		}
 	}
 	return time.Time{}
@@ -169,7 +169,7 @@ func FuzzParseRetryAfter(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, after, ms string) {
 		d, ok := ParseRetryAfter(after, ms, noon())
-		if d < 0 || d > MaxServerWait || !ok && d != 0 {
+		if d < 0 || d > maxServerWait || !ok && d != 0 {
 			t.Errorf("%q, %q: %s, %v", after, ms, d, ok)
 		}
 		if earliest := allowed(after, noon()); ms == "" && earliest.After(noon()) && (d-earliest.Sub(noon())).Abs() > time.Microsecond {

@@ -2,18 +2,21 @@ package retry
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
+	"strconv"
 	"time"
 	"unicode/utf8"
 )
 
-// StateVersion is the version of the JSON form of State that this code writes.
-const StateVersion = 1
+// stateVersion is the version of the JSON form of State that this code writes.
+const stateVersion = 1
 
-// ErrNewerState is returned by updates of a memory that a newer version of the program has written. It is left as it
+// errNewerState is returned by updates of a memory that a newer version of the program has written. It is left as it
 // is.
-var ErrNewerState = errors.New("the outage memory was written by a newer version of this program")
+var errNewerState = errors.New("the outage memory was written by a newer version of this program")
 
 const (
 	maxPast   = 50  // outages kept
@@ -81,9 +84,9 @@ type Lease struct {
 // Down reports whether an outage of the API is known.
 func (s State) Down() bool { return s.Outage != nil }
 
-// DecodeState reads the JSON form. Whatever cannot be read counts as unknown: the result is then the zero State. A
+// decodeState reads the JSON form. Whatever cannot be read counts as unknown: the result is then the zero State. A
 // state of a newer version keeps only its Version, which guards it from being overwritten.
-func DecodeState(data []byte) State {
+func decodeState(data []byte) State {
 	var head struct {
 		Version int `json:"version"`
 	}
@@ -91,7 +94,7 @@ func DecodeState(data []byte) State {
 	if json.Unmarshal(data, &head) != nil || head.Version < 1 {
 		return State{}
 	}
-	if head.Version > StateVersion {
+	if head.Version > stateVersion {
 		return State{Version: head.Version}
 	}
 	var s State
@@ -102,10 +105,10 @@ func DecodeState(data []byte) State {
 	return s
 }
 
-// EncodeState writes the JSON form.
-func EncodeState(s State) ([]byte, error) {
+// encodeState writes the JSON form.
+func encodeState(s State) ([]byte, error) {
 	if s.Version == 0 {
-		s.Version = StateVersion
+		s.Version = stateVersion
 	}
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
@@ -145,7 +148,7 @@ func (s *State) distrust(now time.Time) {
 	}
 	drop(&s.LastCall, 0)
 	drop(&s.LastAnswer, 0)
-	drop(&s.NotBefore, MaxServerWait)
+	drop(&s.NotBefore, maxServerWait)
 	if future(s.NextProbe, 2*probeMax) && future(s.NextProbe, s.NotBefore.Sub(now)+probeMax) {
 		s.NextProbe = now
 	}
@@ -178,4 +181,102 @@ func cut(s string) string {
 		n--
 	}
 	return s[:n]
+}
+
+// Cause is the kind of a failure, as it is counted and remembered.
+type Cause string
+
+// Causes other than an HTTP status, which is made by CauseHTTP. The last three are troubles of this machine.
+const (
+	CauseTimeout   Cause = "timeout"
+	CauseRefused   Cause = "refused"
+	CauseReset     Cause = "reset"
+	CauseTruncated Cause = "truncated"
+	CauseNotVers   Cause = "not_vers"
+	CauseOther     Cause = "other"
+	CauseNoNetwork Cause = "no_network"
+	CauseDNS       Cause = "dns"
+	CauseTLS       Cause = "tls"
+)
+
+const httpPrefix = "http_"
+
+// CauseHTTP is the cause of an answer with a status that means "not now", such as 503.
+func CauseHTTP(status int) Cause { return Cause(httpPrefix + strconv.Itoa(status)) }
+
+// Text says the cause in words that complete "the problem is that ...".
+func (c Cause) Text() string {
+	switch c {
+	case CauseTimeout:
+		return "API does not answer in time"
+	case CauseRefused:
+		return "API refuses connections"
+	case CauseReset:
+		return "API drops connections"
+	case CauseTruncated:
+		return "API answers are cut off"
+	case CauseNotVers:
+		return "something other than the Vers API answers"
+	case CauseNoNetwork:
+		return "this machine has no network"
+	case CauseDNS:
+		return "DNS fails"
+	case CauseTLS:
+		return "TLS fails"
+	}
+	if len(c) > len(httpPrefix) && c[:len(httpPrefix)] == httpPrefix && digits(string(c[len(httpPrefix):])) {
+		return "API answers " + string(c[len(httpPrefix):])
+	}
+	return "API fails"
+}
+
+// Failure is what a process tells the memory about calls that failed.
+type Failure struct {
+	Cause  Cause
+	Detail string        // one line for people, without secrets; cut to 200 bytes
+	Local  bool          // trouble of this machine, not of the API
+	After  time.Duration // wait the server asked for; 0 = none
+	Calls  int           // calls that failed, retries included; less than 1 counts as 1
+}
+
+// Doc is a small file that all processes of a profile share, read at any time and updated under a lock, such as a
+// document of the keystore. One that does not exist reads as fs.ErrNotExist. Its methods must be safe for concurrent
+// use and must not wait for long.
+type Doc interface {
+	Read() ([]byte, error)
+	Update(ctx context.Context, fn func(old []byte) ([]byte, error)) error
+}
+
+// lockWait bounds how long a command waits for another process that is updating the memory.
+const lockWait = 2 * time.Second
+
+// load reads the state; one that does not exist is a State in which nothing is known.
+func (m *Memory) load() (State, error) {
+	data, err := m.doc.Read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return State{}, nil
+	}
+	return decodeState(data), err
+}
+
+// update changes the stored state, after dropping what cannot be true.
+func (m *Memory) update(fn func(s *State, now time.Time) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
+	defer cancel()
+	err := m.doc.Update(ctx, func(old []byte) ([]byte, error) {
+		s, now := decodeState(old), m.now()
+		if s.Version > stateVersion {
+			return nil, errNewerState
+		}
+		s.Version = stateVersion
+		s.distrust(now)
+		if err := fn(&s, now); err != nil {
+			return nil, err
+		}
+		return encodeState(s)
+	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	return err
 }

@@ -13,18 +13,18 @@ import (
 
 func TestStateSurvivesItsJSON(t *testing.T) {
 	at := noon()
-	s := State{Version: StateVersion, LastCall: at, LastAnswer: at, NextProbe: at, NotBefore: at, Interval: probeFirst,
+	s := State{Version: stateVersion, LastCall: at, LastAnswer: at, NextProbe: at, NotBefore: at, Interval: probeFirst,
 		Lease:     Lease{"1-2", at},
 		LastError: &Trouble{CauseTimeout, "x", at, at, 1}, FailedAttempts: &Trouble{CauseTimeout, "x", at, at, 1},
 		Local:   &LocalTrouble{Trouble{CauseDNS, "y", at, at, 2}, at},
 		Outage:  &Outage{Start: at, Failures: 3, Causes: map[string]int{"timeout": 3}},
 		Past:    []Outage{{Start: at, End: at.Add(time.Hour), Failures: 1}},
 		Latency: Latency{10, 20, 3}}
-	data, err := EncodeState(s)
+	data, err := encodeState(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := DecodeState(data); !reflect.DeepEqual(got, s) {
+	if got := decodeState(data); !reflect.DeepEqual(got, s) {
 		t.Errorf("got  %+v\nwant %+v", got, s)
 	}
 }
@@ -33,7 +33,7 @@ func TestJunkCountsAsUnknown(t *testing.T) {
 	for _, junk := range []string{"", "null", "[]", "{", "\x00\x00\x00", `{"version":"1"}`, `{"version":0}`, `{"version":-1}`,
 		`{"version":1,"past":{}}`, `{"version":1,"next_probe":"yesterday"}`, `{"version":1,"probe_interval_ns":1e300}`,
 		strings.Repeat("[", 100000)} {
-		if got := DecodeState([]byte(junk)); !reflect.DeepEqual(got, State{}) {
+		if got := decodeState([]byte(junk)); !reflect.DeepEqual(got, State{}) {
 			t.Errorf("%.40q: %+v", junk, got)
 		}
 		store := &shared{data: []byte(junk)}
@@ -49,10 +49,10 @@ func TestNewerStateIsLeftAlone(t *testing.T) {
 	store := &shared{data: []byte(newer)}
 	m := NewMemory(store, MemoryOptions{})
 	wantPermit(t, m, false, PermitCall)
-	if err := m.Failed(failing()); !errors.Is(err, ErrNewerState) {
+	if err := m.Failed(failing()); !errors.Is(err, errNewerState) {
 		t.Errorf("Failed: %v", err)
 	}
-	if err := m.Succeeded(0); !errors.Is(err, ErrNewerState) {
+	if err := m.Succeeded(0); !errors.Is(err, errNewerState) {
 		t.Errorf("Succeeded: %v", err)
 	}
 	if string(store.data) != newer {
@@ -72,12 +72,12 @@ func FuzzState(f *testing.F) {
 		s, _ := m.State()
 		s.Forecast(now)
 		s.Warnings(now)
-		now = now.Add(MaxServerWait + 2*probeMax)
+		now = now.Add(maxServerWait + 2*probeMax)
 		if p, s := m.Ask(false); p == PermitHold {
 			t.Errorf("wedged: %+v", s)
 		}
 		_, _ = m.Failed(failing()), m.Succeeded(time.Second)
-		if s, _ := m.State(); s.Version <= StateVersion && s.Down() {
+		if s, _ := m.State(); s.Version <= stateVersion && s.Down() {
 			t.Errorf("still down: %+v", s)
 		}
 	})
@@ -149,9 +149,9 @@ func (d *doc) Update(_ context.Context, fn func([]byte) ([]byte, error)) error {
 	return err
 }
 
-func TestStoreInDoc(t *testing.T) {
+func TestMemoryInADocument(t *testing.T) {
 	d := &doc{err: fs.ErrNotExist}
-	m := NewMemory(StoreIn(d), MemoryOptions{})
+	m := NewMemory(d, MemoryOptions{})
 	wantPermit(t, m, false, PermitCall)
 	must(t, m.Failed(failing()))
 	wantPermit(t, m, false, PermitHold)
