@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PREFIX ?= /usr/local
+FUZZTIME ?= 5s
 GOTEST = go test -json -count=1
 SUMMARY = go run ./cmd/internal/testsum
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race torture lint verify generate bench demo cross vuln install clean
+.PHONY: help build test race fuzz torture lint verify generate bench demo cross vuln install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -20,6 +21,9 @@ test: ## run all tests; installs what they need where it may
 
 race: ## run the tests under the race detector, the heavy ones shortened
 	$(GOTEST) -race -short -timeout 15m ./... | $(SUMMARY)
+
+fuzz: ## fuzz every target for FUZZTIME (5s) each
+	@.ci/fuzz $(FUZZTIME)
 
 torture: ## run the tests at full size (kills, power cuts, floods); takes long
 	@.ci/setup

@@ -31,7 +31,9 @@ func TestClean(t *testing.T) {
 }
 
 func FuzzClean(f *testing.F) {
-	f.Add("a\x1b[31m\u202e\xff")
+	for _, seed := range []string{"a\x1b[31m\u202e\xff", "", "wide: 日本語", "e\u0301\u200d👩\u200d🚀", "\r\n\t\x00\x7f\u0085\u2028\ufeff"} {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, s string) {
 		got := Clean(s)
 		for _, r := range got {

@@ -112,7 +112,9 @@ func TestSanitize(t *testing.T) {
 }
 
 func FuzzSanitize(f *testing.F) {
-	f.Add("\x1b[31m\r\n\xff\u202e")
+	for _, seed := range []string{"\x1b[31m\r\n\xff\u202e", "", "\u009b31m", "\x00\x07\x7f", "plain", "␛[31m"} {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if once := Sanitize(s); !clean(once) || Sanitize(once) != once || strings.ContainsAny(once, "\x1b\r\x00\x07\u009b\u202e") {
 			t.Errorf("%q: %q", s, once)
@@ -122,6 +124,9 @@ func FuzzSanitize(f *testing.F) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"lieutenants":[{"name":"x","vmId":"`+idA+`"}]}`), []byte(delta("x")))
+	f.Add([]byte(`{"lieutenants":[{"name":"x","vmId":"local-x","isLocal":true}]}`), []byte(delta(`\ud83d\ude80 \ud83d`)))
+	f.Add([]byte(`{"x":"`+idA+`"}`), []byte(`{"type":"agent_end","messages":[{"stopReason":"error"}]}`))
+	f.Add([]byte(`[]`), []byte(`{"type":"response","command":"get_state","success":true,"data":{"isStreaming":false}}`))
 	f.Fuzz(func(t *testing.T, file, line []byte) {
 		list, _ := ParseLieutenants(file)
 		for _, l := range list {

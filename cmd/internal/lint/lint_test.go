@@ -221,6 +221,27 @@ func TestFilesAreShort(t *testing.T) {
 	}
 }
 
+// Seeds in the tree make a fuzz target a test like any other in every run.
+func TestFuzzTargetsHaveSeeds(t *testing.T) {
+	for _, s := range sources(t) {
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && s.test() && strings.HasPrefix(f.Name.Name, "Fuzz") && !seeded(f) {
+				t.Errorf("%s: %s has no seeds; call Add", s.at(f), f.Name.Name)
+			}
+		}
+	}
+}
+
+func seeded(f *ast.FuncDecl) (found bool) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok {
+			found = found || isSelector(call.Fun, "f", "Add")
+		}
+		return true
+	})
+	return found
+}
+
 func TestEveryPackageIsDocumented(t *testing.T) {
 	documented := map[string]bool{}
 	for _, s := range sources(t) {
