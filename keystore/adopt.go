@@ -29,7 +29,7 @@ type AdoptableKey struct {
 	PublicKey string `json:"public_key,omitempty"`
 	Refused   string `json:"refused,omitempty"` // why it is not adopted; "" if it can be
 	Recorded  bool   `json:"recorded"`          // the keystore has this very key already
-	pem       PrivateKey
+	pem       privateKey
 }
 
 // Adoptable looks for keys of other clients and judges them; nothing is recorded.

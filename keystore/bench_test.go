@@ -42,7 +42,7 @@ func BenchmarkKeyLookup(b *testing.B) {
 	benchSizes(b, func(b *testing.B, dir string, n int) {
 		for i := range b.N {
 			s := openTest(b, dir, testOptions())
-			if _, err := s.Key(testID(i * 7919 % n)); err != nil {
+			if _, err := s.key(testID(i * 7919 % n)); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -54,7 +54,7 @@ func (s *Store) Check() ([]Finding, error) {
 	}
 	each := make([][]Finding, len(ids))
 	recs := make([]Record, len(ids))
-	sideBySide(len(ids), func(i int) { recs[i], each[i] = s.checkVM(ids[i]) })
+	inParallel(len(ids), func(i int) { recs[i], each[i] = s.checkVM(ids[i]) })
 	all := slices.Concat(each...)
 	all = append(all, s.checkKnownHosts(recs)...)
 	all = append(all, s.checkForeign()...)
@@ -97,7 +97,7 @@ func (s *Store) checkKey(id string, l located) error {
 			return &Error{Kind: KindDamaged, Op: "read key", Path: s.path(vmDir(id), l.ref.Name), Why: "it is not an age file"}
 		}
 	}
-	_, err := s.reveal(id, l)
+	_, err := s.unseal(id, l)
 	return err
 }
 
@@ -106,7 +106,7 @@ func (s *Store) checkFacts(r Record) []Finding {
 	add := func(sev Severity, what string) {
 		out = append(out, Finding{Severity: sev, VMID: r.VMID, What: what})
 	}
-	if r.Version > RecordVersion {
+	if r.Version > recordVersion {
 		out = append(out, Finding{Severity: SeverityWarning, VMID: r.VMID, Kind: KindNewerVersion, What: "the record was written by a newer version and is not changed by this one"})
 	}
 	if len(r.HostKeys) == 0 {
@@ -159,7 +159,7 @@ func (s *Store) beingWritten(path string) bool {
 	return err != nil || time.Since(info.ModTime()) < lockTimeout
 }
 
-// checkKnownHosts compares known_hosts with the records and mends it.
+// checkKnownHosts compares known_hosts with the records and repairs it.
 func (s *Store) checkKnownHosts(recs []Record) []Finding {
 	data, err := readPrivate("read", s.KnownHostsPath(), maxDoc)
 	if err != nil && !IsNotFound(err) {

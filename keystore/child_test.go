@@ -210,17 +210,17 @@ func startChild(t *testing.T, args ...string) (*exec.Cmd, *bufio.Scanner) {
 func childCrypt(s *Store) error {
 	ctx := context.Background()
 	for {
-		enc, err := s.Encryption()
+		enc, err := s.readConfig()
 		if err != nil {
 			return err
 		}
 		file := s.Dir() + "-identity" + strconv.Itoa(int(time.Now().UnixNano()%2))
 		switch {
-		case enc.Mode == ModePlain && !enc.Changing:
+		case enc.Mode == modePlain && !enc.Changing:
 			err = s.Encrypt(ctx, EncryptOptions{IdentityFile: file})
 		case time.Now().UnixNano()%3 == 0:
 			err = s.Decrypt(ctx, nil)
-		case enc.Mode == ModePlain:
+		case enc.Mode == modePlain:
 			err = s.Decrypt(ctx, nil)
 		default:
 			err = s.Rekey(ctx, EncryptOptions{IdentityFile: file})

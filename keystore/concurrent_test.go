@@ -56,7 +56,7 @@ func readUntil(t *testing.T, dir string, n int, done chan struct{}) {
 			t.Errorf("Open while others write: %v", err)
 			return
 		}
-		key, err := s.Key(testID(i))
+		key, err := s.key(testID(i))
 		if err != nil && !IsNotFound(err) {
 			t.Errorf("Key while others write: %v", err)
 			return
@@ -88,7 +88,7 @@ func TestRewritingAndReading(t *testing.T) {
 					return
 				default:
 				}
-				if key, err := s.Key(id); err != nil || !valid[string(key)] {
+				if key, err := s.key(id); err != nil || !valid[string(key)] {
 					t.Errorf("Key while it is replaced: %v", err)
 					return
 				}

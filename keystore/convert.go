@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// alone runs fn, an Encrypt, Decrypt or Rekey, unless another one is running:
+// oneConversion runs fn, an Encrypt, Decrypt or Rekey, unless another one is running:
 // two at a time could each drop the identity that the other one encrypts to.
-func (s *Store) alone(ctx context.Context, fn func(config) error) error {
+func (s *Store) oneConversion(ctx context.Context, fn func(config) error) error {
 	unlock, err := s.lock(ctx, "crypt", false)
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func (s *Store) convertAll(ctx context.Context, c config, identity []byte, progr
 	if err != nil {
 		return err
 	}
-	if err := s.tryOpen(target); err != nil {
+	if err := s.checkOpenable(target); err != nil {
 		return err
 	}
 	c.Changing = true
@@ -58,9 +58,9 @@ func (s *Store) convertAll(ctx context.Context, c config, identity []byte, progr
 	return s.keysTx(func(t *tx) error { return t.finish(c, identity) })
 }
 
-// tryOpen fails, before anything has changed, when there are sealed keys to be
+// checkOpenable fails, before anything has changed, when there are sealed keys to be
 // converted and none of them can be opened.
-func (s *Store) tryOpen(target target) error {
+func (s *Store) checkOpenable(target target) error {
 	ids, err := s.IDs()
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (s *Store) tryOpen(target target) error {
 		if err != nil || !target.needs(l.ref) {
 			continue
 		}
-		if _, err = s.reveal(id, l); err == nil {
+		if _, err = s.unseal(id, l); err == nil {
 			return nil
 		}
 		if KindOf(err) == KindSealed && failed == nil { // a damaged key is told later, by its VM
@@ -89,7 +89,7 @@ func (t *tx) finish(c config, identity []byte) error {
 		return err
 	}
 	switch {
-	case c.Mode != ModePassphrase:
+	case c.Mode != modePassphrase:
 		return t.remove(fileIdentity)
 	case identity != nil:
 		return t.put(fileIdentity, identity)
@@ -101,7 +101,7 @@ func (t *tx) finish(c config, identity []byte) error {
 // identity, happens before the lock.
 func (s *Store) convert(id string, target target) error {
 	if l, err := s.current(id); err == nil && target.needs(l.ref) {
-		if _, err := s.reveal(id, l); err != nil {
+		if _, err := s.unseal(id, l); err != nil {
 			return err
 		}
 	}
@@ -121,7 +121,7 @@ func (t *tx) convert(id string, target target) error {
 	if err != nil {
 		return err
 	}
-	if old.rec.Version > RecordVersion {
+	if old.rec.Version > recordVersion {
 		return newer(t.s.path(vmDir(id), fileRecord))
 	}
 	c := &conversion{s: t.s, id: id, target: target}
@@ -166,7 +166,7 @@ func (c *conversion) add(name string, l located, refs []FileRef) []FileRef {
 	}
 	var pem, data []byte
 	var ref FileRef
-	if pem, c.err = c.s.reveal(c.id, l); c.err != nil {
+	if pem, c.err = c.s.unseal(c.id, l); c.err != nil {
 		return refs
 	}
 	if data, ref, c.err = c.target.seal(name, pem); c.err != nil {

@@ -29,7 +29,7 @@ func (a acked) verify(t *testing.T, dir, what string) (next int) {
 		if n < 0 {
 			continue
 		}
-		key, err := s.Key(testID(vm))
+		key, err := s.key(testID(vm))
 		if err != nil {
 			t.Fatalf("%s: VM %d lost key %d: %v", what, vm, n, err)
 		}

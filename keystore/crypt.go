@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -20,32 +23,19 @@ type EncryptOptions struct {
 	Progress     func(done, total int)
 }
 
-// Encryption describes how the store keeps keys.
-type Encryption struct {
-	Mode       Mode
-	Recipients []string
-	Changing   bool // a change was interrupted; running it again completes it
-}
-
-// Encryption returns how the store keeps keys now.
-func (s *Store) Encryption() (Encryption, error) {
-	c, err := s.readConfig()
-	return Encryption{Mode: c.Mode, Recipients: c.Recipients, Changing: c.Changing}, err
-}
-
 // Encrypt turns a plain store into an encrypted one, one VM at a time; each
 // switches in one step, and a store that is half done is fully usable. Running
 // it again completes an interrupted run. Nothing is changed unless what it
 // encrypts can be decrypted again with what is at hand.
 func (s *Store) Encrypt(ctx context.Context, o EncryptOptions) error {
-	return s.alone(ctx, func(c config) error {
-		if c.Mode == ModePlain {
+	return s.oneConversion(ctx, func(c config) error {
+		if c.Mode == modePlain {
 			return s.encryptTo(ctx, c, o)
 		}
 		if !c.Changing {
 			return invalid("encrypt", "the keystore is encrypted already; rekey changes to whom")
 		}
-		if c.Mode == ModePassphrase || len(o.Recipients)+len(o.IdentityFile)+len(o.Passphrase) == 0 {
+		if c.Mode == modePassphrase || len(o.Recipients)+len(o.IdentityFile)+len(o.Passphrase) == 0 {
 			return s.convertAll(ctx, c, nil, o.Progress)
 		}
 		return s.encryptTo(ctx, c, o)
@@ -55,8 +45,8 @@ func (s *Store) Encrypt(ctx context.Context, o EncryptOptions) error {
 // Rekey encrypts every key anew. The store must be unlocked by the old
 // identity until it is done; after an interruption it is run again.
 func (s *Store) Rekey(ctx context.Context, o EncryptOptions) error {
-	return s.alone(ctx, func(c config) error {
-		if c.Mode == ModePlain {
+	return s.oneConversion(ctx, func(c config) error {
+		if c.Mode == modePlain {
 			return invalid("rekey", "the keystore is not encrypted")
 		}
 		return s.encryptTo(ctx, c, o)
@@ -66,11 +56,11 @@ func (s *Store) Rekey(ctx context.Context, o EncryptOptions) error {
 // Decrypt turns an encrypted store into a plain one, as Encrypt does the
 // opposite.
 func (s *Store) Decrypt(ctx context.Context, progress func(done, total int)) error {
-	return s.alone(ctx, func(c config) error {
-		if c.Mode == ModePlain && !c.Changing {
+	return s.oneConversion(ctx, func(c config) error {
+		if c.Mode == modePlain && !c.Changing {
 			return nil
 		}
-		return s.convertAll(ctx, config{Mode: ModePlain}, nil, progress)
+		return s.convertAll(ctx, config{Mode: modePlain}, nil, progress)
 	})
 }
 
@@ -81,7 +71,7 @@ func (s *Store) encryptTo(ctx context.Context, now config, o EncryptOptions) err
 		}
 		return s.encryptPassphrase(ctx, now, o)
 	}
-	c := config{Mode: ModeIdentity, Recipients: slices.Clone(o.Recipients)}
+	c := config{Mode: modeIdentity, Recipients: slices.Clone(o.Recipients)}
 	var own []age.Identity
 	if o.IdentityFile != "" {
 		ids, recipients, err := s.readIdentityFile(o.IdentityFile)
@@ -90,15 +80,15 @@ func (s *Store) encryptTo(ctx context.Context, now config, o EncryptOptions) err
 		}
 		own, c.Recipients = ids, append(c.Recipients, recipients...)
 	}
-	if err := s.tryOut(c, own); err != nil {
+	if err := s.checkReadable(c, own); err != nil {
 		return err
 	}
 	return s.convertAll(ctx, c, nil, o.Progress)
 }
 
-// tryOut makes sure that keys encrypted to c can be read again, by own or by
+// checkReadable makes sure that keys encrypted to c can be read again, by own or by
 // what unlocks the store silently.
-func (s *Store) tryOut(c config, own []age.Identity) error {
+func (s *Store) checkReadable(c config, own []age.Identity) error {
 	if len(c.Recipients) == 0 {
 		return invalid("encrypt", "no recipient is given")
 	}
@@ -159,7 +149,7 @@ func (s *Store) encryptPassphrase(ctx context.Context, now config, o EncryptOpti
 		return badIdentity(s.path(fileIdentity))
 	}
 	s.addIdentities(known)
-	c := config{Mode: ModePassphrase, Recipients: []string{id.Recipient().String()}}
+	c := config{Mode: modePassphrase, Recipients: []string{id.Recipient().String()}}
 	if err := s.convertAll(ctx, c, alone, o.Progress); err != nil {
 		return err
 	}
@@ -173,7 +163,7 @@ func (s *Store) oldIdentity(now config) (string, error) {
 	if _, err := readPrivate("read identity", s.path(fileIdentity), maxKey); IsNotFound(err) {
 		return "", nil
 	}
-	if s.o.Keyring && !now.Changing && now.Mode == ModePassphrase {
+	if s.o.Keyring && !now.Changing && now.Mode == modePassphrase {
 		if secret, err := s.keyringGet(); err == nil && opens(secret, now.Recipients) {
 			return strings.TrimSpace(secret) + "\n", nil
 		}
@@ -212,4 +202,76 @@ func (s *Store) addIdentities(ids []age.Identity) {
 		s.loadSilent()
 	}
 	s.ids.silent = append(s.ids.silent, ids...)
+}
+
+// configVersion is the version of store.json this package writes.
+const configVersion = 1
+
+// cryptMode says how keys are kept.
+type cryptMode string
+
+// The modes.
+const (
+	modePlain      cryptMode = "plain"      // 0600 files, the default
+	modePassphrase cryptMode = "passphrase" // to an identity of the store, itself under a passphrase
+	modeIdentity   cryptMode = "identity"   // to age or SSH recipients
+)
+
+// config is store.json. Without it the store is plain.
+type config struct {
+	Version    int       `json:"version"`
+	Mode       cryptMode `json:"mode"`
+	Recipients []string  `json:"recipients,omitempty"`
+	Changing   bool      `json:"changing,omitempty"` // an Encrypt, Decrypt or Rekey has not finished
+}
+
+func (s *Store) readConfig() (config, error) {
+	path := s.path(fileConfig)
+	data, err := readPrivate("read settings of the keystore", path, maxRecord)
+	if IsNotFound(err) {
+		return config{Version: configVersion, Mode: modePlain}, nil
+	}
+	if err != nil {
+		return config{}, err
+	}
+	var c config
+	err = json.Unmarshal(data, &c)
+	if c.Version > configVersion {
+		return c, nil
+	}
+	modes := []cryptMode{modePlain, modePassphrase, modeIdentity}
+	if err != nil || c.Version < 1 || !slices.Contains(modes, c.Mode) || (c.Mode == modePlain) != (len(c.Recipients) == 0) {
+		// Writing plain keys into a store that was encrypted would be worse
+		// than writing none.
+		return config{}, &Error{Kind: KindDamaged, Op: "read settings of the keystore", Path: path, Why: "they are not what was written"}
+	}
+	return c, nil
+}
+
+// checkWritable refuses to write keys into a newer version's store.
+func (s *Store) checkWritable() error {
+	c, err := s.readConfig()
+	if err == nil && c.Version > configVersion {
+		return newer(s.path(fileConfig))
+	}
+	return err
+}
+
+func (t *tx) putConfig(c config) error {
+	c.Version = configVersion
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return invalid("write settings of the keystore", "%v", err)
+	}
+	return t.put(fileConfig, append(data, '\n'))
+}
+
+// fingerprint names a set of recipients in a FileRef; "" for none.
+func fingerprint(recipients []string) string {
+	if len(recipients) == 0 {
+		return ""
+	}
+	sorted := slices.Sorted(slices.Values(recipients))
+	sum := sha256.Sum256([]byte(strings.Join(sorted, "\n")))
+	return hex.EncodeToString(sum[:8])
 }

@@ -72,7 +72,7 @@ func TestEncryptWithIdentityFile(t *testing.T) {
 	wantNoPlain(t, s)
 
 	locked := openTest(t, s.Dir(), testOptions())
-	_, err := locked.Key(testID(0))
+	_, err := locked.key(testID(0))
 	wantKind(t, err, KindSealed)
 	mustPut(t, locked, testID(5), testPEM("new")) // only the recipient is needed
 	wantNoPlain(t, s)
@@ -109,7 +109,7 @@ func TestEncryptWithPassphrase(t *testing.T) {
 		t.Fatalf("asked %d times", asked)
 	}
 	must(t, open.Rekey(t.Context(), EncryptOptions{Passphrase: []byte("second")}))
-	_, err := openTest(t, s.Dir(), Options{Passphrase: ask}).Key(testID(0))
+	_, err := openTest(t, s.Dir(), Options{Passphrase: ask}).key(testID(0))
 	wantKind(t, err, KindSealed)
 	pass = "second"
 	open = openTest(t, s.Dir(), Options{Passphrase: ask})
@@ -120,7 +120,7 @@ func TestEncryptWithPassphrase(t *testing.T) {
 	must(t, silent.Rekey(t.Context(), EncryptOptions{Passphrase: []byte("third")}))
 	wantFleet(t, openTest(t, s.Dir(), Options{Keyring: true}), 2)
 	must(t, silent.RemoveFromKeyring())
-	_, err = openTest(t, s.Dir(), Options{Keyring: true}).Key(testID(0))
+	_, err = openTest(t, s.Dir(), Options{Keyring: true}).key(testID(0))
 	wantKind(t, err, KindSealed)
 	must(t, silent.Decrypt(t.Context(), nil))
 	wantFleet(t, openTest(t, s.Dir(), testOptions()), 2)
@@ -140,7 +140,7 @@ func TestDecryptWithoutIdentity(t *testing.T) {
 	if strings.Contains(err.Error(), "\n") {
 		t.Errorf("more than one line: %v", err)
 	}
-	if enc, err := s.Encryption(); err != nil || enc.Changing || enc.Mode != ModePassphrase {
+	if enc, err := s.readConfig(); err != nil || enc.Changing || enc.Mode != modePassphrase {
 		t.Errorf("left behind: %+v, %v", enc, err)
 	}
 }
@@ -154,7 +154,7 @@ func TestEncryptWithSSHKey(t *testing.T) {
 	wantNoPlain(t, s)
 	wantFleet(t, openTest(t, s.Dir(), Options{IdentityFile: file}), 2)
 	must(t, os.Chmod(file, 0o644))
-	_, err := openTest(t, s.Dir(), Options{IdentityFile: file}).Key(testID(0))
+	_, err := openTest(t, s.Dir(), Options{IdentityFile: file}).key(testID(0))
 	wantKind(t, err, KindTooOpen)
 }
 
@@ -175,8 +175,8 @@ func TestRefusedEncryption(t *testing.T) {
 	}
 	wantKind(t, s.Rekey(t.Context(), EncryptOptions{Passphrase: []byte("x")}), KindInvalid)
 	wantKey(t, s, testID(0), testPEM(testID(0)))
-	enc, err := s.Encryption()
-	if err != nil || enc.Mode != ModePlain || enc.Changing {
+	enc, err := s.readConfig()
+	if err != nil || enc.Mode != modePlain || enc.Changing {
 		t.Fatalf("%+v, %v", enc, err)
 	}
 }
@@ -228,7 +228,7 @@ func TestInterruptedRekeyIsRunAgain(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	enc, err := s.Encryption()
+	enc, err := s.readConfig()
 	if err != nil || !enc.Changing {
 		t.Fatalf("%+v, %v", enc, err)
 	}

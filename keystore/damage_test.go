@@ -48,7 +48,7 @@ func (d damageCase) damage(t *testing.T, name string, content []byte) *Store {
 func (d damageCase) judge(t *testing.T, s *Store, name, what string) {
 	t.Helper()
 	right := testPEM(testID(0))
-	key, err := s.Key(testID(0))
+	key, err := s.key(testID(0))
 	switch {
 	case err == nil && !bytes.Equal(key, right):
 		t.Fatalf("%s: a wrong key was returned", what)

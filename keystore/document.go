@@ -74,8 +74,8 @@ func (d *Doc) Update(ctx context.Context, fn func(old []byte) ([]byte, error)) e
 	})
 }
 
-// Remove deletes the document; a missing one is fine.
-func (d *Doc) Remove(ctx context.Context) error {
+// remove deletes the document; a missing one is fine.
+func (d *Doc) remove(ctx context.Context) error {
 	if d.err != nil {
 		return d.err
 	}
@@ -141,10 +141,5 @@ func (f *Folder) Write(ctx context.Context, name string, data []byte) error {
 	return f.doc(name).Update(ctx, func([]byte) ([]byte, error) { return data, nil })
 }
 
-// Update is Doc.Update for one document of the folder.
-func (f *Folder) Update(ctx context.Context, name string, fn func(old []byte) ([]byte, error)) error {
-	return f.doc(name).Update(ctx, fn)
-}
-
 // Remove deletes one document; a missing one is fine.
-func (f *Folder) Remove(ctx context.Context, name string) error { return f.doc(name).Remove(ctx) }
+func (f *Folder) Remove(ctx context.Context, name string) error { return f.doc(name).remove(ctx) }

@@ -51,8 +51,8 @@ func TestDoc(t *testing.T) {
 	if data, _ := d.Read(); string(data) != "40" {
 		t.Fatalf("%q", data)
 	}
-	must(t, d.Remove(t.Context()))
-	must(t, d.Remove(t.Context()))
+	must(t, d.remove(t.Context()))
+	must(t, d.remove(t.Context()))
 	for _, name := range []string{"", "../x", "store", "inventory", "a/b", ".x", "A"} {
 		_, err := s.Doc(name).Read()
 		wantKind(t, err, KindInvalid)
@@ -69,12 +69,11 @@ func TestFolder(t *testing.T) {
 	}
 	must(t, f.Write(t.Context(), "b", []byte("1")))
 	must(t, f.Write(t.Context(), "a", []byte("2")))
-	must(t, f.Update(t.Context(), "a", func(old []byte) ([]byte, error) { return append(old, '3'), nil }))
 	names, err := f.Names()
 	if err != nil || fmt.Sprint(names) != "[a b]" {
 		t.Fatalf("%v, %v", names, err)
 	}
-	if data, err := f.Read("a"); err != nil || string(data) != "23" {
+	if data, err := f.Read("a"); err != nil || string(data) != "2" {
 		t.Fatalf("%q, %v", data, err)
 	}
 	must(t, f.Remove(t.Context(), "a"))
@@ -209,13 +208,13 @@ func TestTidyingWarnsOnce(t *testing.T) {
 	s := openTest(t, dir, o)
 	mustPut(t, s, testID(2), testPEM("b"))
 	mustPut(t, s, testID(3), testPEM("c"))
-	if len(said) != 1 || !strings.Contains(said[0], "tidying up") {
+	if len(said) != 1 || !strings.Contains(said[0], "cleaning up") {
 		t.Errorf("warnings %q, want one", said)
 	}
 	said = nil
 	s = openTest(t, t.TempDir()+"/none", o)
-	s.untidy(ioError("tidy", dir, syscall.ENOSPC))
-	s.untidy(ioError("tidy", dir, syscall.EROFS))
+	s.warnLeftover(ioError("clean up", dir, syscall.ENOSPC))
+	s.warnLeftover(ioError("clean up", dir, syscall.EROFS))
 	if len(said) > 0 {
 		t.Errorf("warnings %q on a full and a read-only disk", said)
 	}

@@ -47,7 +47,7 @@ func (s *Store) ExportSSH(ctx context.Context, dir string, render func(dir strin
 		if err := ctx.Err(); err != nil {
 			return hosts, findings, err
 		}
-		key, err := s.Key(id)
+		key, err := s.key(id)
 		if IsNotFound(err) {
 			continue
 		}

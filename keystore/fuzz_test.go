@@ -21,7 +21,7 @@ func FuzzRecord(f *testing.F) {
 		mustPut(t, s, id, testPEM("a"))
 		must(t, os.WriteFile(s.path(vmDir(id), fileRecord), data, 0o600))
 		for range 2 {
-			if key, err := s.Key(id); err == nil && !bytes.Equal(key, testPEM("a")) {
+			if key, err := s.key(id); err == nil && !bytes.Equal(key, testPEM("a")) {
 				t.Fatal("a wrong key was returned")
 			}
 			s.Record(id)
@@ -65,7 +65,7 @@ func TestCanary(t *testing.T) {
 	must(t, os.WriteFile(s.path(vmDir(id), fileRecord), key, 0o600))
 	note(s.Record(id))
 	must(t, os.WriteFile(s.KeyPath(id), key[:200], 0o600))
-	note(s.Key(id))
+	note(s.key(id))
 	must(t, os.WriteFile(s.path(fileConfig), key, 0o600))
 	note(s.PutKey(id, testPEM("other"), KeyInfo{}))
 	must(t, os.WriteFile(s.path("inventory.json"), key, 0o600))

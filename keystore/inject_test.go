@@ -67,7 +67,7 @@ func stateOf(t *testing.T, dir, what, context string) (isNew bool) {
 	s := openTest(t, dir, testOptions())
 	defer wantClean(t, dir)
 	key := func(id string) string {
-		k, err := s.Key(id)
+		k, err := s.key(id)
 		if err != nil && !IsNotFound(err) {
 			t.Fatalf("%s: %v", context, err)
 		}

@@ -6,37 +6,39 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
 )
 
-// PrivateKey is a PEM private key that does not show itself when printed,
+// privateKey is a PEM private key that does not show itself when printed,
 // logged or encoded as JSON.
-type PrivateKey []byte
+type privateKey []byte
 
 const redacted = "[private key]"
 
 // String returns a placeholder.
-func (PrivateKey) String() string { return redacted }
+func (privateKey) String() string { return redacted }
 
 // Format prints a placeholder whatever the verb.
-func (PrivateKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+func (privateKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 
 // MarshalJSON returns a placeholder.
-func (PrivateKey) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+func (privateKey) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
 // LogValue returns a placeholder.
-func (PrivateKey) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (privateKey) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Key returns the private key of a VM. Its cost is that of reading two small
+// key returns the private key of a VM. Its cost is that of reading two small
 // files, whatever the size of the fleet, and it never waits for a writer. A
 // damaged file is set aside (KindDamaged this time, with the place in Why) and
 // never used. KindNotFound if no key is recorded, KindSealed if it cannot be
 // decrypted.
-func (s *Store) Key(id string) (PrivateKey, error) {
+func (s *Store) key(id string) (privateKey, error) {
 	l, err := s.current(id)
 	if err != nil {
 		return nil, err
 	}
-	return s.reveal(id, l)
+	return s.unseal(id, l)
 }
 
 // Candidates returns the keys to try, best first: the current one, then its
@@ -46,14 +48,14 @@ func (s *Store) Candidates(id string) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.reveal(id, l)
+	key, err := s.unseal(id, l)
 	if err != nil {
 		return nil, err
 	}
 	keys := [][]byte{key}
 	if p := l.rec.Previous; p != nil {
 		if data, ref, err := s.findFile(id, p.Files, nil); err == nil {
-			if prev, err := s.reveal(id, located{l.rec.rolledBack(p), ref, data}); err == nil {
+			if prev, err := s.unseal(id, located{l.rec.rolledBack(p), ref, data}); err == nil {
 				keys = append(keys, prev)
 			}
 		}
@@ -84,7 +86,7 @@ func (s *Store) Record(id string) (Record, error) {
 		return rec, nil
 	}
 	if KindOf(err) == KindDamaged || IsNotFound(err) && s.HasKey(id) {
-		l, merr := s.mend(id)
+		l, merr := s.repairDamage(id)
 		if l.rec.VMID != "" {
 			return l.rec, nil
 		}
@@ -105,12 +107,12 @@ func (s *Store) current(id string) (located, error) {
 			return l, err
 		}
 	}
-	return s.mend(id)
+	return s.repairDamage(id)
 }
 
-// reveal decrypts a located key if needed and makes sure that it is the key
+// unseal decrypts a located key if needed and makes sure that it is the key
 // the record speaks of.
-func (s *Store) reveal(id string, l located) (PrivateKey, error) {
+func (s *Store) unseal(id string, l located) (privateKey, error) {
 	pem := l.data
 	path := s.path(vmDir(id), l.ref.Name)
 	if sealed(l.ref.Name) {
@@ -125,3 +127,96 @@ func (s *Store) reveal(id string, l located) (PrivateKey, error) {
 	}
 	return pem, nil
 }
+
+// located is the key of a VM as found on disk: still sealed if the store is
+// encrypted.
+type located struct {
+	rec  Record
+	ref  FileRef
+	data []byte
+}
+
+// readRecord reads one record, nothing else. KindNotFound if there is none.
+func (s *Store) readRecord(id string) (Record, error) {
+	if err := checkFolder(s.path(vmDir(id))); err != nil {
+		return Record{}, err
+	}
+	path := s.path(vmDir(id), fileRecord)
+	data, err := readPrivate("read record", path, maxRecord)
+	if err != nil {
+		return Record{}, err
+	}
+	return decodeRecord(id, path, data)
+}
+
+// locate reads a VM's record and the key file it vouches for: two small files.
+// While a key is being replaced, or after the writer was killed doing so, the
+// record may be ahead of the files; then the predecessor is the key, and the
+// record that is returned says so. KindDamaged if files are there but none is
+// what the record lists.
+func (s *Store) locate(id string) (located, error) {
+	rec, err := s.readRecord(id)
+	if IsNotFound(err) && s.HasKey(id) {
+		return located{}, &Error{
+			Kind: KindDamaged, Op: "read record", Path: s.path(vmDir(id), fileRecord), Why: "it is missing",
+		}
+	}
+	if err != nil {
+		return located{}, err
+	}
+	var older []FileRef
+	for _, p := range rec.older() {
+		older = append(older, p.Files...)
+	}
+	data, ref, err := s.findFile(id, rec.KeyFiles, older)
+	if IsNotFound(err) {
+		for _, p := range rec.older() {
+			if data, ref, perr := s.findFile(id, p.Files, older); perr == nil {
+				return located{rec.rolledBack(p), ref, data}, nil
+			}
+		}
+	}
+	if IsNotFound(err) && len(rec.KeyFiles) > 0 {
+		err = &Error{Kind: KindDamaged, Op: "read key", Path: s.path(vmDir(id), rec.KeyFiles[0].Name), Why: "it is missing"}
+	}
+	if err != nil {
+		return located{rec: rec}, err
+	}
+	return located{rec, ref, data}, nil
+}
+
+// findFile returns the first file whose content is what its reference says. A
+// file that is listed in older instead is not there yet, rather than damaged.
+func (s *Store) findFile(id string, refs, older []FileRef) ([]byte, FileRef, error) {
+	var failed error = &Error{Kind: KindNotFound, Op: "read key", Path: s.path(vmDir(id)), Why: "no key is recorded"}
+	for _, ref := range refs {
+		if !slices.Contains(keyNames(), ref.Name) {
+			continue
+		}
+		path := s.path(vmDir(id), ref.Name)
+		data, err := readPrivate("read key", path, maxKey)
+		if IsNotFound(err) {
+			continue
+		}
+		if err != nil && KindOf(err) != KindDamaged {
+			return nil, FileRef{}, err
+		}
+		sum := sha(data)
+		if err == nil && sum == ref.Sum {
+			return data, ref, nil
+		}
+		if err == nil && lists(older, ref.Name, sum) {
+			continue
+		}
+		failed = &Error{Kind: KindDamaged, Op: "read key", Path: path, Why: "it is not what was written"}
+	}
+	return nil, FileRef{}, failed
+}
+
+// lists tells whether refs has this very file with this very content.
+func lists(refs []FileRef, name, sum string) bool {
+	return slices.ContainsFunc(refs, func(r FileRef) bool { return r.Name == name && r.Sum == sum })
+}
+
+// sealed tells whether a file's name says that it is encrypted.
+func sealed(name string) bool { return filepath.Ext(name) == ageSuffix }

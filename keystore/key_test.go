@@ -16,7 +16,7 @@ func TestKeyComesBack(t *testing.T) {
 	if _, err := os.Lstat(s.Dir()); err == nil {
 		t.Fatal("Open created the folder before the first write")
 	}
-	_, err := s.Key(id)
+	_, err := s.key(id)
 	wantKind(t, err, KindNotFound)
 	if s.HasKey(id) {
 		t.Fatal("HasKey before the key was put")
@@ -112,7 +112,7 @@ func TestRefusedArguments(t *testing.T) {
 	for _, id := range []string{"", "..", "../../x", strings.ToUpper(testID(0xabc)), testID(1) + "/x", testID(1)[:35] + "\x00"} {
 		_, err := s.PutKey(id, testPEM("a"), KeyInfo{})
 		wantKind(t, err, KindInvalid)
-		_, err = s.Key(id)
+		_, err = s.key(id)
 		wantKind(t, err, KindInvalid)
 		_, err = s.Record(id)
 		wantKind(t, err, KindInvalid)
@@ -134,7 +134,7 @@ func TestRefusedArguments(t *testing.T) {
 func TestPrivateKeyDoesNotShowItself(t *testing.T) {
 	s := newTest(t)
 	mustPut(t, s, testID(1), testPEM("canary"))
-	key, err := s.Key(testID(1))
+	key, err := s.key(testID(1))
 	must(t, err)
 	js, err := json.Marshal(map[string]any{"k": key})
 	must(t, err)
@@ -165,7 +165,7 @@ func TestUpdateRecordProtectsWhatIsNotTheCallers(t *testing.T) {
 	must(t, err)
 	rec, err := s.Record(id)
 	must(t, err)
-	if rec.VMID != id || rec.PublicKey != testPublic(t, testPEM("a")) || rec.IP != "fd00::1" || rec.Version != RecordVersion {
+	if rec.VMID != id || rec.PublicKey != testPublic(t, testPEM("a")) || rec.IP != "fd00::1" || rec.Version != recordVersion {
 		t.Fatalf("record %+v", rec)
 	}
 	wantKey(t, s, id, testPEM("a"))

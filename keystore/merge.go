@@ -1,7 +1,10 @@
 package keystore
 
 import (
+	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -25,7 +28,7 @@ func (m *merger) vm(in bundleVM) error {
 	if public != in.Record.PublicKey {
 		return refuse("its key is not the one its record names")
 	}
-	in.Record = m.clean(in.Record)
+	in.Record = m.sanitize(in.Record)
 	return m.merge(in, item)
 }
 
@@ -69,7 +72,7 @@ func (m *merger) merge(in bundleVM, item PlanItem) error {
 // overwritten, and a pinned host key stays.
 func decide(local located, in Record) (next Record, a Action, why string) {
 	next = local.rec.clone()
-	if local.rec.Version > RecordVersion {
+	if local.rec.Version > recordVersion {
 		return next, ActionKeep, "the record here was written by a newer version"
 	}
 	clash := hostKeysClash(local.rec, in)
@@ -80,7 +83,7 @@ func decide(local located, in Record) (next Record, a Action, why string) {
 	case local.data == nil:
 		a = ActionAdd
 	case local.rec.PublicKey == in.PublicKey:
-		next.learn(in, clash)
+		next.mergeFacts(in, clash)
 		if sameFacts(local.rec, next) {
 			return next, ActionSame, ""
 		}
@@ -94,7 +97,7 @@ func decide(local located, in Record) (next Record, a Action, why string) {
 	}
 	next.Source, next.PublicKey = "import", in.PublicKey
 	next.FetchedAt, next.ProvedAt, next.RefusedAt = in.FetchedAt, in.ProvedAt, in.RefusedAt
-	next.learn(in, false)
+	next.mergeFacts(in, false)
 	if a == ActionAdd && local.rec.VMID == "" {
 		next.GoneAt = in.GoneAt
 	}
@@ -118,8 +121,8 @@ func hostKeysClash(local, in Record) bool {
 	})
 }
 
-// learn takes over what in knows beyond r about the same key.
-func (r *Record) learn(in Record, clash bool) {
+// mergeFacts takes over what in knows beyond r about the same key.
+func (r *Record) mergeFacts(in Record, clash bool) {
 	if in.ProvedAt.After(r.ProvedAt) && in.PublicKey == r.PublicKey {
 		r.ProvedAt = in.ProvedAt
 	}
@@ -145,7 +148,7 @@ func (r *Record) learn(in Record, clash bool) {
 	}
 }
 
-// sameFacts compares what learn may change.
+// sameFacts compares what mergeFacts may change.
 func sameFacts(a, b Record) bool {
 	return a.ProvedAt.Equal(b.ProvedAt) && len(a.HostKeys) == len(b.HostKeys) &&
 		len(a.HostNames) == len(b.HostNames) && len(a.Endpoints) == len(b.Endpoints) &&
@@ -191,4 +194,62 @@ func (t *tx) addPrevious(next Record, in bundleVM) (located, error) {
 		return located{}, err
 	}
 	return t.s.locate(next.VMID)
+}
+
+// sanitize keeps of a record from outside only what is well-formed. Times in the
+// future would win over everything for ever, so they become now.
+func (m *merger) sanitize(in Record) Record {
+	now := m.s.now()
+	past := func(t *time.Time) {
+		if t.After(now) {
+			*t = now
+		}
+		*t = t.UTC().Truncate(time.Second)
+	}
+	out := Record{VMID: in.VMID, PublicKey: in.PublicKey, FetchedAt: in.FetchedAt, ProvedAt: in.ProvedAt, RefusedAt: in.RefusedAt, GoneAt: in.GoneAt}
+	for _, t := range []*time.Time{&out.FetchedAt, &out.ProvedAt, &out.RefusedAt, &out.GoneAt} {
+		past(t)
+	}
+	for _, h := range in.HostKeys {
+		if key, ok := cleanHostKey(h.Key); ok && len(out.HostKeys) < maxHostKeys {
+			past(&h.FirstSeen)
+			out.HostKeys = append(out.HostKeys, HostKey{Key: key, FirstSeen: h.FirstSeen, Confirmed: h.Confirmed})
+		}
+	}
+	out.HostNames = slices.DeleteFunc(slices.Clone(in.HostNames), func(n string) bool { return !validHostName(n) })
+	out.HostNames = out.HostNames[:min(len(out.HostNames), maxHostNames)]
+	for _, e := range in.Endpoints {
+		if e, ok := cleanEndpoint(e); ok && len(out.Endpoints) < maxEndpoints {
+			past(&e.WorkedAt)
+			out.Endpoints = append(out.Endpoints, e)
+		}
+	}
+	if in.SSHPort > 0 && in.SSHPort < 1<<16 {
+		out.SSHPort = in.SSHPort
+	}
+	if ip, err := netip.ParseAddr(in.IP); err == nil {
+		out.IP = ip.String()
+	}
+	if p := in.Previous; p != nil {
+		out.Previous = &PreviousKey{PublicKey: p.PublicKey, Source: "import", FetchedAt: p.FetchedAt, ProvedAt: p.ProvedAt}
+		past(&out.Previous.FetchedAt)
+		past(&out.Previous.ProvedAt)
+	}
+	return out
+}
+
+func cleanEndpoint(e Endpoint) (Endpoint, bool) {
+	colon := strings.LastIndexByte(e.Address, ':')
+	n, err := strconv.ParseUint(e.Address[colon+1:], 10, 16)
+	if colon < 1 || err != nil || n == 0 || !validHostName(e.Address[:colon]) || e.Network != "tls" && e.Network != "tcp" {
+		return Endpoint{}, false
+	}
+	var ips []string
+	for _, ip := range e.IPs[:min(len(e.IPs), 16)] {
+		if a, err := netip.ParseAddr(ip); err == nil {
+			ips = append(ips, a.String())
+		}
+	}
+	e.IPs = ips
+	return e, true
 }

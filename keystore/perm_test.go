@@ -47,7 +47,7 @@ func TestUnsafeFilesAreRefusedWithTheMend(t *testing.T) {
 			e, _ := asError(err)
 			out, merr := exec.Command("sh", "-c", e.Next).CombinedOutput()
 			if e.Next == "" || merr != nil {
-				t.Fatalf("mend %q: %v %s", e.Next, merr, out)
+				t.Fatalf("next %q: %v %s", e.Next, merr, out)
 			}
 			if err := tryKey(dir, id); err != nil && KindOf(err) != KindTooOpen { // the rest of a tree may need one, too
 				t.Fatalf("after %q: %v", e.Next, err)
@@ -59,7 +59,7 @@ func TestUnsafeFilesAreRefusedWithTheMend(t *testing.T) {
 func tryKey(dir, id string) error {
 	s, err := Open(dir, testOptions())
 	if err == nil {
-		_, err = s.Key(id)
+		_, err = s.key(id)
 	}
 	return err
 }
@@ -75,7 +75,7 @@ func TestForeignOwnerIsRefused(t *testing.T) {
 		err := tryKey(dir, testID(1))
 		wantKind(t, err, KindForeignOwner)
 		if e, _ := asError(err); !strings.Contains(e.Next, "chown") {
-			t.Fatalf("mend %q", e.Next)
+			t.Fatalf("next %q", e.Next)
 		}
 	}
 }

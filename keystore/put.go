@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"path/filepath"
 	"time"
 )
 
@@ -28,7 +29,7 @@ func (s *Store) PutKey(id string, pem []byte, k KeyInfo) (changed bool, err erro
 	if err != nil {
 		return false, &Error{Kind: KindInvalid, Op: "write key", Why: "what came for VM " + id + " is not a usable private key", Err: err}
 	}
-	if l, err := s.locate(id); err == nil && !s.worthNoting(l.rec, public, k) {
+	if l, err := s.locate(id); err == nil && !s.changesRecord(l.rec, public, k) {
 		return false, nil
 	}
 	err = s.keysTx(func(t *tx) error {
@@ -39,8 +40,8 @@ func (s *Store) PutKey(id string, pem []byte, k KeyInfo) (changed bool, err erro
 	return changed && err == nil, err
 }
 
-// worthNoting tells whether a key that came in again changes the record.
-func (s *Store) worthNoting(r Record, public string, k KeyInfo) bool {
+// changesRecord tells whether a key that came in again changes the record.
+func (s *Store) changesRecord(r Record, public string, k KeyInfo) bool {
 	return r.PublicKey != public || !r.GoneAt.IsZero() || k.SSHPort != 0 && k.SSHPort != r.SSHPort ||
 		k.Source != r.Source && k.Source == "api" || s.now().Sub(r.FetchedAt).Abs() >= freshFor
 }
@@ -50,7 +51,7 @@ func (t *tx) putKey(id string, pem []byte, public string, k KeyInfo) (changed bo
 	if err != nil && !IsNotFound(err) {
 		return false, err
 	}
-	if old.rec.Version > RecordVersion {
+	if old.rec.Version > recordVersion {
 		return false, newer(t.s.path(vmDir(id), fileRecord))
 	}
 	next := old.rec.clone()
@@ -102,7 +103,7 @@ func (t *tx) writeKey(next Record, old located, pem []byte) error {
 		return err
 	}
 	next.KeyFiles = []FileRef{ref}
-	prev, err := t.s.succeed(&next, old, target)
+	prev, err := t.s.supersede(&next, old, target)
 	if err != nil {
 		return err
 	}
@@ -129,9 +130,9 @@ func (t *tx) writeKey(next Record, old located, pem []byte) error {
 	return err
 }
 
-// succeed lists old in the record of the key that takes its place and returns
+// supersede lists old in the record of the key that takes its place and returns
 // the content of the predecessor's file, nil if that stays as it is.
-func (s *Store) succeed(next *Record, old located, target target) (prev []byte, err error) {
+func (s *Store) supersede(next *Record, old located, target target) (prev []byte, err error) {
 	next.Replaced = nil
 	switch {
 	case old.data == nil:
@@ -140,7 +141,7 @@ func (s *Store) succeed(next *Record, old located, target target) (prev []byte, 
 	default:
 		prev, next.Previous, err = s.predecessor(old, target)
 	}
-	if next.PreviousPublicKey() == next.PublicKey {
+	if next.previousPublicKey() == next.PublicKey {
 		next.Previous = nil
 	}
 	return prev, err
@@ -183,5 +184,56 @@ func newer(path string) error {
 	return &Error{
 		Kind: KindNewerVersion, Op: "write", Path: path,
 		Why: "it was written by a newer version of this program, and is not changed by this one",
+	}
+}
+
+// batch is a record and the key files it lists, replaced together.
+type batch struct {
+	t     *tx
+	id    string
+	files []staged
+	done  int // how many are under their names
+}
+
+func (b *batch) add(name string, data []byte) error {
+	st, err := b.t.stage(filepath.Join(vmDir(b.id), name), data)
+	if err == nil {
+		b.files = append(b.files, st)
+	}
+	return err
+}
+
+func (b *batch) addRecord(r Record) error {
+	data, err := encodeRecord(r)
+	if err != nil {
+		return err
+	}
+	return b.add(fileRecord, data)
+}
+
+// commit renames the files in the order they were added. Those before barrier
+// are durable before the others go; 0 means that the order does not matter,
+// because nothing is replaced.
+func (b *batch) commit(barrier int) error {
+	for i, f := range b.files {
+		if i == barrier && i > 0 {
+			if err := b.t.sync(vmDir(b.id)); err != nil {
+				return err
+			}
+		}
+		if err := f.commit(); err != nil {
+			return err
+		}
+		b.done++
+	}
+	return b.t.sync(vmDir(b.id))
+}
+
+// discard removes what was not committed.
+func (b *batch) discard() {
+	for _, f := range b.files[b.done:] {
+		if err := discard(f.temp); err != nil {
+			b.t.s.warnLeftover(err)
+		}
 	}
 }

@@ -1,12 +1,18 @@
 package keystore
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// RecordVersion is the version of the record format this package writes.
-const RecordVersion = 1
+// recordVersion is the version of the record format this package writes.
+const recordVersion = 1
 
 // Record is what is known about one VM besides its private key.
 type Record struct {
@@ -72,7 +78,7 @@ type Endpoint struct {
 func (r Record) HasKey() bool { return r.PublicKey != "" || len(r.KeyFiles) > 0 }
 
 // PreviousPublicKey returns the predecessor's public key, "" if there is none.
-func (r Record) PreviousPublicKey() string {
+func (r Record) previousPublicKey() string {
 	if r.Previous == nil {
 		return ""
 	}
@@ -115,4 +121,62 @@ func (r Record) rolledBack(p *PreviousKey) Record {
 	r.PublicKey, r.Source, r.FetchedAt, r.ProvedAt = p.PublicKey, p.Source, p.FetchedAt, p.ProvedAt
 	r.RefusedAt, r.KeyFiles, r.Replaced = time.Time{}, p.Files, nil
 	return r
+}
+
+// envelope is what record.json holds: the record and a checksum over its exact
+// bytes and the version, so that any changed byte is noticed.
+type envelope struct {
+	Version int             `json:"version"`
+	Sum     string          `json:"sum"`
+	Record  json.RawMessage `json:"record"`
+}
+
+func sha(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+const sumPrefix = "sha256:"
+
+func recordSum(version int, body []byte) string {
+	return sumPrefix + sha(append([]byte("vers-fleet record "+strconv.Itoa(version)+"\n"), body...))
+}
+
+func encodeRecord(r Record) ([]byte, error) {
+	r.Version = recordVersion
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, invalid("write record", "%v", err)
+	}
+	out, err := json.Marshal(envelope{Version: recordVersion, Sum: recordSum(recordVersion, body), Record: body})
+	return append(out, '\n'), err
+}
+
+// decodeRecord reads a record of the VM id. A record that a newer version
+// wrote is read as far as this one understands it; its checksum is verified
+// when it is of the kind known here. All failures are KindDamaged.
+func decodeRecord(id, path string, data []byte) (Record, error) {
+	damaged := func(why string) (Record, error) {
+		return Record{}, &Error{Kind: KindDamaged, Op: "read record", Path: path, Why: why}
+	}
+	var e envelope
+	if err := json.Unmarshal(data, &e); err != nil {
+		return damaged("it is not valid JSON")
+	}
+	if e.Version < 1 {
+		return damaged("it has no version")
+	}
+	known := e.Version <= recordVersion || strings.HasPrefix(e.Sum, sumPrefix)
+	if known && e.Sum != recordSum(e.Version, e.Record) {
+		return damaged("its checksum is wrong")
+	}
+	var r Record
+	if err := json.Unmarshal(bytes.TrimSpace(e.Record), &r); err != nil && e.Version <= recordVersion {
+		return damaged("its fields are malformed")
+	}
+	if r.VMID != id {
+		return damaged("it belongs to another VM")
+	}
+	r.Version = e.Version
+	return r, nil
 }

@@ -19,7 +19,7 @@ func (s *Store) Remove(id string) error {
 
 // removeVM takes the folder out of the way in one step, then deletes it.
 func (t *tx) removeVM(id string) error {
-	if rec, err := t.s.readRecord(id); err == nil && rec.Version > RecordVersion {
+	if rec, err := t.s.readRecord(id); err == nil && rec.Version > recordVersion {
 		return newer(t.s.path(vmDir(id), fileRecord))
 	}
 	dir := t.s.path(vmDir(id))

@@ -58,7 +58,7 @@ func TestTombstones(t *testing.T) {
 		t.Fatalf("pruned %v, %v", removed, err)
 	}
 	wantKey(t, s, testID(2), testPEM(testID(2)))
-	_, err = s.Key(testID(1))
+	_, err = s.key(testID(1))
 	wantKind(t, err, KindNotFound)
 }
 

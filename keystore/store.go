@@ -1,7 +1,12 @@
 package keystore
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -37,7 +42,7 @@ type Store struct {
 	ids    *identities
 	clock  func() time.Time
 
-	untidied sync.Once // the warning of untidy
+	leftovers sync.Once // the warning of warnLeftover
 
 	scryptWork int // log2 of the work factor; 0: age's default
 }
@@ -65,7 +70,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := s.checkFolders(); err != nil {
 		return nil, err
 	}
-	s.settleAll()
+	s.recoverAll()
 	return s, nil
 }
 
@@ -138,3 +143,108 @@ const (
 	maxRecord = 1 << 20
 	maxDoc    = 64 << 20
 )
+
+// validID tells whether id is a canonical lower-case UUID, the only form that
+// ever becomes part of a path.
+func validID(id string) bool {
+	if len(id) != 36 {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		switch i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func checkID(op, id string) error {
+	if !validID(id) {
+		return invalid(op, "%.40q is not a VM id", id)
+	}
+	return nil
+}
+
+// validName tells whether name may name a document, folder or lock: 1 to 64
+// of a-z, 0-9, '-', '_' and '.', not starting with a dot.
+func validName(name string) bool {
+	if name == "" || len(name) > 64 || name[0] == '.' {
+		return false
+	}
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
+}
+
+// quote makes s one word of a POSIX shell.
+func quote(s string) string {
+	safe := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			strings.ContainsRune("/._-+:,@%", r)
+	}
+	if s != "" && s[0] != '-' && strings.IndexFunc(s, func(r rune) bool { return !safe(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// IDs lists the VMs with a folder in the store, sorted, without reading it.
+func (s *Store) IDs() ([]string, error) {
+	d, err := os.Open(s.path("keys"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, ioError("list keys", s.path("keys"), err)
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, ioError("list keys", s.path("keys"), err)
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return !validID(n) })
+	slices.Sort(names)
+	return names, nil
+}
+
+// Records reads all records, sorted by id. One that cannot be used is a
+// Finding and hides none of the others.
+func (s *Store) Records() ([]Record, []Finding, error) {
+	ids, err := s.IDs()
+	if err != nil {
+		return nil, nil, err
+	}
+	recs, errs := make([]Record, len(ids)), make([]error, len(ids))
+	inParallel(len(ids), func(i int) { recs[i], errs[i] = s.Record(ids[i]) })
+	out := make([]Record, 0, len(ids))
+	var findings []Finding
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			out = append(out, recs[i])
+		case !IsNotFound(err): // an empty folder: somebody is just writing it
+			findings = append(findings, findingOf(ids[i], err))
+		}
+	}
+	return out, findings, nil
+}
+
+// inParallel calls fn for 0..n-1 on a few goroutines and waits for all.
+func inParallel(n int, fn func(int)) {
+	const workers = 8
+	var wg sync.WaitGroup
+	for w := range min(workers, n) {
+		wg.Go(func() {
+			for i := w; i < n; i += workers {
+				fn(i)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -124,7 +124,7 @@ func wantKind(t testing.TB, err error, kind Kind) {
 
 func wantKey(t testing.TB, s *Store, id string, want []byte) {
 	t.Helper()
-	got, err := s.Key(id)
+	got, err := s.key(id)
 	if err != nil {
 		t.Fatalf("Key(%s): %v", id, err)
 	}

@@ -37,9 +37,9 @@ func (s *Store) exclusive(ctx context.Context, lock string, fn func(*tx) error) 
 	}
 	defer unlock()
 	t := &tx{s: s, lock: lock, durable: true}
-	t.settleOwn()
+	t.recoverOwn()
 	if err := fn(t); err != nil {
-		t.settleOwn()
+		t.recoverOwn()
 		return err
 	}
 	t.unmark()
@@ -84,7 +84,7 @@ func (t *tx) mark(rel string) error {
 func (t *tx) unmark() {
 	for _, m := range t.marks {
 		if err := discard(m); err != nil {
-			t.s.untidy(err)
+			t.s.warnLeftover(err)
 		}
 	}
 	t.marks = nil

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// settleAll cleans up behind killed writers. Markers of a lock that somebody
+// recoverAll cleans up behind killed writers. Markers of a lock that somebody
 // holds are left to its holder. Nothing here stops the start: a read-only disk
 // must still be readable.
-func (s *Store) settleAll() {
+func (s *Store) recoverAll() {
 	done := map[string]bool{}
 	for _, m := range s.markers() {
 		lock, _, _ := strings.Cut(m, "~")
@@ -24,7 +24,7 @@ func (s *Store) settleAll() {
 		if err != nil {
 			continue
 		}
-		(&tx{s: s, lock: lock}).settleOwn()
+		(&tx{s: s, lock: lock}).recoverOwn()
 		unlock()
 	}
 }
@@ -40,9 +40,9 @@ func (s *Store) markers() []string {
 	return names
 }
 
-// settleOwn tidies the folders that markers of t's lock name. Its failures are
+// recoverOwn tidies the folders that markers of t's lock name. Its failures are
 // at most a warning: they must not keep anybody from writing elsewhere.
-func (t *tx) settleOwn() {
+func (t *tx) recoverOwn() {
 	for _, m := range t.s.markers() {
 		rel, ok := strings.CutPrefix(m, t.lock+"~")
 		if !ok {
@@ -52,29 +52,29 @@ func (t *tx) settleOwn() {
 		if !filepath.IsLocal(rel) {
 			continue
 		}
-		tidy := &tx{s: t.s, lock: t.lock, durable: true}
-		if err := tidy.settle(rel); err != nil {
-			t.s.untidy(err)
+		own := &tx{s: t.s, lock: t.lock, durable: true}
+		if err := own.recoverFolder(rel); err != nil {
+			t.s.warnLeftover(err)
 			continue
 		}
-		tidy.unmark()
+		own.unmark()
 		if err := discard(t.s.path("pending", m)); err != nil {
-			t.s.untidy(err)
+			t.s.warnLeftover(err)
 		}
 	}
 }
 
-// untidy says, once, that something was left lying. On a full or read-only
+// warnLeftover says, once, that something was left lying. On a full or read-only
 // disk it matters to nobody: reading goes on, and what cannot be written says
 // so itself.
-func (s *Store) untidy(err error) {
+func (s *Store) warnLeftover(err error) {
 	if k := KindOf(err); k != KindFull && k != KindReadOnly {
-		s.untidied.Do(func() { s.warn("tidying up after an interrupted write: " + err.Error()) })
+		s.leftovers.Do(func() { s.warn("cleaning up after an interrupted write: " + err.Error()) })
 	}
 }
 
-// settle brings the folder rel into order after a writer was killed in it.
-func (t *tx) settle(rel string) error {
+// recoverFolder brings the folder rel into order after a writer was killed in it.
+func (t *tx) recoverFolder(rel string) error {
 	if err := t.sweep(rel); err != nil {
 		return err
 	}
@@ -97,14 +97,14 @@ func (t *tx) sweep(rel string) error {
 		return nil
 	}
 	if err != nil {
-		return ioError("tidy", dir, err)
+		return ioError("clean up", dir, err)
 	}
 	for _, e := range entries {
 		if !isTemp(e.Name(), t.lock) {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return ioError("tidy", dir, err)
+			return ioError("clean up", dir, err)
 		}
 	}
 	return nil
