@@ -3,8 +3,8 @@
 //
 // A pull is a manifest (one command lists what is on the VM), a plan (what is
 // missing or differs here), a transfer (streams of tar, ranges of large files,
-// SFTP where there is nothing else) and a proof (SHA-256 computed on the VM
-// against what was written here). Files arrive in a folder of their own inside
+// SFTP where there is nothing else) and a verification (SHA-256 computed on the
+// VM against what was written here). Files arrive in a folder of their own inside
 // the destination (".vers-fleet-partial-..."), are checked, and renamed: a
 // final name is absent, old or right at every moment. A killed pull leaves that
 // folder behind and the next one goes on from it.

@@ -101,7 +101,7 @@ func readIgnores(ctx context.Context, c Conn, roots []*root) (map[string]*ignore
 		return nil, err
 	}
 	all := map[string]*ignore.GitIgnore{}
-	m := &manifest{in: bufio.NewReader(io.LimitReader(s.out, maxIgnoreBytes))}
+	m := &reader{in: bufio.NewReader(io.LimitReader(s.out, maxIgnoreBytes))}
 	for len(all) < maxIgnoreFiles {
 		name, err := m.token()
 		if err != nil {

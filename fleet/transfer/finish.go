@@ -128,8 +128,8 @@ func (p *pull) shielded(r *root, name string, e fs.DirEntry) bool {
 	return !p.f.wants(&it)
 }
 
-// takeOld hashes what is in place, for --checksum.
-func (p *pull) takeOld(t *task) {
+// hashInPlace hashes what is in place, for --checksum.
+func (p *pull) hashInPlace(t *task) {
 	f, err := p.d.Read(t.rel)
 	if err != nil {
 		return
@@ -137,6 +137,6 @@ func (p *pull) takeOld(t *task) {
 	defer func() { _ = f.Close() }()
 	n, sum, err := hashAll(f)
 	if err == nil && n == t.it.size {
-		t.local, t.n, t.got, t.inPlace = sum, n, true, true
+		t.localSum, t.n, t.stored, t.inPlace = sum, n, true, true
 	}
 }

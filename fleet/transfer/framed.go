@@ -20,11 +20,11 @@ func (st *stream) request(t *task) string {
 	if st.p.tools.tar != "none" {
 		return t.name + "\x00"
 	}
-	return rangeRequest(t.name, span{0, t.it.size}, st.p.trailer)
+	return rangeRequest(t.name, byteRange{0, t.it.size}, st.p.trailer)
 }
 
-// rangeRequest asks rangeCmd for a span that begins at a multiple of rangeBlock.
-func rangeRequest(name string, s span, trailer string) string {
+// rangeRequest asks rangeCmd for a range that begins at a multiple of rangeBlock.
+func rangeRequest(name string, s byteRange, trailer string) string {
 	return fmt.Sprintf("%s\x00%d\x00%d\x00%s\x00", name, s.off/rangeBlock, (s.len()+rangeBlock-1)/rangeBlock, trailer)
 }
 
@@ -65,7 +65,7 @@ func (st *stream) readFramed() error {
 		}
 		if err := checkTrailer(st.data.out, st.p.trailer); err != nil {
 			if errors.Is(err, errShort) {
-				t.drops++ // it goes to be settled, the rest is asked for again
+				t.drops++ // it is retried by itself, the rest is asked for again
 			}
 			return st.data.failureOrEnd(err)
 		}
@@ -78,7 +78,7 @@ func (st *stream) readFramed() error {
 func (st *stream) front() *task {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	for st.order.len() == 0 && !st.fed && !st.dead {
+	for st.order.len() == 0 && !st.closed && !st.dead {
 		st.cond.Wait()
 	}
 	if st.order.len() == 0 {

@@ -48,9 +48,9 @@ type prefixRequest struct {
 // prefixHashes asks for several at once; ok[i] is false if the VM cannot read
 // that file.
 func prefixHashes(ctx context.Context, c Conn, rs []prefixRequest) (sums [][32]byte, ok []bool, err error) {
-	s := startSession(ctx, c, prefixCmd)
+	s := startSession(ctx, c, prefixHashCmd)
 	defer s.stop()
-	s.calm.Store(true) // a large file is silent for long; the connection's keep-alives watch
+	s.quiet.Store(true) // a large file is silent for long; the connection's keep-alives watch
 	go func() {
 		for i, r := range rs {
 			if _, err := fmt.Fprintf(s.in, "%d\x00%d\x00%s\x00", i, r.n, r.name); err != nil {
@@ -81,7 +81,7 @@ func prefixHashes(ctx context.Context, c Conn, rs []prefixRequest) (sums [][32]b
 // blockHashes reads the SHA-256 of each block of a file's first n bytes and
 // hands them to fn in order.
 func blockHashes(ctx context.Context, c Conn, name string, n, block int64, fn func(i int64, sum [32]byte) error) error {
-	s := startSession(ctx, c, blockCmd)
+	s := startSession(ctx, c, blockHashCmd)
 	defer s.stop()
 	count := (n + block - 1) / block
 	go func() {

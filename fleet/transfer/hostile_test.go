@@ -64,7 +64,7 @@ func (vm *evilVM) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout,
 	case tarCmd:
 		pong(in, w)
 		vm.tar(w, items(in))
-	case bothCmd:
+	case tarHashCmd:
 		pong(in, w)
 		_, _ = in.ReadString('\n')
 		names, hashed, done := make(chan string, 10_000), make(chan string, 10_000), make(chan bool)
@@ -88,7 +88,7 @@ func (vm *evilVM) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout,
 	case hashCmd:
 		_, _ = in.ReadString('\n')
 		vm.hash(w, items(in))
-	case prefixCmd:
+	case prefixHashCmd:
 		for i := 0; ; i++ {
 			num, err := in.ReadString(0)
 			if err != nil {
@@ -101,7 +101,7 @@ func (vm *evilVM) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout,
 			_, _ = fmt.Fprintf(w, "%s %s\n", strings.TrimSuffix(num, "\x00"), vm.prefix(strings.TrimSuffix(name, "\x00"), n))
 			_ = w.Flush()
 		}
-	case whyCmd:
+	case accessCmd:
 		for range items(in) {
 			_, _ = io.WriteString(w, vm.why)
 		}

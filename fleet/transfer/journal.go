@@ -10,8 +10,8 @@ import (
 )
 
 // A journal lies beside the unfinished file of a large file and tells which
-// spans of it have arrived. Its first line tells which state of the VM's file
-// that was. It is advice: the proof at the end is over the whole file, and finds
+// ranges of it have arrived. Its first line tells which state of the VM's file
+// that was. It is advice: the verification at the end is over the whole file, and finds
 // what a crash made of it.
 
 // maxJournal bounds what is read back, lines.
@@ -22,20 +22,20 @@ func journalHead(it *item) string {
 	return fmt.Sprintf("v1 %d %d %d %d\n", it.size, it.mtime, it.dev, it.ino)
 }
 
-// readJournal returns the spans if the journal is about this state.
-func readJournal(f io.Reader, it *item) (spans, bool) {
+// readJournal returns the ranges if the journal is about this state.
+func readJournal(f io.Reader, it *item) (byteRanges, bool) {
 	r := bufio.NewReader(f)
 	head, err := r.ReadString('\n')
 	if err != nil || head != journalHead(it) {
 		return nil, false
 	}
-	var ss spans
+	var ss byteRanges
 	for range maxJournal {
 		line, err := r.ReadString('\n')
 		if err != nil {
 			break // a torn last line is not counted
 		}
-		var s span
+		var s byteRange
 		if n, _ := fmt.Sscanf(line, "%d %d\n", &s.off, &s.end); n != 2 || s.off < 0 || s.end > it.size || s.off >= s.end {
 			break
 		}
@@ -45,7 +45,7 @@ func readJournal(f io.Reader, it *item) (spans, bool) {
 }
 
 // startJournal begins a journal anew.
-func startJournal(part dest.Part, it *item, ss spans) (*os.File, error) {
+func startJournal(part dest.Part, it *item, ss byteRanges) (*os.File, error) {
 	f, err := part.CreateJournal()
 	if err != nil {
 		return nil, err

@@ -19,28 +19,28 @@ type large struct {
 	fresh bool // the file was empty: zeros need not be written
 	chunk int64
 
-	real atomic.Int64 // bytes written that are no holes
+	dense atomic.Int64 // bytes written that are no holes
 
-	mu      sync.Mutex
-	cond    *sync.Cond
-	journal *os.File
-	have    spans
-	todo    []span
-	out     int // chunks on their way
-	strikes int // chunks that did not come as promised
-	broken  error
+	mu        sync.Mutex
+	cond      *sync.Cond
+	journal   *os.File
+	have      byteRanges
+	todo      []byteRange
+	requested int // chunks on their way
+	faults    int // chunks that did not come as promised
+	err       error
 }
 
 // next hands out a chunk.
-func (l *large) next() (span, bool) {
+func (l *large) next() (byteRange, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.todo) == 0 || l.broken != nil {
-		return span{}, false
+	if len(l.todo) == 0 || l.err != nil {
+		return byteRange{}, false
 	}
 	s := l.todo[0]
 	l.todo = l.todo[1:]
-	l.out++
+	l.requested++
 	return s, true
 }
 
@@ -59,8 +59,8 @@ func (l *large) waiting() int64 {
 func (l *large) write(p []byte, off int64) error {
 	hole := (l.fresh || l.t.it.sparse()) && allZero(p)
 	if !l.fresh || !hole {
-		if l.t.it.sparse() && !hole && l.real.Add(int64(len(p))) > l.t.it.room()+slack {
-			return errTooReal
+		if l.t.it.sparse() && !hole && l.dense.Add(int64(len(p))) > l.t.it.diskSize()+sparseSlack {
+			return errNotSparse
 		}
 		if _, err := l.f.WriteAt(p, off); err != nil {
 			return err
@@ -68,13 +68,13 @@ func (l *large) write(p []byte, off int64) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.have = l.have.add(span{off, off + int64(len(p))})
+	l.have = l.have.add(byteRange{off, off + int64(len(p))})
 	l.cond.Broadcast()
 	return nil
 }
 
-// note writes a finished span to the journal. Losing a note costs only time.
-func (l *large) note(s span) {
+// note writes a finished range to the journal. Losing a note costs only time.
+func (l *large) note(s byteRange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.journal != nil && s.len() > 0 {
@@ -84,17 +84,17 @@ func (l *large) note(s span) {
 
 // finished takes a chunk back: rest is what did not come, strike tells that
 // the VM is to blame.
-func (l *large) finished(rest span, strike bool) {
+func (l *large) finished(rest byteRange, strike bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.out--
+	l.requested--
 	if rest.len() > 0 {
 		rest.off -= rest.off % rangeBlock
-		l.todo = append([]span{rest}, l.todo...)
+		l.todo = append([]byteRange{rest}, l.todo...)
 	}
 	if strike {
-		if l.strikes++; l.strikes > 2 && l.broken == nil {
-			l.broken = errShort
+		if l.faults++; l.faults > 2 && l.err == nil {
+			l.err = errShort
 		}
 	}
 	l.cond.Broadcast()
@@ -107,20 +107,20 @@ var errShort = errors.New("the file is not as it was listed")
 func (l *large) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken == nil {
-		l.broken = err
+	if l.err == nil {
+		l.err = err
 	}
 	l.cond.Broadcast()
 }
 
-// settled waits until no chunk waits or travels.
-func (l *large) settled(ctx context.Context) error {
+// drain waits until no chunk waits or travels.
+func (l *large) drain(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for ctx.Err() == nil && (l.out > 0 || (len(l.todo) > 0 && l.broken == nil)) {
+	for ctx.Err() == nil && (l.requested > 0 || (len(l.todo) > 0 && l.err == nil)) {
 		l.cond.Wait()
 	}
-	return errors.Join(ctx.Err(), l.broken)
+	return errors.Join(ctx.Err(), l.err)
 }
 
 // wakeOn wakes the waiters when ctx ends.
@@ -160,17 +160,17 @@ func (l *large) hashLocal(ctx context.Context) (sum [32]byte, err error) {
 func (l *large) waitFor(ctx context.Context, off int64) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.have.frontier() <= off {
-		if err := errors.Join(ctx.Err(), l.broken); err != nil {
+	for l.have.prefix() <= off {
+		if err := errors.Join(ctx.Err(), l.err); err != nil {
 			return 0, err
 		}
 		l.cond.Wait()
 	}
-	return l.have.frontier(), nil
+	return l.have.prefix(), nil
 }
 
-// wantAgain asks for the file anew, except for what is known to be right.
-func (l *large) wantAgain(good spans) {
+// refetch asks for the file anew, except for what is known to be right.
+func (l *large) refetch(good byteRanges) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.have = good

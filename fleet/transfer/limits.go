@@ -7,14 +7,14 @@ const (
 	// limit with 4 KiB blocks).
 	maxFile = 16 << 40
 	// slack is how much more than listed a sparse file may hold, bytes.
-	slack = 16 << 20
+	sparseSlack = 16 << 20
 )
 
 // errTooReal: a file said that it is mostly holes and is not.
-var errTooReal = errors.New("the file holds more than was listed")
+var errNotSparse = errors.New("the file holds more than was listed")
 
-// room is what a file needs on the disk, as it was listed, bytes.
-func (it *item) room() int64 {
+// diskSize is what a file needs on the disk, as it was listed, bytes.
+func (it *item) diskSize() int64 {
 	if it.sparse() {
 		return it.blocks * 512
 	}

@@ -18,26 +18,26 @@ const (
 	maxItems   = 5_000_000
 )
 
-// lister gets what a listing finds, in order. Its methods return an error to
+// Handler gets what a listing finds, in order. Its methods return an error to
 // end the listing.
-type lister interface {
-	found(tools) error
-	item(item) error
-	absent(*root)
-	refused(path, why string)
-	unreadable(r *root, said string)
-	idle() // nothing more is here for the moment
+type Handler interface {
+	Tools(tools) error
+	Item(item) error
+	Missing(*root)
+	Refused(path, why string)
+	Unreadable(r *root, said string)
+	Waiting() // nothing more is here for the moment
 }
 
 // errGarbage ends a listing that makes no sense.
 var errGarbage = errors.New("the VM's listing makes no sense")
 
-// manifest reads one listing.
-type manifest struct {
+// reader reads one listing.
+type reader struct {
 	s       *session
 	in      *bufio.Reader
 	roots   []*root
-	to      lister
+	to      Handler
 	list    string // find or stat
 	zstd    bool   // what follows the tools is compressed
 	cur     *root
@@ -50,10 +50,10 @@ type manifest struct {
 
 // listShell lists the roots with one command and returns when all were listed.
 // complete is false if something could not be read.
-func listShell(ctx context.Context, c Conn, roots []*root, to lister) (complete bool, err error) {
+func listShell(ctx context.Context, c Conn, roots []*root, to Handler) (complete bool, err error) {
 	s := startSession(ctx, c, runSh)
 	defer s.stop()
-	s.idle = to.idle
+	s.onWait = to.Waiting
 	go func() {
 		args := []string{listScript, "sh", linkScript, statScript, statTopScript}
 		for _, r := range roots {
@@ -65,7 +65,7 @@ func listShell(ctx context.Context, c Conn, roots []*root, to lister) (complete 
 	if err := s.ready(); err != nil {
 		return false, err
 	}
-	m := &manifest{s: s, in: s.out, roots: roots, to: to}
+	m := &reader{s: s, in: s.out, roots: roots, to: to}
 	complete, err = m.read()
 	if err != nil {
 		return false, err
@@ -74,13 +74,13 @@ func listShell(ctx context.Context, c Conn, roots []*root, to lister) (complete 
 		return false, err
 	}
 	if !complete && m.cur != nil {
-		to.unreadable(m.cur, s.stderr.text())
+		to.Unreadable(m.cur, s.stderr.text())
 	}
 	return complete, nil
 }
 
 // read handles records until the stream ends.
-func (m *manifest) read() (complete bool, err error) {
+func (m *reader) read() (complete bool, err error) {
 	complete = true
 	if err := m.readTools(); err != nil {
 		return false, err
@@ -121,7 +121,7 @@ func (m *manifest) read() (complete bool, err error) {
 	return complete, nil
 }
 
-func (m *manifest) readTools() error {
+func (m *reader) readTools() error {
 	var got [6]string
 	for i := range got {
 		tok, err := m.token()
@@ -143,11 +143,11 @@ func (m *manifest) readTools() error {
 		t.hash = cleanLine(got[3])
 	}
 	m.zstd = t.zstd
-	return m.to.found(t)
+	return m.to.Tools(t)
 }
 
 // record handles one record that begins with tok; ok is false if it is none.
-func (m *manifest) record(tok string, complete *bool) (ok bool, err error) {
+func (m *reader) record(tok string, complete *bool) (ok bool, err error) {
 	if tok == "" {
 		return false, nil
 	}
@@ -159,7 +159,7 @@ func (m *manifest) record(tok string, complete *bool) (ok bool, err error) {
 		}
 		m.cur, m.links, m.linkMem = m.roots[n], nil, 0
 		if tok[0] == 'M' {
-			m.to.absent(m.cur)
+			m.to.Missing(m.cur)
 			m.ended++
 		}
 		return true, nil
@@ -188,7 +188,7 @@ func (m *manifest) record(tok string, complete *bool) (ok bool, err error) {
 }
 
 // findRecord reads "y s m T D i n b", target, name.
-func (m *manifest) findRecord(head string) (bool, error) {
+func (m *reader) findRecord(head string) (bool, error) {
 	target, err := m.token()
 	if err != nil {
 		return false, err
@@ -219,32 +219,32 @@ func (m *manifest) findRecord(head string) (bool, error) {
 }
 
 // emit hands an item on after the checks of its name.
-func (m *manifest) emit(it item) error {
+func (m *reader) emit(it item) error {
 	if m.items++; m.items > maxItems {
 		return fmt.Errorf("%w: more than %d items", errGarbage, maxItems)
 	}
 	if it.sub != "" || it.rel() != "" {
 		if why := dest.CheckName(it.rel()); why != "" {
-			m.to.refused(it.rel(), why)
+			m.to.Refused(it.rel(), why)
 			return nil
 		}
 	}
-	return m.to.item(it)
+	return m.to.Item(it)
 }
 
 // nonsense counts bytes that are no record.
-func (m *manifest) nonsense(n int) error {
+func (m *reader) nonsense(n int) error {
 	if m.garbage += n + 1; m.garbage > maxGarbage {
 		return errGarbage
 	}
 	if m.garbage < 64<<10 {
-		m.to.refused("", "a record of the VM's listing makes no sense")
+		m.to.Refused("", "a record of the VM's listing makes no sense")
 	}
 	return nil
 }
 
 // token reads up to a NUL. io.EOF only comes at a clean end.
-func (m *manifest) token() (string, error) {
+func (m *reader) token() (string, error) {
 	var long []byte
 	for {
 		part, err := m.in.ReadSlice(0)

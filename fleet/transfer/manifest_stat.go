@@ -9,7 +9,7 @@ import (
 const maxLinkMem = 64 << 20
 
 // linkRecord reads name and target of a symlink; readlink ends its line.
-func (m *manifest) linkRecord() (bool, error) {
+func (m *reader) linkRecord() (bool, error) {
 	name, err := m.token()
 	if err != nil {
 		return false, err
@@ -29,7 +29,7 @@ func (m *manifest) linkRecord() (bool, error) {
 }
 
 // statBatch reads names and stat's lines for those of them that still exist.
-func (m *manifest) statBatch() (bool, error) {
+func (m *reader) statBatch() (bool, error) {
 	var names []string
 	size := 0
 	for {
@@ -83,7 +83,7 @@ func cutStat(lines, name string) (head, rest string, ok bool) {
 }
 
 // parseStat reads "%f %s %Y %y %d %i %h %b ".
-func (m *manifest) parseStat(head, name string) (item, bool) {
+func (m *reader) parseStat(head, name string) (item, bool) {
 	f := strings.Fields(head)
 	if len(f) != 10 {
 		return item{}, false

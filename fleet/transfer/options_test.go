@@ -199,22 +199,22 @@ func TestPullNoisyLogin(t *testing.T) {
 }
 
 func TestSpans(t *testing.T) {
-	var ss spans
-	for _, s := range []span{{10, 20}, {30, 40}, {20, 30}, {0, 5}, {4, 11}, {50, 60}, {7, 7}} {
+	var ss byteRanges
+	for _, s := range []byteRange{{10, 20}, {30, 40}, {20, 30}, {0, 5}, {4, 11}, {50, 60}, {7, 7}} {
 		ss = ss.add(s)
 	}
-	if got := fmt.Sprint(ss); got != "[{0 40} {50 60}]" || ss.frontier() != 40 || ss.total() != 50 {
-		t.Errorf("spans %s, frontier %d", got, ss.frontier())
+	if got := fmt.Sprint(ss); got != "[{0 40} {50 60}]" || ss.prefix() != 40 || ss.total() != 50 {
+		t.Errorf("spans %s, frontier %d", got, ss.prefix())
 	}
-	gaps := spans{{0, 300_000}}.missing(900_000, 300_000)
-	var all spans
+	gaps := byteRanges{{0, 300_000}}.missing(900_000, 300_000)
+	var all byteRanges
 	for _, g := range gaps {
 		if g.off%rangeBlock != 0 || g.end > 900_000 {
 			t.Errorf("gap %v", g)
 		}
 		all = all.add(g)
 	}
-	if all = all.add(span{0, 300_000}); fmt.Sprint(all) != "[{0 900000}]" {
+	if all = all.add(byteRange{0, 300_000}); fmt.Sprint(all) != "[{0 900000}]" {
 		t.Errorf("covered: %v", all)
 	}
 }

@@ -13,7 +13,7 @@ import (
 func (p *pull) openLarge(ctx context.Context, c Conn, t *task) (*large, error) {
 	l := &large{t: t, chunk: p.chunkSize(t.it.size)}
 	l.cond = sync.NewCond(&l.mu)
-	have, state, err := p.basis(l)
+	have, state, err := p.resumeBasis(l)
 	if err != nil {
 		return nil, err
 	}
@@ -50,10 +50,10 @@ const (
 	basisOther                   // some other state of the file: compare blocks
 )
 
-// basis opens the unfinished file. A file that grew is probably a log: its old
-// content is taken for a true beginning; the proof over the whole file finds out
+// resumeBasis opens the unfinished file. A file that grew is probably a log: its old
+// content is taken for a true beginning; the verification over the whole file finds out
 // if it is not, and then blocks are compared.
-func (p *pull) basis(l *large) (have spans, st basisState, err error) {
+func (p *pull) resumeBasis(l *large) (have byteRanges, st basisState, err error) {
 	it := &l.t.it
 	if l.f, err = l.t.part.Resume(); err != nil {
 		return nil, 0, err
@@ -82,7 +82,7 @@ func (p *pull) basis(l *large) (have spans, st basisState, err error) {
 		l.close()
 		return nil, 0, err
 	case n > 0 && n < it.size:
-		return spans{{0, n}}, basisKnown, nil
+		return byteRanges{{0, n}}, basisKnown, nil
 	case n > 0 || it.sparse():
 		return nil, basisOther, nil
 	}
@@ -103,8 +103,8 @@ func (p *pull) copyOld(l *large) (int64, error) {
 }
 
 // sameBlocks compares the unfinished file with the VM's block by block.
-func (p *pull) sameBlocks(ctx context.Context, c Conn, l *large) (spans, error) {
-	var same spans
+func (p *pull) sameBlocks(ctx context.Context, c Conn, l *large) (byteRanges, error) {
+	var same byteRanges
 	size := l.t.it.size
 	block := deltaBlock(size)
 	buf := make([]byte, block)
@@ -115,7 +115,7 @@ func (p *pull) sameBlocks(ctx context.Context, c Conn, l *large) (spans, error) 
 			return err
 		}
 		if sha256.Sum256(buf[:n]) == sum {
-			same = same.add(span{off, off + int64(n)})
+			same = same.add(byteRange{off, off + int64(n)})
 		}
 		return nil
 	})
@@ -125,15 +125,15 @@ func (p *pull) sameBlocks(ctx context.Context, c Conn, l *large) (spans, error) 
 // chunkSize balances: small enough that connections end together, large enough
 // that a command per chunk does not matter.
 func (p *pull) chunkSize(size int64) int64 {
-	if p.far.rtt() > lowRTT {
+	if p.latency.rtt() > lowRTT {
 		return min(max(roundUp(size/128, rangeBlock), 1<<20), 4<<20)
 	}
 	return min(max(roundUp(size/16, rangeBlock), 4<<20), 32<<20)
 }
 
-// findSmall takes up a small file that an earlier run fetched whole but could
+// resumeSmall takes up a small file that an earlier run fetched whole but could
 // not have checked: its time is set last.
-func (p *pull) findSmall(t *task) {
+func (p *pull) resumeSmall(t *task) {
 	if p.d.Fresh() {
 		return
 	}
@@ -147,7 +147,7 @@ func (p *pull) findSmall(t *task) {
 	}
 	defer func() { _ = f.Close() }()
 	if n, sum, err := hashAll(f); err == nil && n == t.it.size {
-		t.local, t.n, t.got = sum, n, true
+		t.localSum, t.n, t.stored = sum, n, true
 		p.c.have(n, 0)
 	}
 }

@@ -35,20 +35,20 @@ func (p *pull) setTools(t tools) {
 	p.tools = t
 	p.c.update(func(s *Summary) { s.Verified, s.Method = t.verified(), t.method() })
 	p.c.send(EventMethod, t.method(), "")
-	p.c.logf("%s; proof: %s", t.method(), t.verified())
+	p.c.logf("%s; verification: %s", t.method(), t.verified())
 	p.toolsKnown.Store(true)
-	p.pool.ring()
+	p.pool.notify()
 }
 
-// found implements lister: the tools are known, work can begin.
-func (p *pull) found(t tools) error {
+// Tools implements handler: they are known, work can begin.
+func (p *pull) Tools(t tools) error {
 	if p.started {
 		return nil // a second listing, after a drop
 	}
 	p.started = true
 	p.setTools(t)
 	p.pool.mu.Lock()
-	live := append([]*lane(nil), p.pool.live...)
+	live := append([]*worker(nil), p.pool.live...)
 	p.pool.mu.Unlock()
 	if !p.o.DryRun {
 		for _, l := range live {
@@ -58,20 +58,20 @@ func (p *pull) found(t tools) error {
 	return nil
 }
 
-func (p *pull) absent(r *root) {
+func (p *pull) Missing(r *root) {
 	if !p.relist {
 		p.missing++
 		p.c.fail(r.asked, FailMissing, notThere, &PathError{r.asked})
 	}
 }
 
-func (p *pull) refused(name, why string) {
+func (p *pull) Refused(name, why string) {
 	if !p.relist {
 		p.c.fail(name, FailRefused, why, nil)
 	}
 }
 
-func (p *pull) unreadable(r *root, said string) {
+func (p *pull) Unreadable(r *root, said string) {
 	p.c.fail(r.asked, FailRemote, "not everything could be listed: "+said, nil)
 }
 
@@ -80,8 +80,8 @@ func (p *pull) key(rel string) uint64 {
 	return maphash.String(p.seed, p.d.Key(rel))
 }
 
-// item implements lister: it decides what to do about one item.
-func (p *pull) item(it item) error {
+// Item implements handler: it decides what to do about one item.
+func (p *pull) Item(it item) error {
 	rel := it.rel()
 	if rel == "" && it.kind == 'd' {
 		return p.ctx.Err() // Dest itself
@@ -96,7 +96,7 @@ func (p *pull) item(it item) error {
 				return nil // two paths asked for may share a folder
 			}
 		}
-		p.refused(rel, "a second item of this name (or of one that is the same name here)")
+		p.Refused(rel, "a second item of this name (or of one that is the same name here)")
 		return nil
 	}
 	p.seen[key] = true
@@ -151,7 +151,7 @@ func (p *pull) planDir(it *item) error {
 	}
 	if made {
 		p.c.update(func(s *Summary) { s.Dirs++ })
-		p.fresh = rel
+		p.newDir = rel
 	}
 	p.c.entry(it, TypeDir, made)
 	p.dirs = append(p.dirs, dirMeta{rel, it.perm(), it.mtime})
@@ -217,7 +217,7 @@ func (p *pull) planFile(it *item) error {
 
 // lookAt is lstat, nil if there is nothing.
 func (p *pull) lookAt(rel string) (fs.FileInfo, error) {
-	if p.fresh != "" && path.Dir(rel) == p.fresh {
+	if p.newDir != "" && path.Dir(rel) == p.newDir {
 		return nil, nil // the folder was made a moment ago, and no name comes twice
 	}
 	fi, err := p.d.Lstat(rel)
@@ -239,7 +239,7 @@ func (p *pull) unchanged(it *item, fi fs.FileInfo) {
 func (p *pull) want(it *item, old os.FileInfo) error {
 	rel := it.rel()
 	t := p.newTask(it)
-	why := p.admit(it.room(), t.part.Held())
+	why := p.admit(it.diskSize(), t.part.Held())
 	if it.size > maxFile {
 		why = "the file is larger than any can be"
 	}
@@ -253,19 +253,19 @@ func (p *pull) want(it *item, old os.FileInfo) error {
 		return p.ctx.Err()
 	}
 	if p.tools.list != "sftp" && (!plainName(t.name) || (p.tools.tar == "none" && !p.tools.dd)) {
-		return p.q.putOdd(p.ctx, t)
+		return p.q.putSingle(p.ctx, t)
 	}
 	if it.size >= largeFile && !(it.sparse() && p.tools.tar == "gnu" && !t.part.Begun()) && (p.tools.dd || p.tools.list == "sftp") {
-		p.wg.Go(func() { p.far.need(p.ctx, p.r.Conn) })
+		p.wg.Go(func() { p.latency.measure(p.ctx, p.r.Conn) })
 		return p.q.put(p.ctx, true, t)
 	}
-	p.findSmall(t)
-	if p.o.Checksum && old != nil && !t.got && old.Mode().IsRegular() && old.Size() == it.size {
-		p.takeOld(t)
+	p.resumeSmall(t)
+	if p.o.Checksum && old != nil && !t.stored && old.Mode().IsRegular() && old.Size() == it.size {
+		p.hashInPlace(t)
 	}
 	p.pending = append(p.pending, t)
 	if len(p.pending) >= pendingMost || p.tools.list == "sftp" {
-		return p.handOver()
+		return p.enqueuePending()
 	}
 	return nil
 }
@@ -273,8 +273,8 @@ func (p *pull) want(it *item, old os.FileInfo) error {
 // pendingMost bounds the small files that are not handed over yet.
 const pendingMost = 256
 
-// handOver puts what was planned into the queue.
-func (p *pull) handOver() error {
+// enqueuePending puts what was planned into the queue.
+func (p *pull) enqueuePending() error {
 	if len(p.pending) == 0 {
 		return nil
 	}
@@ -283,5 +283,5 @@ func (p *pull) handOver() error {
 	return err
 }
 
-// idle implements lister: the listing pauses, and what was planned need not.
-func (p *pull) idle() { _ = p.handOver() }
+// Waiting implements handler: the listing pauses, and what was planned need not.
+func (p *pull) Waiting() { _ = p.enqueuePending() }

@@ -20,10 +20,11 @@ const (
 	maxRedials = 8
 )
 
-// lane is one connection and its three workers.
-type lane struct {
+// worker is one connection at work: streams of small files, ranges of large
+// ones, and retries, side by side.
+type worker struct {
 	p      *pull
-	conn   *slotConn
+	conn   *limitedConn
 	own    bool // this package dialled it
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -35,17 +36,17 @@ type lane struct {
 
 // pool is the connections in use. Safe for concurrent use.
 type pool struct {
-	mu    sync.Mutex
-	cond  *sync.Cond
-	live  []*lane
-	most  int // connections worth having; falls when a dial fails
-	lost  error
-	alarm chan struct{} // something changed
+	mu      sync.Mutex
+	cond    *sync.Cond
+	live    []*worker
+	most    int // connections worth having; falls when a dial fails
+	lost    error
+	changed chan struct{} // something changed
 }
 
-// addLane starts work on a connection.
-func (p *pull) addLane(c Conn, own bool) *lane {
-	l := &lane{p: p, conn: newSlotConn(c), own: own}
+// addWorker starts work on a connection.
+func (p *pull) addWorker(c Conn, own bool) *worker {
+	l := &worker{p: p, conn: newSlotConn(c), own: own}
 	l.ctx, l.cancel = context.WithCancelCause(p.ctx)
 	p.pool.mu.Lock()
 	p.pool.live = append(p.pool.live, l)
@@ -56,48 +57,48 @@ func (p *pull) addLane(c Conn, own bool) *lane {
 	return l
 }
 
-// work starts the workers of a lane, once.
-func (l *lane) work() { l.once.Do(l.start) }
+// work starts it, once.
+func (w *worker) work() { w.once.Do(w.start) }
 
-func (l *lane) start() {
-	stop := l.p.q.wakeOn(l.ctx)
+func (w *worker) start() {
+	stop := w.p.q.wakeOn(w.ctx)
 	run := func(work func(context.Context) error) {
-		l.wg.Go(func() {
-			if err := work(l.ctx); err != nil {
-				l.dropped(err)
+		w.wg.Go(func() {
+			if err := work(w.ctx); err != nil {
+				w.dropped(err)
 			}
 		})
 	}
-	if l.p.tools.list == "sftp" {
-		run(l.sftpWorker)
+	if w.p.tools.list == "sftp" {
+		run(w.sftpWorker)
 	} else {
-		run(l.smallWorker)
-		run(l.rangeWorker)
-		run(l.settleWorker)
+		run(w.fetchSmall)
+		run(w.fetchRanges)
+		run(w.fetchRetries)
 		for range farSessions - 1 {
-			run(l.farStreams)
-			run(l.farRanges)
+			run(w.moreStreams)
+			run(w.moreRanges)
 		}
 	}
-	l.p.wg.Go(func() {
-		l.wg.Wait()
+	w.p.wg.Go(func() {
+		w.wg.Wait()
 		stop()
-		l.close()
+		w.close()
 	})
 }
 
-func (l *lane) smallWorker(ctx context.Context) error {
-	for l.p.q.waitSmall(ctx) {
-		if err := l.stream(ctx); err != nil {
+func (w *worker) fetchSmall(ctx context.Context) error {
+	for w.p.q.waitSmall(ctx) {
+		if err := w.stream(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *lane) rangeWorker(ctx context.Context) error {
-	for !l.p.q.finished(ctx) {
-		if err := l.ranges(ctx); err != nil {
+func (w *worker) fetchRanges(ctx context.Context) error {
+	for !w.p.q.finished(ctx) {
+		if err := w.ranges(ctx); err != nil {
 			return err
 		}
 	}
@@ -110,55 +111,55 @@ func (l *lane) rangeWorker(ctx context.Context) error {
 const farSessions = 3
 
 // isFar waits until the distance is known, and tells whether it matters.
-func (l *lane) isFar(ctx context.Context) bool {
-	l.p.far.wait(ctx)
-	return l.p.far.rtt() > lowRTT
+func (w *worker) isFar(ctx context.Context) bool {
+	w.p.latency.wait(ctx)
+	return w.p.latency.rtt() > lowRTT
 }
 
-// farStreams is a further smallWorker.
-func (l *lane) farStreams(ctx context.Context) error {
-	if !l.isFar(ctx) || !l.p.tools.both() {
+// moreStreams is a further fetchSmall.
+func (w *worker) moreStreams(ctx context.Context) error {
+	if !w.isFar(ctx) || !w.p.tools.combined() {
 		return nil
 	}
-	for l.p.q.waitMuch(ctx) && !l.p.halves.Load() {
-		if err := l.stream(ctx); err != nil {
+	for w.p.q.waitMany(ctx) && !w.p.mixed.Load() {
+		if err := w.stream(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// farRanges is a further rangeWorker.
-func (l *lane) farRanges(ctx context.Context) error {
-	if !l.isFar(ctx) {
+// moreRanges is a further fetchRanges.
+func (w *worker) moreRanges(ctx context.Context) error {
+	if !w.isFar(ctx) {
 		return nil
 	}
-	return l.rangeWorker(ctx)
+	return w.fetchRanges(ctx)
 }
 
-func (l *lane) settleWorker(ctx context.Context) error {
+func (w *worker) fetchRetries(ctx context.Context) error {
 	for {
-		ts := l.p.q.takeSettle(ctx, settleBatch)
+		ts := w.p.q.takeRetry(ctx, retryBatch)
 		if len(ts) == 0 {
 			return nil
 		}
-		if err := l.settle(ctx, ts); err != nil {
+		if err := w.retry(ctx, ts); err != nil {
 			return err
 		}
 	}
 }
 
-// dropped takes a lane out of use after its connection failed.
-func (l *lane) dropped(err error) {
-	p := l.p
+// dropped takes a worker out of use after its connection failed.
+func (w *worker) dropped(err error) {
+	p := w.p
 	if p.ctx.Err() != nil {
 		return
 	}
-	l.cancel(err)
+	w.cancel(err)
 	p.pool.mu.Lock()
 	defer p.pool.mu.Unlock()
 	for i, other := range p.pool.live {
-		if other == l {
+		if other == w {
 			p.pool.live = append(p.pool.live[:i:i], p.pool.live[i+1:]...)
 			p.pool.lost = err
 			p.pool.most = max(1, min(p.pool.most, len(p.pool.live)+1))
@@ -166,22 +167,22 @@ func (l *lane) dropped(err error) {
 			break
 		}
 	}
-	p.pool.ring()
+	p.pool.notify()
 }
 
-// ring wakes the controller.
-func (po *pool) ring() {
+// notify wakes the controller.
+func (po *pool) notify() {
 	select {
-	case po.alarm <- struct{}{}:
+	case po.changed <- struct{}{}:
 	default:
 	}
 }
 
-func (l *lane) close() {
-	if l.early != nil {
-		l.early.stop()
+func (w *worker) close() {
+	if w.early != nil {
+		w.early.stop()
 	}
-	if c, ok := l.conn.Conn.(io.Closer); ok && l.own {
+	if c, ok := w.conn.Conn.(io.Closer); ok && w.own {
 		_ = c.Close()
 	}
 }
@@ -189,7 +190,7 @@ func (l *lane) close() {
 // withConn runs op on a live connection, again on another one after a drop.
 func withConn[T any](ctx context.Context, p *pull, op func(Conn) (T, error)) (T, error) {
 	for {
-		l, err := p.anyLane(ctx)
+		l, err := p.anyWorker(ctx)
 		if err != nil {
 			var zero T
 			return zero, err
@@ -202,8 +203,8 @@ func withConn[T any](ctx context.Context, p *pull, op func(Conn) (T, error)) (T,
 	}
 }
 
-// anyLane waits for a live connection.
-func (p *pull) anyLane(ctx context.Context) (*lane, error) {
+// anyWorker waits for a live connection.
+func (p *pull) anyWorker(ctx context.Context) (*worker, error) {
 	stop := context.AfterFunc(ctx, func() {
 		p.pool.mu.Lock()
 		defer p.pool.mu.Unlock()
@@ -232,7 +233,7 @@ func (p *pull) control() {
 		case <-p.ctx.Done():
 			return
 		case <-tick.C:
-		case <-p.pool.alarm:
+		case <-p.pool.changed:
 		}
 		if sum := p.c.summary(); sum.Moved-mark > 1<<20 || sum.Files > p.filesMark {
 			mark, p.filesMark, redials = sum.Moved, sum.Files, 0
@@ -251,7 +252,7 @@ func (p *pull) control() {
 				return
 			}
 			redials++
-		case live < most && p.toolsKnown.Load() && p.far.known():
+		case live < most && p.toolsKnown.Load() && p.latency.known():
 			if n := p.worth(live) - live; n > 0 {
 				p.dialMore(min(n, most-live))
 			}
@@ -284,10 +285,10 @@ func (p *pull) redial(tried int, lost error) error {
 		p.pool.mu.Lock()
 		p.pool.lost = err
 		p.pool.mu.Unlock()
-		p.pool.ring()
+		p.pool.notify()
 		return nil
 	}
-	l := p.addLane(c, true)
+	l := p.addWorker(c, true)
 	if p.toolsKnown.Load() {
 		l.work()
 	}
@@ -298,7 +299,7 @@ func (p *pull) redial(tried int, lost error) error {
 // ten round trips and 0.1 s of the VM's time before it brings anything.
 func (p *pull) worth(live int) int {
 	left, _ := p.q.left()
-	rtt := p.far.rtt()
+	rtt := p.latency.rtt()
 	cost := 10*rtt + 150*time.Millisecond
 	perConn := float64(300 << 20) // bytes/s that one connection carries: the processors' limit
 	if rtt > lowRTT {
@@ -324,7 +325,7 @@ func (p *pull) dialMore(n int) {
 	if p.r.Dial == nil {
 		return
 	}
-	p.c.logf("opening %d more connections (round trip %v)", n, p.far.rtt().Round(100*time.Microsecond))
+	p.c.logf("opening %d more connections (round trip %v)", n, p.latency.rtt().Round(100*time.Microsecond))
 	var wg sync.WaitGroup
 	for range n {
 		wg.Go(func() {
@@ -336,7 +337,7 @@ func (p *pull) dialMore(n int) {
 				p.c.logf("no further connection: %v", err)
 				return
 			}
-			p.addLane(c, true).work()
+			p.addWorker(c, true).work()
 		})
 	}
 	wg.Wait()

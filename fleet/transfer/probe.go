@@ -12,7 +12,7 @@ type tools struct {
 	tee  bool // and /dev/fd, so that one session can feed two tools
 }
 
-// verified is the summary's word on the proof.
+// verified is the summary's word on verification.
 func (t tools) verified() string {
 	switch {
 	case t.list == "sftp":
@@ -28,10 +28,10 @@ func (t tools) method() string {
 	if t.list == "sftp" {
 		return "sftp (the VM's shell lacks find or xargs, or runs no commands)"
 	}
-	return fmt.Sprintf("list: %s, files: %s tar, ranges: %v, proof: %s, zstd: %v", t.list, t.tar, t.dd, t.hash, t.zstd)
+	return fmt.Sprintf("list: %s, files: %s tar, ranges: %v, hash: %s, zstd: %v", t.list, t.tar, t.dd, t.hash, t.zstd)
 }
 
-// both tells whether one session can send contents and hashes.
-func (t tools) both() bool { return t.tee && t.tar != "none" && t.canHash() }
+// combined tells whether one session can send contents and hashes.
+func (t tools) combined() bool { return t.tee && t.tar != "none" && t.canHash() }
 
 func (t tools) canHash() bool { return t.hash != "none" && t.list != "sftp" }

@@ -29,10 +29,10 @@ type pull struct {
 	trailer string
 
 	tools      tools
-	far        distance
+	latency    latency
 	toolsKnown atomic.Bool
 	started    bool
-	halves     atomic.Bool // of some files the content is here and only the hash is wanted
+	mixed      atomic.Bool // of some files the content is here and only the hash is wanted
 	filesMark  int64
 
 	// The plan; only the listing's goroutine touches it until it has ended.
@@ -50,7 +50,7 @@ type pull struct {
 	missing  int
 	complete bool
 	pending  []*task // small files not in the queue yet
-	fresh    string  // the last folder, if it is new: nothing is in it
+	newDir   string  // the last folder, if it is new: nothing is in it
 }
 
 // Pull fetches o.Paths into o.Dest. The Summary is filled as far as things
@@ -67,14 +67,14 @@ func Pull(ctx context.Context, r Remote, o PullOptions) (Summary, error) {
 		seen: map[uint64]bool{}, inodes: map[inode]item{},
 		c: newCollector(o.Events, o.Logf, o.KeepManifest),
 		f: newFilter(o.Include, o.Exclude, o.MaxSize, o.Newer)}
-	p.far.done = make(chan struct{})
-	p.pool.cond, p.pool.alarm = sync.NewCond(&p.pool.mu), make(chan struct{}, 1)
+	p.latency.done = make(chan struct{})
+	p.pool.cond, p.pool.changed = sync.NewCond(&p.pool.mu), make(chan struct{}, 1)
 	p.pool.most = maxConns
 	if o.MaxConns > 0 {
 		p.pool.most = min(o.MaxConns, maxConns)
 	}
 	p.free, p.freeOK = d.FreeSpace()
-	p.halves.Store(o.Checksum || !d.Fresh())
+	p.mixed.Store(o.Checksum || !d.Fresh())
 	for _, asked := range o.Paths {
 		p.roots = append(p.roots, newRoot(asked))
 	}
@@ -105,13 +105,13 @@ func keepPartial(err error, sum Summary) bool {
 func (p *pull) run(ctx context.Context) error {
 	stop := p.q.wakeOn(p.ctx)
 	defer stop()
-	p.addLane(p.r.Conn, false)
+	p.addWorker(p.r.Conn, false)
 	p.openEarly()
 	p.wg.Go(p.control)
 	listed := make(chan error, 1)
 	p.wg.Go(func() {
 		err := p.list()
-		if e := p.handOver(); err == nil {
+		if e := p.enqueuePending(); err == nil {
 			err = e
 		}
 		if err != nil {
@@ -135,7 +135,7 @@ func (p *pull) run(ctx context.Context) error {
 // listing if nothing of what is asked for is here yet, so that it is needed for
 // sure: on a slow VM or far away that saves the time of opening it.
 func (p *pull) openEarly() {
-	if p.o.DryRun || p.halves.Load() {
+	if p.o.DryRun || p.mixed.Load() {
 		return
 	}
 	for _, r := range p.roots {
@@ -148,30 +148,30 @@ func (p *pull) openEarly() {
 		}
 	}
 	l := p.pool.live[0]
-	s := startSplit(l.ctx, l.conn, bothCmd)
-	s.calm.Store(true)
+	s := startSplit(l.ctx, l.conn, tarHashCmd)
+	s.quiet.Store(true)
 	l.early = s
-	if !p.far.begun.Swap(true) {
-		p.wg.Go(func() { p.far.ping(s) }) // stream waits for it
+	if !p.latency.claimed.Swap(true) {
+		p.wg.Go(func() { p.latency.ping(s) }) // stream waits for it
 	}
 }
 
-// take is the session that was opened early if it is of this kind, or a new one.
-func (l *lane) take(ctx context.Context, both bool) *session {
-	l.p.pool.mu.Lock()
-	s := l.early
-	l.early = nil
-	l.p.pool.mu.Unlock()
+// openTar is the session that was opened early if it is of this kind, or a new one.
+func (w *worker) openTar(ctx context.Context, both bool) *session {
+	w.p.pool.mu.Lock()
+	s := w.early
+	w.early = nil
+	w.p.pool.mu.Unlock()
 	switch {
 	case both && s != nil:
 		return s
 	case both:
-		return startSplit(ctx, l.conn, bothCmd)
+		return startSplit(ctx, w.conn, tarHashCmd)
 	case s != nil:
-		l.p.far.wait(ctx) // perhaps the ping is on this very session
+		w.p.latency.wait(ctx) // perhaps the ping is on this very session
 		s.stop()
 	}
-	return startSession(ctx, l.conn, tarCmd)
+	return startSession(ctx, w.conn, tarCmd)
 }
 
 // outcome is the error that ended the pull early, if one did.
@@ -180,7 +180,7 @@ func (p *pull) outcome(ctx context.Context, listErr error) error {
 		return context.Cause(ctx)
 	}
 	if err := p.q.stopped(context.Background()); err != nil {
-		p.lostFiles(err)
+		p.reportLost(err)
 		return err
 	}
 	if listErr != nil {
@@ -192,8 +192,8 @@ func (p *pull) outcome(ctx context.Context, listErr error) error {
 	return nil
 }
 
-// lostFiles notes what did not come.
-func (p *pull) lostFiles(err error) {
+// reportLost notes what did not come.
+func (p *pull) reportLost(err error) {
 	var lost *LostError
 	if !errors.As(err, &lost) {
 		return
@@ -220,19 +220,19 @@ func (q *queue) unfinished() (names []string, open int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	add := func(t *task) {
-		if len(names) < min(MaxFailures, q.open) {
+		if len(names) < min(MaxFailures, q.undecided) {
 			names = append(names, t.rel)
 		}
 	}
 	for _, l := range q.active {
 		add(l.t)
 	}
-	for _, f := range []*fifo[*task]{&q.large, &q.small, &q.settle} {
+	for _, f := range []*fifo[*task]{&q.large, &q.small, &q.retry} {
 		for f.len() > 0 {
 			add(f.pop())
 		}
 	}
-	return names, q.open
+	return names, q.undecided
 }
 
 // list runs the listing until one came through, on whatever connection lives.
@@ -269,5 +269,5 @@ func (p *pull) list() error {
 
 // useZstd tells whether a compressed stream pays: at a distance it does.
 func (p *pull) useZstd() bool {
-	return p.tools.zstd && p.tools.tar == "gnu" && p.far.rtt() > lowRTT
+	return p.tools.zstd && p.tools.tar == "gnu" && p.latency.rtt() > lowRTT
 }

@@ -62,34 +62,34 @@ func Push(ctx context.Context, r Remote, o PushOptions) (Summary, error) {
 		f: newFilter(o.Include, o.Exclude, o.MaxSize, time.Time{})}
 	err := p.gather()
 	if err == nil {
-		err = p.persist()
+		err = p.run()
 	}
-	p.giveBack(err)
-	p.hangUp()
+	p.cleanUp(err)
+	p.closeConn()
 	p.c.send(EventDone, "", "")
 	sum := p.c.summary()
 	sum.Complete = err == nil
 	return sum, err
 }
 
-// giveBack removes what was sent so far if the VM cannot write any more: its
+// cleanUp removes what was sent so far if the VM cannot write any more: its
 // disk is full, and an agent may be at work there.
-func (p *push) giveBack(err error) {
+func (p *push) cleanUp(err error) {
 	var tool *ToolError
 	if errors.As(err, &tool) && p.part != "" {
-		_, _ = p.letters(removeScript, 0, p.part)
+		_, _ = p.statusLetters(removeScript, 0, p.part)
 	}
 }
 
-// hangUp closes a connection that was dialled here.
-func (p *push) hangUp() {
+// closeConn closes a connection that was dialled here.
+func (p *push) closeConn() {
 	if c, ok := p.conn.(io.Closer); ok && p.own {
 		_ = c.Close()
 	}
 }
 
-// persist runs rounds until one came through without a dropped connection.
-func (p *push) persist() error {
+// run runs rounds until one came through without a dropped connection.
+func (p *push) run() error {
 	planned := false
 	for drops := 0; ; drops++ {
 		err := p.round(&planned)
@@ -118,7 +118,7 @@ func (p *push) persist() error {
 			}
 			continue
 		}
-		p.hangUp()
+		p.closeConn()
 		p.conn, p.own = c, true
 	}
 }
@@ -162,7 +162,7 @@ func (p *push) round(planned *bool) error {
 		return err
 	}
 	if (p.left || len(p.want)+len(p.dirs) > 0) && p.c.summary().Failed == 0 {
-		_, err := p.letters(removeScript, 0, p.part)
+		_, err := p.statusLetters(removeScript, 0, p.part)
 		return err
 	}
 	return nil
@@ -172,7 +172,7 @@ func (p *push) round(planned *bool) error {
 func (p *push) place() error {
 	r := newRoot(p.o.Dest)
 	p.dest = r.remote
-	letters, err := p.letters(whereScript, 1, p.dest)
+	letters, err := p.statusLetters(whereScript, 1, p.dest)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 // checkAndPlace compares what the VM has with what is here, sets modes and
 // times, and renames what is right.
 func (p *push) checkAndPlace() error {
-	ready, err := p.proven()
+	ready, err := p.verified()
 	if err != nil {
 		return err
 	}
@@ -40,8 +40,8 @@ func (p *push) placed(it *pushItem, letter byte) {
 	}
 }
 
-// proven is what may be put in place now.
-func (p *push) proven() ([]*pushItem, error) {
+// verified is what may be put in place now.
+func (p *push) verified() ([]*pushItem, error) {
 	var ready, files []*pushItem
 	for _, it := range p.want {
 		switch {
@@ -80,7 +80,7 @@ func (p *push) proven() ([]*pushItem, error) {
 func (p *push) hashes(files []*pushItem) (map[string][32]byte, error) {
 	s := startSession(p.ctx, p.conn, hashCmd)
 	defer s.stop()
-	s.calm.Store(true)
+	s.quiet.Store(true)
 	sums := map[string][32]byte{}
 	if !plainName(p.part) {
 		return p.oddHashes(files)

@@ -74,15 +74,15 @@ func (p *push) placeLinks() error {
 // folderMeta gives folders their mode and time.
 func (p *push) folderMeta() error {
 	var meta []string
-	for _, it := range p.unsettled() {
+	for _, it := range p.dirsToFix() {
 		meta = append(meta, it.perms(), it.stamp(), p.under(it.rel))
 	}
 	return p.each(metaScript, nil, meta, 3, func(int, byte) {})
 }
 
-// unsettled are the folders whose mode or time is not right, or was changed by
+// dirsToFix are the folders whose mode or time is not right, or was changed by
 // what was put in them, those below others first.
-func (p *push) unsettled() (dirs []*pushItem) {
+func (p *push) dirsToFix() (dirs []*pushItem) {
 	stirred := map[string]bool{}
 	for _, it := range p.want {
 		stirred[path.Dir(it.rel)] = true

@@ -135,7 +135,7 @@ func (p *push) newLister(mine func(*pushItem) string) *pushLister {
 	return l
 }
 
-func (l *pushLister) item(it item) error {
+func (l *pushLister) Item(it item) error {
 	rel := it.rel()
 	if _, ok := l.items[rel]; ok {
 		l.items[rel] = it
@@ -143,14 +143,14 @@ func (l *pushLister) item(it item) error {
 	l.left = l.left || it.root == l.part
 	return l.p.ctx.Err()
 }
-func (l *pushLister) found(t tools) error {
+func (l *pushLister) Tools(t tools) error {
 	l.tool = t
 	return nil
 }
-func (l *pushLister) absent(*root)             {}
-func (l *pushLister) refused(string, string)   {}
-func (l *pushLister) unreadable(*root, string) {}
-func (l *pushLister) idle()                    {}
+func (l *pushLister) Missing(*root)            {}
+func (l *pushLister) Refused(string, string)   {}
+func (l *pushLister) Unreadable(*root, string) {}
+func (l *pushLister) Waiting()                 {}
 
 // sameOnVM tells whether the VM has a file of the same size and time.
 func (it *pushItem) sameOnVM(there item) bool {

@@ -13,15 +13,15 @@ import (
 // connection costs only the rest of it.
 const largePush = 8 << 20
 
-// letters runs a script and reads want letters.
-func (p *push) letters(script string, want int, args ...string) (string, error) {
+// statusLetters runs a script and reads want letters.
+func (p *push) statusLetters(script string, want int, args ...string) (string, error) {
 	return lettersFor(p.ctx, p.conn, script, want, args)
 }
 
 func lettersFor(ctx context.Context, c Conn, script string, want int, args []string) (string, error) {
 	s := startSession(ctx, c, runSh)
 	defer s.stop()
-	s.calm.Store(true)
+	s.quiet.Store(true)
 	go func() {
 		_, _ = io.WriteString(s.in, script+"\x00sh\x00"+strings.Join(args, "\x00")+"\x00")
 		_ = s.in.Close()
@@ -66,7 +66,7 @@ func batches(args []string, per int) [][]string {
 func (p *push) each(script string, first []string, args []string, per int, fn func(i int, letter byte)) error {
 	done := 0
 	for _, run := range batches(args, per) {
-		letters, err := p.letters(script, len(run)/per, append(append([]string{}, first...), run...)...)
+		letters, err := p.statusLetters(script, len(run)/per, append(append([]string{}, first...), run...)...)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (p *push) makeDirs() error {
 	if len(p.dirs) == 0 && len(p.want) == 0 {
 		return nil
 	}
-	letters, err := p.letters(foldersScript, 2, "-", p.dest, p.part)
+	letters, err := p.statusLetters(foldersScript, 2, "-", p.dest, p.part)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (p *push) sendMissing(have map[string]item) error {
 			off := there.size
 			if it.tries > 0 || there.size > it.size {
 				off = 0
-				if _, err := p.letters(removeScript, 0, p.part+"/"+it.id); err != nil {
+				if _, err := p.statusLetters(removeScript, 0, p.part+"/"+it.id); err != nil {
 					return err
 				}
 			}
@@ -237,7 +237,7 @@ type countWriter struct {
 func (w *countWriter) Write(b []byte) (int, error) {
 	n, err := w.s.in.Write(b)
 	w.c.have(int64(n), int64(n))
-	w.s.alive()
+	w.s.touch()
 	return n, err
 }
 

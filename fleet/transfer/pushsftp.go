@@ -51,7 +51,7 @@ func (p *push) bySFTP(why error) error {
 	if p.o.DryRun {
 		return nil
 	}
-	for _, it := range p.unsettled() {
+	for _, it := range p.dirsToFix() {
 		name := p.under(it.rel)
 		if err := errors.Join(client.Chmod(name, it.perm()), client.Chtimes(name, it.modTime(), it.modTime())); err != nil && !isStatus(err) {
 			return err

@@ -9,19 +9,19 @@ import (
 
 // task is one file that is wanted.
 type task struct {
-	it      item
-	rel     string    // below Dest
-	name    string    // on the VM
-	part    dest.Part // its unfinished content here
-	tries   int       // times that reading it gave something else than the VM's hash
-	drops   int       // times that the connection dropped while it was on its way
-	n       int64     // bytes here
-	local   [32]byte  // SHA-256 of them
-	inPlace bool      // the content is the file in place (--checksum), not in the partial folder
-	got     bool      // n and local are valid: the content is in the partial folder
-	sum     [32]byte  // SHA-256 computed on the VM
-	proof   bool      // sum is valid
-	// set while it is settled:
+	it       item
+	rel      string    // below Dest
+	name     string    // on the VM
+	part     dest.Part // its unfinished content here
+	tries    int       // times that reading it gave something else than the VM's hash
+	drops    int       // times that the connection dropped while it was on its way
+	n        int64     // bytes here
+	localSum [32]byte  // SHA-256 of them
+	inPlace  bool      // the content is the file in place (--checksum), not in the partial folder
+	stored   bool      // n and local are valid: the content is in the partial folder
+	vmSum    [32]byte  // SHA-256 computed on the VM
+	hasVMSum bool      // sum is valid
+	// set while it is retried:
 	failed  error  // reading or writing it failed
 	said    string // the VM's words on that
 	endless bool   // more came than can be
@@ -36,22 +36,22 @@ func (p *pull) newTask(it *item) *task {
 const maxQueued = 20_000
 
 // queue holds what is still to do, in four kinds: small files (streams of tar),
-// chunks of large files, files to settle one by one, and large files not begun.
+// chunks of large files, files to retry one by one, and large files not begun.
 // Safe for concurrent use.
 type queue struct {
-	mu      sync.Mutex
-	cond    *sync.Cond
-	small   fifo[*task]
-	settle  fifo[*task]
-	large   fifo[*task]
-	active  []*large
-	queued  int   // waiting in small and large
-	bytes   int64 // waiting in small and large
-	little  int64 // of bytes: in small
-	opening int   // large files that are being opened
-	open    int   // tasks without an outcome
-	closed  bool  // no more will be put
-	err     error // everything stops
+	mu         sync.Mutex
+	cond       *sync.Cond
+	small      fifo[*task]
+	retry      fifo[*task]
+	large      fifo[*task]
+	active     []*large
+	queued     int   // waiting in small and large
+	bytes      int64 // waiting in small and large
+	smallBytes int64 // of bytes: in small
+	opening    int   // large files that are being opened
+	undecided  int   // tasks without an outcome
+	closed     bool  // no more will be put
+	err        error // everything stops
 }
 
 // fifo is a queue that lets go of what was taken.
@@ -79,7 +79,7 @@ func newQueue() *queue {
 	return q
 }
 
-// wake wakes everybody when ctx ends; call it in a goroutine.
+// wakeOn wakes everybody when ctx ends; call it in a goroutine.
 func (q *queue) wakeOn(ctx context.Context) func() bool {
 	return context.AfterFunc(ctx, func() {
 		q.mu.Lock()
@@ -98,7 +98,7 @@ func (q *queue) put(ctx context.Context, isLarge bool, ts ...*task) error {
 	if err := q.stopped(ctx); err != nil {
 		return err
 	}
-	q.open += len(ts)
+	q.undecided += len(ts)
 	for _, t := range ts {
 		q.addLocked(t, isLarge)
 	}
@@ -113,28 +113,28 @@ func (q *queue) addLocked(t *task, isLarge bool) {
 		q.large.push(t)
 	} else {
 		q.small.push(t)
-		q.little += t.it.size
+		q.smallBytes += t.it.size
 	}
 }
 
-// putOdd adds a task that is read by itself from the start.
-func (q *queue) putOdd(ctx context.Context, t *task) error {
+// putSingle adds a task that is read by itself from the start.
+func (q *queue) putSingle(ctx context.Context, t *task) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.settle.len() >= maxQueued && q.stopped(ctx) == nil {
+	for q.retry.len() >= maxQueued && q.stopped(ctx) == nil {
 		q.cond.Wait()
 	}
 	if err := q.stopped(ctx); err != nil {
 		return err
 	}
-	q.open++
-	q.settle.push(t)
+	q.undecided++
+	q.retry.push(t)
 	q.cond.Broadcast()
 	return nil
 }
 
-// again puts tasks back after a drop.
-func (q *queue) again(tasks []*task) {
+// putBack puts tasks back after a drop.
+func (q *queue) putBack(tasks []*task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, t := range tasks {
@@ -143,11 +143,11 @@ func (q *queue) again(tasks []*task) {
 	q.cond.Broadcast()
 }
 
-// putSettle hands a task over to be read by itself.
-func (q *queue) putSettle(t *task) {
+// putRetry hands a task over to be read by itself.
+func (q *queue) putRetry(t *task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.settle.push(t)
+	q.retry.push(t)
 	q.cond.Broadcast()
 }
 
@@ -172,7 +172,7 @@ func (q *queue) takeSmall(ctx context.Context) (t *task, ok bool) {
 
 func (q *queue) popSmallLocked() *task {
 	t := q.small.pop()
-	q.little -= t.it.size
+	q.smallBytes -= t.it.size
 	q.tookLocked(t)
 	return t
 }
@@ -195,28 +195,28 @@ func (q *queue) waitSmall(ctx context.Context) bool {
 }
 
 // muchWaiting is how many bytes of small files are worth a further session.
-const muchWaiting = 4 << 20
+const manyBytes = 4 << 20
 
-// waitMuch waits until that many wait (true) or all is done (false).
-func (q *queue) waitMuch(ctx context.Context) bool {
+// waitMany waits until that many wait (true) or all is done (false).
+func (q *queue) waitMany(ctx context.Context) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.little < muchWaiting && !q.finishedLocked(ctx) {
+	for q.smallBytes < manyBytes && !q.finishedLocked(ctx) {
 		q.cond.Wait()
 	}
 	return !q.finishedLocked(ctx)
 }
 
-// takeSettle waits for tasks to settle; none means that all is done.
-func (q *queue) takeSettle(ctx context.Context, most int) []*task {
+// takeRetry waits for tasks to retry; none means that all is done.
+func (q *queue) takeRetry(ctx context.Context, most int) []*task {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.settle.len() == 0 && !q.finishedLocked(ctx) {
+	for q.retry.len() == 0 && !q.finishedLocked(ctx) {
 		q.cond.Wait()
 	}
 	var ts []*task
-	for q.settle.len() > 0 && len(ts) < most && q.stopped(ctx) == nil {
-		ts = append(ts, q.settle.pop())
+	for q.retry.len() > 0 && len(ts) < most && q.stopped(ctx) == nil {
+		ts = append(ts, q.retry.pop())
 	}
 	q.cond.Broadcast()
 	return ts
@@ -226,7 +226,7 @@ func (q *queue) takeSettle(ctx context.Context, most int) []*task {
 func (q *queue) done() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.open--; q.open == 0 {
+	if q.undecided--; q.undecided == 0 {
 		q.cond.Broadcast()
 	}
 }
@@ -257,7 +257,7 @@ func (q *queue) stopped(ctx context.Context) error {
 }
 
 func (q *queue) finishedLocked(ctx context.Context) bool {
-	return q.stopped(ctx) != nil || (q.closed && q.open == 0)
+	return q.stopped(ctx) != nil || (q.closed && q.undecided == 0)
 }
 
 // finished tells whether nothing is left to do.
@@ -268,7 +268,7 @@ func (q *queue) finished(ctx context.Context) bool {
 }
 
 // hashBatch is how many files the VM is to hash per run of its tool: about
-// 32 MiB, so that proofs do not lag far behind contents, and not so few that
+// 32 MiB, so that hashes do not lag far behind contents, and not so few that
 // starting the tool (3 ms) matters.
 func (q *queue) hashBatch() int64 {
 	q.mu.Lock()
@@ -281,7 +281,7 @@ func (q *queue) hashBatch() int64 {
 func (q *queue) left() (bytes int64, tasks int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	bytes, tasks = q.bytes, q.open
+	bytes, tasks = q.bytes, q.undecided
 	for _, l := range q.active {
 		bytes += l.waiting()
 	}

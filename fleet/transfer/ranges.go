@@ -14,42 +14,42 @@ const rangesAhead = 1
 // chunkJob is a chunk that was asked for.
 type chunkJob struct {
 	l *large
-	s span
+	s byteRange
 }
 
 // ranges fetches chunks of large files over one session until none are left.
-func (l *lane) ranges(ctx context.Context) error {
-	first, ok, err := l.nextChunk(ctx)
+func (w *worker) ranges(ctx context.Context) error {
+	first, ok, err := w.nextChunk(ctx)
 	if !ok {
 		return err
 	}
-	s := startSession(ctx, l.conn, rangeCmd)
+	s := startSession(ctx, w.conn, rangeCmd)
 	defer s.stop()
 	jobs := make(chan chunkJob, rangesAhead)
-	feed, stopFeed := context.WithCancel(ctx)
-	wake := l.p.q.wakeOn(feed)
+	asking, stopAsking := context.WithCancel(ctx)
+	wake := w.p.q.wakeOn(asking)
 	defer wake()
-	fed := make(chan error, 1)
-	go func() { fed <- l.feedRanges(feed, s, first, jobs) }()
-	defer l.p.q.poke() // chunks given back are for others now
+	asked := make(chan error, 1)
+	go func() { asked <- w.requestRanges(asking, s, first, jobs) }()
+	defer w.p.q.wake() // chunks given back are for others now
 	if err = s.ready(); err != nil {
-		stopFeed()
+		stopAsking()
 	}
 	buf := make([]byte, 256<<10)
 	for job := range jobs {
-		s.calm.Store(false)
+		s.quiet.Store(false)
 		if err != nil {
 			job.l.finished(job.s, !isDrop(err))
 			continue
 		}
-		if err = l.chunk(s, job, buf); err != nil {
-			stopFeed()
+		if err = w.chunk(s, job, buf); err != nil {
+			stopAsking()
 			s.stop()
 		}
-		s.calm.Store(len(jobs) == 0)
+		s.quiet.Store(len(jobs) == 0)
 	}
-	stopFeed()
-	if e := <-fed; err == nil {
+	stopAsking()
+	if e := <-asked; err == nil {
 		err = e
 	}
 	if isDrop(err) || ctx.Err() != nil {
@@ -59,62 +59,62 @@ func (l *lane) ranges(ctx context.Context) error {
 }
 
 // nextChunk takes a chunk, and opens large files on the way to it.
-func (l *lane) nextChunk(ctx context.Context) (chunkJob, bool, error) {
+func (w *worker) nextChunk(ctx context.Context) (chunkJob, bool, error) {
 	for {
-		job, t, ok := l.p.q.takeChunk(ctx)
+		job, t, ok := w.p.q.takeChunk(ctx)
 		if !ok {
 			return chunkJob{}, false, nil
 		}
 		if t == nil {
 			return job, true, nil
 		}
-		if err := l.p.activate(ctx, l.conn, t); err != nil {
+		if err := w.p.activate(ctx, w.conn, t); err != nil {
 			return chunkJob{}, false, err
 		}
 	}
 }
 
-// feedRanges asks for chunks as the queue has them.
-func (l *lane) feedRanges(ctx context.Context, s *session, job chunkJob, jobs chan<- chunkJob) error {
+// requestRanges asks for chunks as the queue has them.
+func (w *worker) requestRanges(ctx context.Context, s *session, job chunkJob, jobs chan<- chunkJob) error {
 	defer close(jobs)
 	defer func() { _ = s.in.Close() }()
 	for {
-		s.calm.Store(false)
-		_, err := io.WriteString(s.in, rangeRequest(job.l.t.name, job.s, l.p.trailer))
+		s.quiet.Store(false)
+		_, err := io.WriteString(s.in, rangeRequest(job.l.t.name, job.s, w.p.trailer))
 		if err != nil {
 			job.l.finished(job.s, false)
 			return nil // the reader knows why
 		}
 		jobs <- job
 		var ok bool
-		if job, ok, err = l.nextChunk(ctx); !ok {
+		if job, ok, err = w.nextChunk(ctx); !ok {
 			return err
 		}
 	}
 }
 
 // chunk reads one chunk; an error ends the session.
-func (l *lane) chunk(s *session, job chunkJob, buf []byte) error {
+func (w *worker) chunk(s *session, job chunkJob, buf []byte) error {
 	at := job.s
 	noted := at.off
-	l.p.c.at(job.l.t.rel)
+	w.p.c.at(job.l.t.rel)
 	for at.len() > 0 {
 		n, err := fill(io.LimitReader(s.out, at.len()), buf)
 		if n > 0 {
 			if err := job.l.write(buf[:n], at.off); err != nil {
 				job.l.fail(err)
-				job.l.finished(span{}, false)
+				job.l.finished(byteRange{}, false)
 				return errStopped
 			}
 			at.off += int64(n)
-			l.p.c.have(int64(n), int64(n))
+			w.p.c.have(int64(n), int64(n))
 			if at.off-noted >= 1<<20 {
-				job.l.note(span{noted, at.off})
+				job.l.note(byteRange{noted, at.off})
 				noted = at.off
 			}
 		}
 		if err != nil && at.len() > 0 {
-			job.l.note(span{noted, at.off})
+			job.l.note(byteRange{noted, at.off})
 			err = s.failureOrEnd(err)
 			job.l.finished(at, !isDrop(err))
 			if err == nil {
@@ -123,7 +123,7 @@ func (l *lane) chunk(s *session, job chunkJob, buf []byte) error {
 			return err
 		}
 	}
-	if err := checkTrailer(s.out, l.p.trailer); err != nil {
+	if err := checkTrailer(s.out, w.p.trailer); err != nil {
 		bad := s.failureOrEnd(err)
 		job.l.finished(job.s, !isDrop(bad))
 		if bad == nil {
@@ -131,8 +131,8 @@ func (l *lane) chunk(s *session, job chunkJob, buf []byte) error {
 		}
 		return bad
 	}
-	job.l.note(span{noted, at.end})
-	job.l.finished(span{}, false)
+	job.l.note(byteRange{noted, at.end})
+	job.l.finished(byteRange{}, false)
 	return nil
 }
 
@@ -187,8 +187,8 @@ func (q *queue) retired(l *large) {
 	q.cond.Broadcast()
 }
 
-// poke wakes everybody who waits for chunks.
-func (q *queue) poke() {
+// wake wakes everybody who waits for chunks.
+func (q *queue) wake() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.cond.Broadcast()

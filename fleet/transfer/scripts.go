@@ -80,7 +80,7 @@ const tarCmd = pre + `while read -r z && [ "$z" = p ]; do printf p; done; case $
 // bothCmd is tarCmd and hashCmd in one session, which costs the VM one login
 // shell less: names go to both tools, contents come on stdout and hashes on
 // stderr. The line after tarCmd's is how many files to hash per run of the tool.
-const bothCmd = pre + useHash + `while read -r z && [ "$z" = p ]; do printf p; done; read -r n; printf "\n" >&2; ` +
+const tarHashCmd = pre + useHash + `while read -r z && [ "$z" = p ]; do printf p; done; read -r n; printf "\n" >&2; ` +
 	`{ { tee /dev/fd/3 | case $z in z) tar ` + gnuTar + ` 2>/dev/null | ` + zstdTool + ` 2>/dev/null;; g) exec tar ` + gnuTar + ` 2>/dev/null;; ` +
 	`x) exec xargs -0 -n 16 tar -cf - 2>/dev/null;; esac >&4 3>&-; } 3>&1 | ` +
 	`xargs -0 -n "$n" $h >&2 2>/dev/null 4>&-; } 4>&1` + post
@@ -100,14 +100,14 @@ const hashCmd = pre + useHash + `read -r n; exec xargs -0 -n "$n" $h` + post
 
 // prefixCmd takes number, length, name and prints "<number> <hex>" of the first
 // length bytes, or "<number> -" if the file cannot be read.
-const prefixCmd = pre + useHash + `export h; exec xargs -0 -n 3 sh -c "` +
+const prefixHashCmd = pre + useHash + `export h; exec xargs -0 -n 3 sh -c "` +
 	`if [ -r \"\$3\" ]; then if [ \"\$(stat -c %s -- \"\$3\" 2>/dev/null)\" = \"\$2\" ]; ` +
 	`then set -- \"\$1\" \"\$(\$h <\"\$3\")\"; else set -- \"\$1\" \"\$(head -c \"\$2\" <\"\$3\" | \$h)\"; fi; ` +
 	`else set -- \"\$1\" -; fi; printf \"%s %.64s\\n\" \"\$1\" \"\$2\"" sh` + post
 
 // blockCmd takes block size, number of blocks, name and prints a line
 // beginning with a hash for each block.
-const blockCmd = pre + useHash + `export h; exec xargs -0 -n 3 sh -c "` +
+const blockHashCmd = pre + useHash + `export h; exec xargs -0 -n 3 sh -c "` +
 	`exec <\"\$3\" || exit 1; while [ \$2 -gt 0 ]; do dd bs=\$1 count=1 2>/dev/null | \$h; ` +
 	`set -- \$1 \$((\$2-1)); done" sh` + post
 
@@ -124,7 +124,7 @@ const catCmd = pre + `exec xargs -0 cat --` + post
 
 // whyCmd prints a letter for each name: C can be read, D there but not to be
 // read, G gone.
-const whyCmd = pre + `exec xargs -0 -n 64 sh -c "` +
+const accessCmd = pre + `exec xargs -0 -n 64 sh -c "` +
 	`for f do if [ -f \"\$f\" ] && [ -r \"\$f\" ]; then printf C; elif [ -e \"\$f\" ] || [ -L \"\$f\" ]; ` +
 	`then printf D; else printf G; fi; done" sh` + post
 

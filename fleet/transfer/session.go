@@ -26,19 +26,19 @@ const (
 
 // session is one command running on the VM.
 type session struct {
-	in     *io.PipeWriter
-	out    *bufio.Reader
-	outP   *pipe
-	stderr tailBuffer
-	cancel context.CancelCauseFunc
-	done   chan struct{}
-	err    error // of Exec; valid after done
-	synced bool
-	last   atomic.Int64  // UnixNano of the last byte
-	calm   atomic.Bool   // nothing is expected now: do not watch
-	side   *bufio.Reader // stderr, where a command answers there too; else nil
-	sideP  *pipe
-	idle   func() // called by the reader before it waits for more of out; may be nil
+	in      *io.PipeWriter
+	out     *bufio.Reader
+	outPipe *pipe
+	stderr  tailBuffer
+	cancel  context.CancelCauseFunc
+	done    chan struct{}
+	err     error // of Exec; valid after done
+	synced  bool
+	last    atomic.Int64  // UnixNano of the last byte
+	quiet   atomic.Bool   // nothing is expected now: do not watch
+	errOut  *bufio.Reader // stderr, where a command answers there too; else nil
+	errPipe *pipe
+	onWait  func() // called by the reader before it waits for more of out; may be nil
 }
 
 // startSession runs cmd on c. The caller must call stop.
@@ -50,9 +50,9 @@ func startSession(ctx context.Context, c Conn, cmd string) *session {
 
 // startSplit is startSession for a command that answers on stderr too.
 func startSplit(ctx context.Context, c Conn, cmd string) *session {
-	s := &session{sideP: newPipe(64 << 10)}
-	s.side = bufio.NewReaderSize(&touchReader{s: s, r: s.sideP}, 16<<10)
-	s.start(ctx, c, cmd, s.sideP)
+	s := &session{errPipe: newPipe(64 << 10)}
+	s.errOut = bufio.NewReaderSize(&touchReader{s: s, r: s.errPipe}, 16<<10)
+	s.start(ctx, c, cmd, s.errPipe)
 	return s
 }
 
@@ -60,15 +60,15 @@ func startSplit(ctx context.Context, c Conn, cmd string) *session {
 func (s *session) start(ctx context.Context, c Conn, cmd string, stderr io.Writer) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	inR, inW := io.Pipe()
-	s.in, s.outP, s.cancel, s.done = inW, newPipe(256<<10), cancel, make(chan struct{})
-	s.out = bufio.NewReaderSize(&touchReader{s: s, r: s.outP, main: true}, 128<<10)
+	s.in, s.outPipe, s.cancel, s.done = inW, newPipe(256<<10), cancel, make(chan struct{})
+	s.out = bufio.NewReaderSize(&touchReader{s: s, r: s.outPipe, main: true}, 128<<10)
 	s.last.Store(time.Now().UnixNano())
 	go func() {
 		leave, err := enter(ctx, c)
 		if err == nil {
-			s.alive()
+			s.touch()
 			go s.watch(ctx)
-			err = c.Exec(ctx, cmd, inR, s.outP, stderr)
+			err = c.Exec(ctx, cmd, inR, s.outPipe, stderr)
 			leave()
 		}
 		if cause := context.Cause(ctx); cause != nil && err != nil {
@@ -80,9 +80,9 @@ func (s *session) start(ctx context.Context, c Conn, cmd string, stderr io.Write
 		if err == nil || exitedBy(err) {
 			err = io.EOF
 		}
-		s.outP.close(err)
-		if s.sideP != nil {
-			s.sideP.close(err)
+		s.outPipe.close(err)
+		if s.errPipe != nil {
+			s.errPipe.close(err)
 		}
 	}()
 }
@@ -98,7 +98,7 @@ func (s *session) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if s.calm.Load() {
+			if s.quiet.Load() {
 				s.last.Store(time.Now().UnixNano())
 			} else if time.Since(time.Unix(0, s.last.Load())) > stallLimit {
 				s.cancel(errStalled)
@@ -133,8 +133,8 @@ func (s *session) ready() error {
 	}
 }
 
-// alive notes a sign of life.
-func (s *session) alive() { s.last.Store(time.Now().UnixNano()) }
+// touch notes a sign of life.
+func (s *session) touch() { s.last.Store(time.Now().UnixNano()) }
 
 // failure turns a read error at an unexpected place into what really happened.
 func (s *session) failure(err error) error {
@@ -173,9 +173,9 @@ func (s *session) stop() {
 	case <-s.done:
 	default:
 		s.cancel(errStopped)
-		s.outP.leave()
-		if s.sideP != nil {
-			s.sideP.leave()
+		s.outPipe.leave()
+		if s.errPipe != nil {
+			s.errPipe.leave()
 		}
 		<-s.done
 	}
@@ -206,8 +206,8 @@ type touchReader struct {
 }
 
 func (t *touchReader) Read(p []byte) (int, error) {
-	if t.main && t.s.idle != nil {
-		t.s.idle()
+	if t.main && t.s.onWait != nil {
+		t.s.onWait()
 	}
 	n, err := t.r.Read(p)
 	if err == io.ErrClosedPipe { // this end closed it

@@ -63,7 +63,7 @@ func openSFTP(ctx context.Context, c Conn, limit int64) (*sftp.Client, *meter, e
 // listBySFTP walks the roots after the shell did not answer (why).
 func (p *pull) listBySFTP(why error) error {
 	p.c.logf("listing by SFTP: the shell way fails: %v", why)
-	l, err := p.anyLane(p.ctx)
+	l, err := p.anyWorker(p.ctx)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (p *pull) listBySFTP(why error) error {
 	defer func() { _ = client.Close() }()
 	stop := context.AfterFunc(p.ctx, func() { _ = client.Close() })
 	defer stop()
-	if err := p.found(tools{list: "sftp", tar: "none", hash: "none"}); err != nil {
+	if err := p.Tools(tools{list: "sftp", tar: "none", hash: "none"}); err != nil {
 		return err
 	}
 	p.complete = true
@@ -98,7 +98,7 @@ func (p *pull) walkRoot(client *sftp.Client, m *meter, r *root) error {
 		fi, err = client.Lstat(r.remote)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		p.absent(r)
+		p.Missing(r)
 		return nil
 	}
 	if err != nil {
@@ -162,13 +162,13 @@ func (p *pull) sftpItem(client *sftp.Client, r *root, sub string, fi os.FileInfo
 	it := item{root: r, sub: sub, size: fi.Size(), mtime: fi.ModTime().Unix() * 1e9, coarse: true, blocks: -1}
 	st, ok := fi.Sys().(*sftp.FileStat)
 	if !ok || it.size < 0 {
-		p.refused(it.rel(), "its attributes make no sense")
+		p.Refused(it.rel(), "its attributes make no sense")
 		return nil
 	}
 	it.mode, it.kind = st.Mode&0o7777, kindOf(uint64(st.Mode))
 	if sub != "" {
 		if why := dest.CheckName(it.rel()); why != "" {
-			p.refused(it.rel(), why)
+			p.Refused(it.rel(), why)
 			return nil
 		}
 	}
@@ -182,7 +182,7 @@ func (p *pull) sftpItem(client *sftp.Client, r *root, sub string, fi os.FileInfo
 	if len(p.seen) >= maxItems {
 		return errGarbage
 	}
-	return p.item(it)
+	return p.Item(it)
 }
 
 // isStatus tells whether err is an answer of the server about one file, so that

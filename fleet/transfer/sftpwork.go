@@ -10,8 +10,8 @@ import (
 )
 
 // sftpWorker fetches files over SFTP until none are left.
-func (l *lane) sftpWorker(ctx context.Context) error {
-	client, _, err := openSFTP(ctx, l.conn, unlimited)
+func (w *worker) sftpWorker(ctx context.Context) error {
+	client, _, err := openSFTP(ctx, w.conn, unlimited)
 	if err != nil {
 		return err
 	}
@@ -19,7 +19,7 @@ func (l *lane) sftpWorker(ctx context.Context) error {
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() { _ = client.Close() })
 	defer stop()
-	wake := l.p.q.wakeOn(ctx)
+	wake := w.p.q.wakeOn(ctx)
 	defer wake()
 	var wg sync.WaitGroup
 	run := func(n int, work func(context.Context, *sftp.Client) error) {
@@ -31,26 +31,26 @@ func (l *lane) sftpWorker(ctx context.Context) error {
 			})
 		}
 	}
-	run(sftpFiles, l.sftpSmall)
-	run(sftpChunks, l.sftpChunk)
+	run(sftpFiles, w.sftpSmall)
+	run(sftpChunks, w.sftpChunk)
 	wg.Wait()
 	_ = client.Close()
 	return context.Cause(ctx)
 }
 
 // sftpSmall fetches small files one after the other.
-func (l *lane) sftpSmall(ctx context.Context, client *sftp.Client) error {
+func (w *worker) sftpSmall(ctx context.Context, client *sftp.Client) error {
 	buf := make([]byte, 256<<10)
-	for l.p.q.waitSmall(ctx) {
-		t, ok := l.p.q.takeSmall(ctx)
+	for w.p.q.waitSmall(ctx) {
+		t, ok := w.p.q.takeSmall(ctx)
 		if !ok {
 			continue
 		}
-		if err := l.sftpFile(client, t, buf); err != nil {
+		if err := w.sftpFile(client, t, buf); err != nil {
 			if t.drops++; t.drops > maxDrops {
-				l.p.giveUp(t, FailLost, "the connection dropped each time it was on its way", err)
+				w.p.giveUp(t, FailLost, "the connection dropped each time it was on its way", err)
 			} else {
-				l.p.q.again([]*task{t})
+				w.p.q.putBack([]*task{t})
 			}
 			return err
 		}
@@ -59,23 +59,23 @@ func (l *lane) sftpSmall(ctx context.Context, client *sftp.Client) error {
 }
 
 // sftpFile fetches one small file; an error means that the connection failed.
-func (l *lane) sftpFile(client *sftp.Client, t *task, buf []byte) error {
-	p := l.p
-	if t.got {
+func (w *worker) sftpFile(client *sftp.Client, t *task, buf []byte) error {
+	p := w.p
+	if t.stored {
 		p.commit(t)
 		return nil
 	}
 	f, err := client.Open(t.name)
 	if err != nil {
-		return l.sftpFailed(t, err)
+		return w.sftpFailed(t, err)
 	}
 	defer func() { _ = f.Close() }()
-	limit := max(t.it.size, maxLying)
+	limit := max(t.it.size, maxUnlisted)
 	err = p.storeFile(t, f, limit, buf)
 	var re readError
 	switch {
 	case errors.As(err, &re):
-		return l.sftpFailed(t, re.error)
+		return w.sftpFailed(t, re.error)
 	case err != nil:
 		p.localFailure(t.rel, err)
 		p.q.done()
@@ -96,7 +96,7 @@ func (l *lane) sftpFile(client *sftp.Client, t *task, buf []byte) error {
 	}
 	if err == nil && fi.Size() != t.n && fi.ModTime().Unix() != t.it.mtime/1e9 {
 		t.tries++
-		p.q.again([]*task{t})
+		p.q.putBack([]*task{t})
 		return nil
 	}
 	p.commit(t) // it grew or shrank and is still, or lies about its size
@@ -104,31 +104,31 @@ func (l *lane) sftpFile(client *sftp.Client, t *task, buf []byte) error {
 }
 
 // sftpFailed tells trouble with one file from trouble with the connection.
-func (l *lane) sftpFailed(t *task, err error) error {
+func (w *worker) sftpFailed(t *task, err error) error {
 	if !isStatus(err) {
 		return err
 	}
-	l.p.giveUp(t, FailRemote, "the VM cannot read it: "+cleanLine(err.Error()), err)
+	w.p.giveUp(t, FailRemote, "the VM cannot read it: "+cleanLine(err.Error()), err)
 	return nil
 }
 
 // sftpChunk fetches chunks of large files one after the other.
-func (l *lane) sftpChunk(ctx context.Context, client *sftp.Client) error {
+func (w *worker) sftpChunk(ctx context.Context, client *sftp.Client) error {
 	buf := make([]byte, 1<<20)
 	for {
-		job, ok, err := l.nextChunk(ctx)
+		job, ok, err := w.nextChunk(ctx)
 		if !ok {
 			return err
 		}
-		if err := l.sftpSpan(client, job, buf); err != nil {
-			l.p.q.poke()
+		if err := w.sftpRange(client, job, buf); err != nil {
+			w.p.q.wake()
 			return err
 		}
 	}
 }
 
-// sftpSpan fetches one chunk; an error means that the connection failed.
-func (l *lane) sftpSpan(client *sftp.Client, job chunkJob, buf []byte) error {
+// sftpRange fetches one chunk; an error means that the connection failed.
+func (w *worker) sftpRange(client *sftp.Client, job chunkJob, buf []byte) error {
 	at := job.s
 	f, err := client.Open(job.l.t.name)
 	if err == nil {
@@ -140,12 +140,12 @@ func (l *lane) sftpSpan(client *sftp.Client, job chunkJob, buf []byte) error {
 		if n > 0 {
 			if e := job.l.write(buf[:n], at.off); e != nil {
 				job.l.fail(e)
-				job.l.finished(span{}, false)
+				job.l.finished(byteRange{}, false)
 				return nil
 			}
-			job.l.note(span{at.off, at.off + int64(n)})
+			job.l.note(byteRange{at.off, at.off + int64(n)})
 			at.off += int64(n)
-			l.p.c.have(int64(n), int64(n))
+			w.p.c.have(int64(n), int64(n))
 		}
 	}
 	lost := err != nil && !errors.Is(err, io.EOF) && !isStatus(err)

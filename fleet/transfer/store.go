@@ -19,7 +19,7 @@ func (p *pull) storeFile(t *task, r io.Reader, limit int64, buf []byte) error {
 	if err != nil {
 		return err
 	}
-	n, sum, err := copyHash(f, io.LimitReader(r, limit), buf, t.it.sparse(), t.it.room()+slack)
+	n, sum, err := copyHash(f, io.LimitReader(r, limit), buf, t.it.sparse(), t.it.diskSize()+sparseSlack)
 	if err != nil {
 		f.Discard()
 		return err
@@ -27,7 +27,7 @@ func (p *pull) storeFile(t *task, r io.Reader, limit int64, buf []byte) error {
 	if err := f.Finish(t.it.perm(), t.it.modTime()); err != nil {
 		return err
 	}
-	t.local, t.n = sum, n
+	t.localSum, t.n = sum, n
 	p.c.have(n, n)
 	return nil
 }
@@ -47,7 +47,7 @@ func copyHash(f *dest.File, r io.Reader, buf []byte, holes bool, room int64) (n 
 			h.Write(buf[:m])
 			if !holes || !allZero(buf[:m]) {
 				if room -= int64(m); holes && room < 0 {
-					return n, sum, errTooReal
+					return n, sum, errNotSparse
 				}
 				if _, err := f.WriteAt(buf[:m], n); err != nil {
 					return n, sum, err
@@ -95,15 +95,15 @@ func (p *pull) commit(t *task) {
 		if err := p.d.SetMeta(rel, t.it.perm(), t.it.modTime()); err != nil {
 			p.localFailure(rel, err)
 		} else {
-			p.c.same(&t.it, hexString(t.sum))
+			p.c.same(&t.it, hexString(t.vmSum))
 		}
 	} else if err := t.part.Commit(); err != nil {
 		p.localFailure(rel, err)
 		t.part.Remove()
 	} else {
 		sha := ""
-		if t.proof {
-			sha = hexString(t.sum)
+		if t.hasVMSum {
+			sha = hexString(t.vmSum)
 		}
 		t.it.size = t.n
 		p.c.file(&t.it, sha)

@@ -22,39 +22,39 @@ const (
 // read once. Both run in one session if that can be. Files are committed as soon
 // as both have answered.
 type stream struct {
-	p      *pull
-	zstd   bool     // the VM compresses
-	both   bool     // data answers with hashes too, on stderr
-	proves bool     // the VM hashes
-	data   *session // bothCmd, tar, or the framed dd loop
-	hash   *session // nil if there is none of its own
+	p        *pull
+	zstd     bool     // the VM compresses
+	combined bool     // data answers with hashes too, on stderr
+	verifies bool     // the VM hashes
+	data     *session // bothCmd, tar, or the framed dd loop
+	hash     *session // nil if there is none of its own
 
-	mu      sync.Mutex
-	cond    *sync.Cond
-	all     map[*task]bool // without a verdict
-	order   fifo[*task]    // asked for, contents not here yet
-	hashes  fifo[*task]    // asked for, hash not here yet
-	named   map[string]*task
-	ahead   int64
-	more    int         // how often the bounds of ahead and order were doubled
-	pressed bool        // just now
-	timer   *time.Timer // of askMore
-	dead    bool
-	fed     bool // nothing more will be asked for
-	odd     int  // things that were not asked for
-	wg      sync.WaitGroup
+	mu        sync.Mutex
+	cond      *sync.Cond
+	undecided map[*task]bool // without a verdict
+	order     fifo[*task]    // asked for, contents not here yet
+	hashes    fifo[*task]    // asked for, hash not here yet
+	named     map[string]*task
+	ahead     int64
+	doubled   int         // how often the bounds of ahead and order were doubled
+	nudged    bool        // just now
+	timer     *time.Timer // of askMore
+	dead      bool
+	closed    bool // nothing more will be asked for
+	unwanted  int  // things that were not asked for
+	wg        sync.WaitGroup
 }
 
 // stream fetches small files until none are left for now.
-func (l *lane) stream(ctx context.Context) error {
-	st := &stream{p: l.p, all: map[*task]bool{}, named: map[string]*task{}}
+func (w *worker) stream(ctx context.Context) error {
+	st := &stream{p: w.p, undecided: map[*task]bool{}, named: map[string]*task{}}
 	st.cond = sync.NewCond(&st.mu)
-	read := l.open(ctx, st)
-	st.zstd = l.p.useZstd()
+	read := w.open(ctx, st)
+	st.zstd = w.p.useZstd()
 	var hashErr error
 	switch {
-	case st.both:
-		st.wg.Go(func() { hashErr = st.readHash(st.data, st.data.side) })
+	case st.combined:
+		st.wg.Go(func() { hashErr = st.readHash(st.data, st.data.errOut) })
 	case st.hash != nil:
 		st.wg.Go(func() {
 			if hashErr = st.hash.ready(); hashErr == nil {
@@ -62,18 +62,18 @@ func (l *lane) stream(ctx context.Context) error {
 			}
 		})
 	}
-	feed, stopFeed := context.WithCancel(ctx)
-	stop := l.p.q.wakeOn(feed)
+	asking, stopAsking := context.WithCancel(ctx)
+	stop := w.p.q.wakeOn(asking)
 	defer stop()
-	st.wg.Go(func() { st.feed(feed) })
+	st.wg.Go(func() { st.writeRequests(asking) })
 	dataErr := read()
 	st.kill()
-	stopFeed()
+	stopAsking()
 	st.data.stop()
 	if st.hash != nil && dataErr != nil {
 		st.hash.stop()
 	} else if st.hash != nil {
-		st.hash.calm.Store(false)
+		st.hash.quiet.Store(false)
 	}
 	st.wg.Wait()
 	if st.hash != nil {
@@ -81,39 +81,39 @@ func (l *lane) stream(ctx context.Context) error {
 	}
 	err := errors.Join(dataErr, hashErr)
 	if isDrop(dataErr) || isDrop(hashErr) || ctx.Err() != nil {
-		st.giveBack()
+		st.requeue()
 		if err == nil {
 			err = ctx.Err()
 		}
 		return err
 	}
-	st.leftovers(dataErr)
+	st.retryRest(dataErr)
 	return nil
 }
 
 // open starts the sessions of a stream, or takes those that were opened early,
 // and returns what reads the contents. After it the distance is known.
-func (l *lane) open(ctx context.Context, st *stream) (read func() error) {
-	t := l.p.tools
-	st.proves, st.both = t.canHash(), t.both() && !l.p.halves.Load()
+func (w *worker) open(ctx context.Context, st *stream) (read func() error) {
+	t := w.p.tools
+	st.verifies, st.combined = t.canHash(), t.combined() && !w.p.mixed.Load()
 	if t.tar == "none" {
-		l.p.wg.Go(func() { l.p.far.need(ctx, l.conn) })
-		st.data, read = startSession(ctx, l.conn, rangeCmd), st.readFramed
+		w.p.wg.Go(func() { w.p.latency.measure(ctx, w.conn) })
+		st.data, read = startSession(ctx, w.conn, rangeCmd), st.readFramed
 	} else {
-		st.data, read = l.take(ctx, st.both), st.readTar
-		if !l.p.far.begun.Swap(true) {
-			l.p.far.ping(st.data)
+		st.data, read = w.openTar(ctx, st.combined), st.readTar
+		if !w.p.latency.claimed.Swap(true) {
+			w.p.latency.ping(st.data)
 		} else {
-			l.p.far.wait(ctx) // perhaps the ping is on this very session
+			w.p.latency.wait(ctx) // perhaps the ping is on this very session
 		}
 	}
-	if st.proves && !st.both {
-		st.hash = startSession(ctx, l.conn, hashCmd)
+	if st.verifies && !st.combined {
+		st.hash = startSession(ctx, w.conn, hashCmd)
 	}
 	return read
 }
 
-// kill ends the feeder's waiting.
+// kill ends the request writer's waiting.
 func (st *stream) kill() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -124,16 +124,16 @@ func (st *stream) kill() {
 func (st *stream) add(t *task) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.all[t] = true
-	if !t.got {
+	st.undecided[t] = true
+	if !t.stored {
 		st.order.push(t)
 		st.named[tarKey(t.name)] = t
 		st.ahead += t.it.wire()
 	}
-	if st.both {
-		t.proof = false
+	if st.combined {
+		t.hasVMSum = false
 	}
-	if st.proves && !t.proof {
+	if st.verifies && !t.hasVMSum {
 		st.hashes.push(t)
 	}
 	st.calmLocked()
@@ -141,9 +141,9 @@ func (st *stream) add(t *task) {
 
 // calmLocked tells the watchdogs whether anything is expected.
 func (st *stream) calmLocked() {
-	st.data.calm.Store(st.order.len() == 0)
+	st.data.quiet.Store(st.order.len() == 0)
 	if st.hash != nil {
-		st.hash.calm.Store(true) // it answers by the hundred; the data session is watched
+		st.hash.quiet.Store(true) // it answers by the hundred; the data session is watched
 	}
 }
 
@@ -186,31 +186,31 @@ func (st *stream) arrived(name string) *task {
 // stored notes that a task's content is here.
 func (st *stream) stored(t *task) {
 	st.mu.Lock()
-	t.got = true
+	t.stored = true
 	st.mu.Unlock()
-	st.judge(t)
+	st.decide(t)
 }
 
-// judge decides on a task once both answers are there.
-func (st *stream) judge(t *task) {
+// decide decides on a task once both answers are there.
+func (st *stream) decide(t *task) {
 	st.mu.Lock()
-	ready := st.all[t] && t.got && (t.proof || !st.proves)
+	ready := st.undecided[t] && t.stored && (t.hasVMSum || !st.verifies)
 	if ready {
-		delete(st.all, t)
+		delete(st.undecided, t)
 	}
 	st.mu.Unlock()
 	if !ready {
 		return
 	}
-	if (st.proves && t.sum != t.local) || (!st.proves && t.n != t.it.size) {
+	if (st.verifies && t.vmSum != t.localSum) || (!st.verifies && t.n != t.it.size) {
 		if t.inPlace {
-			t.inPlace, t.got, t.proof = false, false, false
-			st.p.q.again([]*task{t})
+			t.inPlace, t.stored, t.hasVMSum = false, false, false
+			st.p.q.putBack([]*task{t})
 			return
 		}
 		t.tries++
-		t.got = t.n >= t.it.size // what is too short is read again
-		st.p.q.putSettle(t)
+		t.stored = t.n >= t.it.size // what is too short is read again
+		st.p.q.putRetry(t)
 		return
 	}
 	st.p.commit(t)
@@ -228,7 +228,7 @@ func (st *stream) readHash(s *session, in *bufio.Reader) error {
 }
 
 func (st *stream) readHashes(in *bufio.Reader) error {
-	for odd := 0; odd < maxOddLines; {
+	for odd := 0; odd < maxUnaskedLines; {
 		line, err := readLine(in)
 		if err != nil {
 			return err
@@ -241,18 +241,18 @@ func (st *stream) readHashes(in *bufio.Reader) error {
 		if t := st.hashed(line[66:]); t == nil {
 			odd++
 		} else {
-			t.sum = sum
+			t.vmSum = sum
 			st.mu.Lock()
-			t.proof = true
+			t.hasVMSum = true
 			st.mu.Unlock()
-			st.judge(t)
+			st.decide(t)
 		}
 	}
-	return badStream{errUnasked}
+	return badStream{errUnrequested}
 }
 
 // maxOddLines bounds the lines of an answer that are about nothing asked for.
-const maxOddLines = 10_000
+const maxUnaskedLines = 10_000
 
 // hashed finds the task that a hash is for.
 func (st *stream) hashed(name string) *task {
@@ -269,35 +269,35 @@ func (st *stream) hashed(name string) *task {
 	return nil
 }
 
-// giveBack returns everything without a verdict to the queue, after a drop.
-func (st *stream) giveBack() {
+// requeue returns everything without a verdict to the queue, after a drop.
+func (st *stream) requeue() {
 	var back []*task
-	for t := range st.all {
+	for t := range st.undecided {
 		if t.drops++; t.drops > maxDrops {
 			st.p.giveUp(t, FailLost, "the connection dropped each time it was on its way", nil)
 			continue
 		}
 		back = append(back, t)
 	}
-	st.p.q.again(back)
+	st.p.q.putBack(back)
 }
 
 // maxDrops bounds how often one file may be on its way when a connection drops.
 const maxDrops = 10
 
-// leftovers hands what a command that ended did not deliver over to be read by
+// retryRest hands what a command that ended did not deliver over to be read by
 // itself; after a stream that made no sense most of it is simply asked for again.
-func (st *stream) leftovers(err error) {
+func (st *stream) retryRest(err error) {
 	var back []*task
-	for t := range st.all {
+	for t := range st.undecided {
 		if err != nil && t.drops < 1 {
 			t.drops++
 			back = append(back, t)
 			continue
 		}
-		st.p.q.putSettle(t)
+		st.p.q.putRetry(t)
 	}
-	st.p.q.again(back)
+	st.p.q.putBack(back)
 }
 
 func hexString(sum [32]byte) string { return hex.EncodeToString(sum[:]) }

@@ -12,7 +12,7 @@ import (
 )
 
 // errUnasked ends a stream in which too much comes that was not asked for.
-var errUnasked = errors.New("the VM sends what was not asked for")
+var errUnrequested = errors.New("the VM sends what was not asked for")
 
 const (
 	maxUnasked = 16       // entries per stream
@@ -68,7 +68,7 @@ func nextArchive(in *bufio.Reader) (more bool, err error) {
 		}
 		_, _ = in.Discard(len(block))
 	}
-	return false, badStream{errUnasked}
+	return false, badStream{errUnrequested}
 }
 
 // readArchive reads one archive to its end.
@@ -94,14 +94,14 @@ func (st *stream) entry(hdr *tar.Header, tr *tar.Reader, buf []byte) error {
 		return st.unasked(hdr, tr)
 	}
 	if hdr.Typeflag != tar.TypeReg && hdr.Typeflag != tar.TypeGNUSparse {
-		return st.drain(tr, hdr.Size) // no longer a file; it is settled at the end
+		return st.drain(tr, hdr.Size) // no longer a file; it is retried by itself
 	}
 	err := st.p.storeFile(t, tr, min(hdr.Size, t.it.size), buf)
 	var re readError
 	switch {
 	case errors.As(err, &re):
 		return st.data.failureOrEnd(re.error)
-	case errors.Is(err, errTooReal):
+	case errors.Is(err, errNotSparse):
 		st.drop(t)
 		st.p.giveUp(t, FailRefused, err.Error(), err)
 		return badStream{err}
@@ -114,7 +114,7 @@ func (st *stream) entry(hdr *tar.Header, tr *tar.Reader, buf []byte) error {
 	rest := hdr.Size - t.n
 	st.stored(t)
 	if rest > maxGrown {
-		return badStream{errUnasked}
+		return badStream{errUnrequested}
 	}
 	return nil
 }
@@ -123,18 +123,18 @@ func (st *stream) entry(hdr *tar.Header, tr *tar.Reader, buf []byte) error {
 func (st *stream) drop(t *task) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	delete(st.all, t)
+	delete(st.undecided, t)
 }
 
 // unasked reports an entry that nobody asked for. (GNU tar never sends one.)
 func (st *stream) unasked(hdr *tar.Header, tr *tar.Reader) error {
-	st.odd++
-	if st.odd <= 3 {
+	st.unwanted++
+	if st.unwanted <= 3 {
 		st.p.c.fail(strings.ToValidUTF8(hdr.Name, "\ufffd"), FailRefused,
 			fmt.Sprintf("the VM sent this (type %q) and it was not asked for", hdr.Typeflag), nil)
 	}
-	if st.odd > maxUnasked {
-		return badStream{errUnasked}
+	if st.unwanted > maxUnasked {
+		return badStream{errUnrequested}
 	}
 	return st.drain(tr, hdr.Size)
 }
@@ -142,7 +142,7 @@ func (st *stream) unasked(hdr *tar.Header, tr *tar.Reader) error {
 // drain reads past the rest of an entry if that is not much.
 func (st *stream) drain(tr *tar.Reader, rest int64) error {
 	if rest > maxDrain {
-		return badStream{errUnasked}
+		return badStream{errUnrequested}
 	}
 	return nil // tar.Reader skips it with the next header
 }

@@ -12,21 +12,21 @@ import (
 // told how to work.
 const pingCmd = pre + `while read -r p; do printf p; done` + post
 
-// distance is the round-trip time to the VM. It is measured on a session that
+// latency is the round-trip time to the VM. It is measured on a session that
 // is open already, so that neither the login nor a slow shell is taken for
 // distance.
-type distance struct {
-	ns    atomic.Int64
-	begun atomic.Bool
-	once  sync.Once
-	done  chan struct{}
+type latency struct {
+	ns      atomic.Int64
+	claimed atomic.Bool
+	once    sync.Once
+	done    chan struct{}
 }
 
 // rtt is the round-trip time, 0 while it is not known.
-func (d *distance) rtt() time.Duration { return time.Duration(d.ns.Load()) }
+func (d *latency) rtt() time.Duration { return time.Duration(d.ns.Load()) }
 
 // known tells whether it has been measured.
-func (d *distance) known() bool {
+func (d *latency) known() bool {
 	select {
 	case <-d.done:
 		return true
@@ -36,16 +36,16 @@ func (d *distance) known() bool {
 }
 
 // wait waits until it is known.
-func (d *distance) wait(ctx context.Context) {
+func (d *latency) wait(ctx context.Context) {
 	select {
 	case <-d.done:
 	case <-ctx.Done():
 	}
 }
 
-// need starts a measurement on a session of its own, unless one has begun.
-func (d *distance) need(ctx context.Context, c Conn) {
-	if d.begun.Swap(true) {
+// measure starts a measurement on a session of its own, unless one has begun.
+func (d *latency) measure(ctx context.Context, c Conn) {
+	if d.claimed.Swap(true) {
 		return
 	}
 	s := startSession(ctx, c, pingCmd)
@@ -54,8 +54,8 @@ func (d *distance) need(ctx context.Context, c Conn) {
 }
 
 // ping measures on a session that answers lines.
-func (d *distance) ping(s *session) {
-	defer d.settle(0) // if it fails, the distance counts as none
+func (d *latency) ping(s *session) {
+	defer d.set(0) // if it fails, the distance counts as none
 	if s.ready() != nil {
 		return
 	}
@@ -64,12 +64,12 @@ func (d *distance) ping(s *session) {
 		return
 	}
 	if _, err := s.out.ReadByte(); err == nil {
-		d.settle(time.Since(began))
+		d.set(time.Since(began))
 	}
 }
 
-// settle makes it known; only the first call counts.
-func (d *distance) settle(rtt time.Duration) {
+// set makes it known; only the first call counts.
+func (d *latency) set(rtt time.Duration) {
 	d.once.Do(func() {
 		d.ns.Store(int64(rtt))
 		close(d.done)

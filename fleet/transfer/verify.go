@@ -6,14 +6,14 @@ import (
 	"io/fs"
 )
 
-// activate opens a large file and starts its proof. A drop returns the file to
+// activate opens a large file and starts its verification. A drop returns the file to
 // the queue and is returned; other trouble is the file's own.
 func (p *pull) activate(ctx context.Context, c Conn, t *task) error {
 	l, err := p.openLarge(ctx, c, t)
 	if err != nil {
 		p.q.activated(nil)
 		if isDrop(err) && !isLocal(err) || ctx.Err() != nil {
-			p.q.againLarge(t)
+			p.q.putBackLarge(t)
 			return err
 		}
 		p.localFailure(t.rel, err)
@@ -24,7 +24,7 @@ func (p *pull) activate(ctx context.Context, c Conn, t *task) error {
 	p.wg.Go(func() {
 		stop := l.wakeOn(p.ctx)
 		defer stop()
-		p.prove(p.ctx, l)
+		p.verifyLarge(p.ctx, l)
 	})
 	return nil
 }
@@ -38,25 +38,25 @@ func isLocal(err error) bool {
 // maxTries bounds how often a file that changes is read.
 const maxTries = 3
 
-// prove sees a large file through: hash here and on the VM, compare; where they
+// verifyLarge sees a large file through: hash here and on the VM, compare; where they
 // differ find the blocks that do, fetch those, and compare again.
-func (p *pull) prove(ctx context.Context, l *large) {
+func (p *pull) verifyLarge(ctx context.Context, l *large) {
 	defer p.q.retired(l)
 	defer l.close()
 	t := l.t
 	for range maxTries {
-		ok, err := p.proveOnce(ctx, l)
+		ok, err := p.verifyOnce(ctx, l)
 		switch {
 		case ctx.Err() != nil:
-			p.q.putSettle(t) // nobody takes it any more, but it is named
-			return           // what is here is kept for the next run
+			p.q.putRetry(t) // nobody takes it any more, but it is named
+			return          // what is here is kept for the next run
 		case (errors.Is(err, errShort) || errors.Is(err, errUnreadable)) && p.tools.list == "sftp":
-			p.q.again([]*task{t})
+			p.q.putBack([]*task{t})
 			return
 		case errors.Is(err, errShort) || errors.Is(err, errUnreadable):
-			p.q.putSettle(t)
+			p.q.putRetry(t)
 			return
-		case errors.Is(err, errTooReal):
+		case errors.Is(err, errNotSparse):
 			p.giveUp(t, FailRefused, err.Error(), err)
 			return
 		case err != nil:
@@ -68,21 +68,21 @@ func (p *pull) prove(ctx context.Context, l *large) {
 			return
 		}
 		p.c.logf("%s: changed while it was read, comparing blocks", t.rel)
-		good, err := withConn(ctx, p, func(c Conn) (spans, error) { return p.sameBlocks(ctx, c, l) })
+		good, err := withConn(ctx, p, func(c Conn) (byteRanges, error) { return p.sameBlocks(ctx, c, l) })
 		if err != nil && ctx.Err() == nil {
 			good = nil
 		}
 		p.c.have(good.total()-t.it.size, 0)
-		l.wantAgain(good)
-		p.q.poke()
+		l.refetch(good)
+		p.q.wake()
 	}
 	if ctx.Err() == nil {
 		p.giveUp(t, FailChanging, "the file changes faster than it can be read", nil)
 	}
 }
 
-// proveOnce hashes at both ends while the chunks arrive.
-func (p *pull) proveOnce(ctx context.Context, l *large) (bool, error) {
+// verifyOnce hashes at both ends while the chunks arrive.
+func (p *pull) verifyOnce(ctx context.Context, l *large) (bool, error) {
 	t := l.t
 	type answer struct {
 		sum [32]byte
@@ -105,23 +105,23 @@ func (p *pull) proveOnce(ctx context.Context, l *large) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := l.settled(ctx); err != nil {
+	if err := l.drain(ctx); err != nil {
 		return false, err
 	}
-	t.local, t.n = local, t.it.size
+	t.localSum, t.n = local, t.it.size
 	if !p.tools.canHash() {
 		return true, nil
 	}
 	select {
 	case a := <-far:
-		t.sum, t.proof = a.sum, a.err == nil
+		t.vmSum, t.hasVMSum = a.sum, a.err == nil
 		return a.err == nil && a.sum == local, a.err
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
 }
 
-// finishLarge puts a proven large file in its place.
+// finishLarge puts a verified large file in its place.
 func (p *pull) finishLarge(l *large) {
 	t := l.t
 	if err := t.part.FinishResumed(l.f, t.it.perm(), t.it.modTime()); err != nil {
@@ -132,8 +132,8 @@ func (p *pull) finishLarge(l *large) {
 	p.commit(t)
 }
 
-// againLarge puts a large file back after a drop.
-func (q *queue) againLarge(t *task) {
+// putBackLarge puts a large file back after a drop.
+func (q *queue) putBackLarge(t *task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.addLocked(t, true)

@@ -2,20 +2,20 @@ package transfer
 
 import "slices"
 
-// span is the bytes from off up to end.
-type span struct{ off, end int64 }
+// byteRange is the bytes from off up to end.
+type byteRange struct{ off, end int64 }
 
-func (s span) len() int64 { return s.end - s.off }
+func (s byteRange) len() int64 { return s.end - s.off }
 
-// spans are sorted, and neither touch nor overlap.
-type spans []span
+// byteRanges are sorted, and neither touch nor overlap.
+type byteRanges []byteRange
 
-// add merges a span in.
-func (ss spans) add(s span) spans {
+// add merges a range in.
+func (ss byteRanges) add(s byteRange) byteRanges {
 	if s.len() <= 0 {
 		return ss
 	}
-	i, _ := slices.BinarySearchFunc(ss, s.off, func(a span, off int64) int {
+	i, _ := slices.BinarySearchFunc(ss, s.off, func(a byteRange, off int64) int {
 		switch {
 		case a.end < off:
 			return -1
@@ -32,15 +32,15 @@ func (ss spans) add(s span) spans {
 	return slices.Replace(ss, i, j, s)
 }
 
-// frontier is how far the bytes are there without a gap.
-func (ss spans) frontier() int64 {
+// prefix is how far the bytes are there without a gap.
+func (ss byteRanges) prefix() int64 {
 	if len(ss) == 0 || ss[0].off != 0 {
 		return 0
 	}
 	return ss[0].end
 }
 
-func (ss spans) total() int64 {
+func (ss byteRanges) total() int64 {
 	var n int64
 	for _, s := range ss {
 		n += s.len()
@@ -50,14 +50,14 @@ func (ss spans) total() int64 {
 
 // missing are the gaps below size, cut into chunks that begin at multiples of
 // rangeBlock and are at most chunk long.
-func (ss spans) missing(size, chunk int64) []span {
-	var gaps []span
+func (ss byteRanges) missing(size, chunk int64) []byteRange {
+	var gaps []byteRange
 	at := int64(0)
-	for _, s := range append(slices.Clone(ss), span{size, size}) {
+	for _, s := range append(slices.Clone(ss), byteRange{size, size}) {
 		for at < min(s.off, size) {
 			from := at - at%rangeBlock
 			end := min(from+chunk, roundUp(s.off, rangeBlock), size)
-			gaps = append(gaps, span{from, end})
+			gaps = append(gaps, byteRange{from, end})
 			at = end
 		}
 		at = max(at, s.end)

@@ -9,17 +9,17 @@ import (
 )
 
 const (
-	settleBatch = 256
-	settleAtOne = 3        // files read at a time
-	maxLying    = 16 << 20 // bytes of a file that said it is smaller (as in /proc)
+	retryBatch  = 256
+	retryAtOnce = 3        // files read at a time
+	maxUnlisted = 16 << 20 // bytes of a file that said it is smaller (as in /proc)
 )
 
-// settle sees files through that the streams could not: they changed, lie about
+// retry sees files through, one by one, that the streams could not: they changed, lie about
 // their size, have names that tools cannot print, cannot be read, or are gone.
-func (l *lane) settle(ctx context.Context, ts []*task) error {
-	p := l.p
+func (w *worker) retry(ctx context.Context, ts []*task) error {
+	p := w.p
 	left := slices.Clone(ts)
-	err := l.settleAll(ctx, &left)
+	err := w.retryAll(ctx, &left)
 	if err == nil {
 		return nil
 	}
@@ -30,7 +30,7 @@ func (l *lane) settle(ctx context.Context, ts []*task) error {
 		} else if t.drops > maxDrops {
 			p.giveUp(t, FailLost, "the connection dropped each time it was on its way", err)
 		} else {
-			p.q.putSettle(t)
+			p.q.putRetry(t)
 		}
 	}
 	if isDrop(err) || ctx.Err() != nil {
@@ -39,25 +39,25 @@ func (l *lane) settle(ctx context.Context, ts []*task) error {
 	return nil
 }
 
-// settleAll removes from left what has found its outcome.
-func (l *lane) settleAll(ctx context.Context, left *[]*task) error {
-	if err := l.sortOut(ctx, left); err != nil {
+// retryAll removes from left what has found its outcome.
+func (w *worker) retryAll(ctx context.Context, left *[]*task) error {
+	if err := w.checkAccess(ctx, left); err != nil {
 		return err
 	}
 	for len(*left) > 0 {
-		if err := l.readAgain(ctx, *left); err != nil {
+		if err := w.readAgain(ctx, *left); err != nil {
 			return err
 		}
-		if err := l.compareAgain(ctx, left); err != nil {
+		if err := w.verifyAgain(ctx, left); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sortOut asks which files are gone or cannot be read.
-func (l *lane) sortOut(ctx context.Context, left *[]*task) error {
-	s := startSession(ctx, l.conn, whyCmd)
+// checkAccess asks which files are gone or cannot be read.
+func (w *worker) checkAccess(ctx context.Context, left *[]*task) error {
+	s := startSession(ctx, w.conn, accessCmd)
 	defer s.stop()
 	go func() {
 		for _, t := range *left {
@@ -81,11 +81,11 @@ func (l *lane) sortOut(ctx context.Context, left *[]*task) error {
 		case 'C':
 			return false
 		case 'G':
-			l.p.c.update(func(s *Summary) { s.Vanished++ })
-			l.p.c.logf("%s: gone since it was listed", t.rel)
-			l.p.q.done()
+			w.p.c.update(func(s *Summary) { s.Vanished++ })
+			w.p.c.logf("%s: gone since it was listed", t.rel)
+			w.p.q.done()
 		default:
-			l.p.giveUp(t, FailRemote, "the VM cannot read it (permission denied, or no longer a file)", nil)
+			w.p.giveUp(t, FailRemote, "the VM cannot read it (permission denied, or no longer a file)", nil)
 		}
 		return true
 	})
@@ -93,21 +93,21 @@ func (l *lane) sortOut(ctx context.Context, left *[]*task) error {
 }
 
 // readAgain reads those files whose content is not here.
-func (l *lane) readAgain(ctx context.Context, ts []*task) error {
+func (w *worker) readAgain(ctx context.Context, ts []*task) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex
 	var first error
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, settleAtOne)
+	running := make(chan struct{}, retryAtOnce)
 	for _, t := range ts {
-		if t.got {
+		if t.stored {
 			continue
 		}
-		slots <- struct{}{}
+		running <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := l.cat(ctx, t); err != nil {
+			defer func() { <-running }()
+			if err := w.cat(ctx, t); err != nil {
 				mu.Lock()
 				if first == nil {
 					first = err
@@ -122,8 +122,8 @@ func (l *lane) readAgain(ctx context.Context, ts []*task) error {
 }
 
 // cat reads one file to its end, or to where it should have ended long ago.
-func (l *lane) cat(ctx context.Context, t *task) error {
-	s := startSession(ctx, l.conn, catCmd)
+func (w *worker) cat(ctx context.Context, t *task) error {
+	s := startSession(ctx, w.conn, catCmd)
 	defer s.stop()
 	go func() {
 		_, _ = io.WriteString(s.in, t.name+"\x00")
@@ -132,27 +132,27 @@ func (l *lane) cat(ctx context.Context, t *task) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
-	limit := max(t.it.size, maxLying)
-	err := l.p.storeFile(t, s.out, limit, make([]byte, 64<<10))
+	limit := max(t.it.size, maxUnlisted)
+	err := w.p.storeFile(t, s.out, limit, make([]byte, 64<<10))
 	var re readError
 	switch {
 	case errors.As(err, &re):
 		return s.failureOrEnd(re.error)
-	case errors.Is(err, errTooReal):
+	case errors.Is(err, errNotSparse):
 		t.endless = true
 		return nil
 	case err != nil:
 		t.failed = err
 		return nil
 	}
-	t.got, t.proof = true, false
+	t.stored, t.hasVMSum = true, false
 	if t.n == limit && t.it.size < limit { // it may be endless
 		t.endless = true
 		return nil
 	}
 	if t.n < limit {
 		if <-s.done; s.err != nil {
-			t.got = false
+			t.stored = false
 			if isDrop(s.err) {
 				return s.err
 			}
@@ -163,9 +163,9 @@ func (l *lane) cat(ctx context.Context, t *task) error {
 	return nil
 }
 
-// compareAgain asks for the hashes of what is here and decides.
-func (l *lane) compareAgain(ctx context.Context, left *[]*task) error {
-	p := l.p
+// verifyAgain asks for the hashes of what is here and decides.
+func (w *worker) verifyAgain(ctx context.Context, left *[]*task) error {
+	p := w.p
 	var ask []prefixRequest
 	for _, t := range *left {
 		if p.tools.canHash() {
@@ -175,21 +175,21 @@ func (l *lane) compareAgain(ctx context.Context, left *[]*task) error {
 	sums, ok := make([][32]byte, len(*left)), make([]bool, len(*left))
 	if len(ask) > 0 {
 		var err error
-		if sums, ok, err = prefixHashes(ctx, l.conn, ask); err != nil {
+		if sums, ok, err = prefixHashes(ctx, w.conn, ask); err != nil {
 			return err
 		}
 	}
 	i := -1
 	*left = slices.DeleteFunc(slices.Clone(*left), func(t *task) bool {
 		i++
-		t.sum, t.proof = sums[i], ok[i]
-		return p.settled(t)
+		t.vmSum, t.hasVMSum = sums[i], ok[i]
+		return p.decideRetry(t)
 	})
 	return nil
 }
 
-// settled decides on one file; false means that it is to be read again.
-func (p *pull) settled(t *task) bool {
+// decideRetry decides on one file; false means that it is to be read again.
+func (p *pull) decideRetry(t *task) bool {
 	switch {
 	case errors.Is(t.failed, errUnreadable):
 		p.giveUp(t, FailRemote, "the VM cannot read it: "+t.said, t.failed)
@@ -202,10 +202,10 @@ func (p *pull) settled(t *task) bool {
 	case t.endless:
 		t.part.Remove()
 		p.giveUp(t, FailRefused, "the file does not end where it should", nil)
-	case !p.tools.canHash() || (t.proof && t.sum == t.local):
+	case !p.tools.canHash() || (t.hasVMSum && t.vmSum == t.localSum):
 		p.commit(t)
 	default:
-		t.got = false
+		t.stored = false
 		if t.tries++; t.tries <= maxTries {
 			return false
 		}

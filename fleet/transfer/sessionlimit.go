@@ -8,19 +8,19 @@ import "context"
 // (hashes, single files) always get their turn.
 const maxSessions = 9
 
-// slotConn is a connection whose sessions wait until there is room for them.
-type slotConn struct {
+// limitedConn is a connection whose sessions wait until there is room for them.
+type limitedConn struct {
 	Conn
-	slots chan struct{}
+	sessions chan struct{}
 }
 
-func newSlotConn(c Conn) *slotConn { return &slotConn{c, make(chan struct{}, maxSessions)} }
+func newSlotConn(c Conn) *limitedConn { return &limitedConn{c, make(chan struct{}, maxSessions)} }
 
 // enter waits for room; what it returns makes room again.
-func (c *slotConn) enter(ctx context.Context) (leave func(), err error) {
+func (c *limitedConn) enter(ctx context.Context) (leave func(), err error) {
 	select {
-	case c.slots <- struct{}{}:
-		return func() { <-c.slots }, nil
+	case c.sessions <- struct{}{}:
+		return func() { <-c.sessions }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -28,7 +28,7 @@ func (c *slotConn) enter(ctx context.Context) (leave func(), err error) {
 
 // enter waits until c has room for a session.
 func enter(ctx context.Context, c Conn) (leave func(), err error) {
-	if sc, ok := c.(*slotConn); ok {
+	if sc, ok := c.(*limitedConn); ok {
 		return sc.enter(ctx)
 	}
 	return func() {}, nil

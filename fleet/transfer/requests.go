@@ -8,30 +8,30 @@ import (
 	"time"
 )
 
-// feeder writes names to the sessions of a stream. It gathers them: an SSH
+// requestWriter writes names to the sessions of a stream. It gathers them: an SSH
 // packet per name would cost more than the files.
-type feeder struct {
+type requestWriter struct {
 	st         *stream
 	data, hash *bufio.Writer // hash is nil if hashes have no session of their own
 }
 
-// feed asks for files as the queue has them, never too far ahead, so that
+// writeRequests asks for files as the queue has them, never too far ahead, so that
 // several connections share the work evenly.
-func (st *stream) feed(ctx context.Context) {
-	f := &feeder{st: st, data: bufio.NewWriterSize(st.data.in, 16<<10)}
+func (st *stream) writeRequests(ctx context.Context) {
+	f := &requestWriter{st: st, data: bufio.NewWriterSize(st.data.in, 16<<10)}
 	if st.hash != nil {
 		f.hash = bufio.NewWriterSize(st.hash.in, 16<<10)
 	}
-	defer st.endFeed()
+	defer st.closeRequests()
 	if f.begin() == nil && f.run(ctx) == nil {
 		_ = f.flush()
 	}
 }
 
-// endFeed says that nothing more will be asked for.
-func (st *stream) endFeed() {
+// closeRequests says that nothing more will be asked for.
+func (st *stream) closeRequests() {
 	st.mu.Lock()
-	st.fed = true
+	st.closed = true
 	st.cond.Broadcast()
 	st.mu.Unlock()
 	_ = st.data.in.Close()
@@ -41,7 +41,7 @@ func (st *stream) endFeed() {
 }
 
 // begin sends the first lines, which say how to work.
-func (f *feeder) begin() error {
+func (f *requestWriter) begin() error {
 	if f.st.p.tools.tar != "none" {
 		how := "g\n"
 		if f.st.zstd {
@@ -54,7 +54,7 @@ func (f *feeder) begin() error {
 		}
 	}
 	to := f.hash
-	if f.st.both {
+	if f.st.combined {
 		to = f.data
 	}
 	if to == nil {
@@ -64,8 +64,8 @@ func (f *feeder) begin() error {
 	return err
 }
 
-// run feeds until nothing is left or the stream is dead.
-func (f *feeder) run(ctx context.Context) error {
+// run asks until nothing is left or the stream is dead.
+func (f *requestWriter) run(ctx context.Context) error {
 	q := f.st.p.q
 	for n := 0; ; {
 		batch, ok := q.takeBatch(ctx, false)
@@ -79,14 +79,14 @@ func (f *feeder) run(ctx context.Context) error {
 		}
 		asked, err := f.askAll(ctx, batch, n)
 		if n += asked; asked < len(batch) {
-			q.again(batch[asked:])
+			q.putBack(batch[asked:])
 			return err
 		}
 	}
 }
 
 // askAll asks for files and returns for how many it did; n were asked for before.
-func (f *feeder) askAll(ctx context.Context, batch []*task, n int) (int, error) {
+func (f *requestWriter) askAll(ctx context.Context, batch []*task, n int) (int, error) {
 	for i, t := range batch {
 		if !f.st.hasRoom(n + i) {
 			if err := f.flush(); err != nil {
@@ -96,8 +96,8 @@ func (f *feeder) askAll(ctx context.Context, batch []*task, n int) (int, error) 
 				return i, nil
 			}
 		}
-		if f.st.both && t.got {
-			f.st.p.halves.Store(true) // the next stream has a session for each tool
+		if f.st.combined && t.stored {
+			f.st.p.mixed.Store(true) // the next stream has a session for each tool
 			return i, nil
 		}
 		if err := f.ask(t); err != nil {
@@ -108,14 +108,14 @@ func (f *feeder) askAll(ctx context.Context, batch []*task, n int) (int, error) 
 }
 
 // ask asks for one file.
-func (f *feeder) ask(t *task) error {
+func (f *requestWriter) ask(t *task) error {
 	f.st.add(t)
-	if !t.got {
+	if !t.stored {
 		if _, err := f.data.WriteString(f.st.request(t)); err != nil {
 			return err
 		}
 	}
-	if f.hash != nil && !t.proof {
+	if f.hash != nil && !t.hasVMSum {
 		if _, err := io.WriteString(f.hash, t.name+"\x00"); err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func (f *feeder) ask(t *task) error {
 	return nil
 }
 
-func (f *feeder) flush() error {
+func (f *requestWriter) flush() error {
 	err := f.data.Flush()
 	if f.hash != nil && err == nil {
 		err = f.hash.Flush()
@@ -132,7 +132,7 @@ func (f *feeder) flush() error {
 }
 
 // hasRoom tells whether more may be asked for at once. A plain tar works by the
-// handful: only between handfuls may the feeder wait.
+// handful: only between handfuls may the writer wait.
 func (st *stream) hasRoom(n int) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -140,7 +140,7 @@ func (st *stream) hasRoom(n int) bool {
 }
 
 func (st *stream) roomLocked() bool {
-	return st.ahead <= maxAhead<<st.more && st.order.len() <= maxAheadTasks<<st.more
+	return st.ahead <= maxAhead<<st.doubled && st.order.len() <= maxAheadTasks<<st.doubled
 }
 
 // room waits until a good part of what may be on its way has come: names go in
@@ -156,15 +156,15 @@ func (st *stream) room(ctx context.Context) bool {
 		st.timer = time.AfterFunc(st.patience(), st.askMore)
 		defer func() { st.timer.Stop(); st.timer = nil }()
 	}
-	for !st.dead && ctx.Err() == nil && !st.pressed && (st.ahead > enoughAhead<<st.more || st.order.len() > maxAheadTasks/2<<st.more) {
+	for !st.dead && ctx.Err() == nil && !st.nudged && (st.ahead > enoughAhead<<st.doubled || st.order.len() > maxAheadTasks/2<<st.doubled) {
 		st.cond.Wait()
 	}
-	st.pressed = false
+	st.nudged = false
 	return !st.dead && ctx.Err() == nil
 }
 
 // patience is how long a wait for compressed data is no sign of trouble.
-func (st *stream) patience() time.Duration { return 300*time.Millisecond + 4*st.p.far.rtt() }
+func (st *stream) patience() time.Duration { return 300*time.Millisecond + 4*st.p.latency.rtt() }
 
 // mostMore bounds how often askMore doubles what may be on its way.
 const mostMore = 4
@@ -177,16 +177,16 @@ func (st *stream) askMore() {
 	}
 	if silent := time.Since(time.Unix(0, st.data.last.Load())); silent < st.patience() {
 		st.timer.Reset(st.patience() - silent)
-	} else if st.more < mostMore {
-		st.more++
-		st.pressed = true
+	} else if st.doubled < mostMore {
+		st.doubled++
+		st.nudged = true
 		st.cond.Broadcast()
 	}
 }
 
 const (
-	feedBatch = 64      // files taken at once: a wake-up for each would cost more than they do
-	feedBytes = 1 << 20 // bytes, about
+	requestBatch = 64      // files taken at once: a wake-up for each would cost more than they do
+	requestBytes = 1 << 20 // bytes, about
 )
 
 // takeBatch takes a few small files. Without wait it does not wait for any; with
@@ -203,7 +203,7 @@ func (q *queue) takeBatch(ctx context.Context, wait bool) (ts []*task, ok bool) 
 	if q.stopped(ctx) != nil {
 		return nil, false
 	}
-	for bytes := int64(0); q.small.len() > 0 && len(ts) < feedBatch && bytes < feedBytes; {
+	for bytes := int64(0); q.small.len() > 0 && len(ts) < requestBatch && bytes < requestBytes; {
 		t := q.popSmallLocked()
 		bytes += t.it.size
 		ts = append(ts, t)
