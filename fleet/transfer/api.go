@@ -2,21 +2,15 @@ package transfer
 
 import (
 	"context"
-	"io"
 	"io/fs"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
-// Conn is one logged-in connection to a VM. Exec runs a command through the
-// login shell and returns when it has ended, even if stdin has not, and soon
-// after ctx ends; a command that ended with a status other than 0 returns an error
-// that has the method ExitStatus() int, every other error means that the
-// connection is in trouble. Both methods are safe for concurrent use. A Conn
-// that is also an io.Closer is closed if this package dialled it.
-type Conn interface {
-	Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, stderr io.Writer) error
-	OpenSubsystem(ctx context.Context, name string) (io.ReadWriteCloser, error)
-}
+// Conn is one logged-in connection to a VM. A Conn that is also an io.Closer is
+// closed if this package dialled it.
+type Conn = session.Transport
 
 // Remote is the VM's end.
 type Remote struct {

@@ -3,6 +3,8 @@ package transfer
 import (
 	"sync"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
 )
 
 // collector gathers the summary and sends events. Safe for concurrent use.
@@ -103,39 +105,39 @@ func (c *collector) have(bytes, moved int64) {
 }
 
 // file records a file that is in place and checked.
-func (c *collector) file(it *item, sha string) {
+func (c *collector) file(it *listing.Item, sha string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sum.Files++
-	c.sum.Bytes += it.size
+	c.sum.Bytes += it.Size
 	c.ev.Files++
 	c.keepLocked(it, TypeFile, sha, true)
-	c.path = it.rel()
+	c.path = it.Rel()
 	c.sendLocked(EventFile, c.path, "")
 }
 
 // same records a file that turned out to be the same after all.
-func (c *collector) same(it *item, sha string) {
+func (c *collector) same(it *listing.Item, sha string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sum.Unchanged++
 	c.ev.TotalFiles--
-	c.ev.TotalBytes -= it.size
+	c.ev.TotalBytes -= it.Size
 	c.keepLocked(it, TypeFile, sha, false)
 }
 
 // entry records something else that is in place.
-func (c *collector) entry(it *item, t Type, fetched bool) {
+func (c *collector) entry(it *listing.Item, t Type, fetched bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keepLocked(it, t, "", fetched)
 }
 
-func (c *collector) keepLocked(it *item, t Type, sha string, fetched bool) {
+func (c *collector) keepLocked(it *listing.Item, t Type, sha string, fetched bool) {
 	if !c.keep {
 		return
 	}
-	e := it.entry(t)
+	e := entryOf(it, t)
 	e.SHA256, e.Fetched = sha, fetched
 	c.sum.Manifest = append(c.sum.Manifest, e)
 }
@@ -151,4 +153,9 @@ func (c *collector) summary() Summary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sum
+}
+
+// entryOf is the receipt's line about an item.
+func entryOf(it *listing.Item, t Type) Entry {
+	return Entry{Path: it.Rel(), Type: t, Size: it.Size, Mode: it.Perm(), ModTime: it.ModTime(), Target: it.Target}
 }

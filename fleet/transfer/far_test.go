@@ -40,7 +40,7 @@ func TestCompressorSitsOnData(t *testing.T) {
 	if sum.Files != 64 || sum.Failed != 0 || sum.Verified != "sha256" {
 		t.Errorf("%+v", sum)
 	}
-	if took := time.Since(began); took > stallLimit/2 {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("took %v", took)
 	}
 	sameTree(t, vm.file("zeros"), filepath.Join(dest, "zeros"), false)

@@ -4,6 +4,10 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // finish does what must wait for the files: hard links, folders' modes and
@@ -20,7 +24,7 @@ func (p *pull) finish() error {
 		}
 	}
 	for _, d := range slices.Backward(p.dirs) {
-		if err := p.d.SetMeta(d.rel, d.mode, timeOf(d.mtime)); err != nil {
+		if err := p.d.SetMeta(d.rel, d.mode, listing.TimeOf(d.mtime)); err != nil {
 			p.localFailure(d.rel, err)
 		}
 	}
@@ -43,9 +47,9 @@ func (p *pull) flush() error {
 
 // finishLink makes a further name of a file that has arrived.
 func (p *pull) finishLink(h hardlink) {
-	rel := h.it.rel()
+	rel := h.it.Rel()
 	first, err := p.d.Lstat(h.first)
-	if err == nil && (!first.Mode().IsRegular() || !h.it.sameTime(first.ModTime())) {
+	if err == nil && (!first.Mode().IsRegular() || !h.it.SameTime(first.ModTime())) {
 		err = fs.ErrNotExist
 	}
 	if p.o.DryRun {
@@ -68,16 +72,16 @@ func (p *pull) finishLink(h hardlink) {
 			s.Unchanged++
 		}
 	})
-	h.it.target = h.first
+	h.it.Target = h.first
 	p.c.entry(&h.it, TypeHardlink, made)
 }
 
 // deleteOthers removes what is here and was not listed.
 func (p *pull) deleteOthers() {
 	for _, r := range p.roots {
-		_ = p.d.Walk(r.land, func(name string, e fs.DirEntry, err error) error {
+		_ = p.d.Walk(r.Land, func(name string, e fs.DirEntry, err error) error {
 			if err != nil {
-				p.c.fail(name, FailLocal, "cannot be looked at: "+cleanLine(err.Error()), err)
+				p.c.fail(name, FailLocal, "cannot be looked at: "+session.CleanLine(err.Error()), err)
 				return nil
 			}
 			return p.deleteOne(r, name, e)
@@ -86,7 +90,7 @@ func (p *pull) deleteOthers() {
 }
 
 // deleteOne removes name unless it was listed or a filter shields it.
-func (p *pull) deleteOne(r *root, name string, e fs.DirEntry) error {
+func (p *pull) deleteOne(r *listing.Root, name string, e fs.DirEntry) error {
 	if p.seen[p.key(name)] || p.shielded(r, name, e) {
 		return nil
 	}
@@ -115,17 +119,17 @@ func skipDir(e fs.DirEntry) error {
 
 // shielded tells whether a filter leaves a name out: then what is here is none
 // of this pull's business, as with rsync.
-func (p *pull) shielded(r *root, name string, e fs.DirEntry) bool {
-	it := item{root: r, sub: strings.TrimPrefix(strings.TrimPrefix(name, r.land), "/"), kind: 'f'}
+func (p *pull) shielded(r *listing.Root, name string, e fs.DirEntry) bool {
+	it := listing.Item{Root: r, Sub: strings.TrimPrefix(strings.TrimPrefix(name, r.Land), "/"), Kind: 'f'}
 	if e.IsDir() {
-		it.kind = 'd'
+		it.Kind = 'd'
 	} else if fi, err := e.Info(); err == nil {
-		it.size, it.mtime = fi.Size(), fi.ModTime().UnixNano()
+		it.Size, it.Mtime = fi.Size(), fi.ModTime().UnixNano()
 	}
-	if it.kind == 'd' && p.f.include != nil {
+	if it.Kind == 'd' && p.f.HasInclude() {
 		return true
 	}
-	return !p.f.wants(&it)
+	return !p.f.Wants(&it)
 }
 
 // hashInPlace hashes what is in place, for --checksum.
@@ -136,7 +140,7 @@ func (p *pull) hashInPlace(t *task) {
 	}
 	defer func() { _ = f.Close() }()
 	n, sum, err := hashAll(f)
-	if err == nil && n == t.it.size {
+	if err == nil && n == t.it.Size {
 		t.localSum, t.n, t.stored, t.inPlace = sum, n, true, true
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // A framed answer is the bytes of a file or of a range, as many as were asked
@@ -17,10 +19,10 @@ func trailer() string { return rand.Text() }
 
 // request is what the data session is told about a task.
 func (st *stream) request(t *task) string {
-	if st.p.tools.tar != "none" {
+	if st.p.tools.Tar != "none" {
 		return t.name + "\x00"
 	}
-	return rangeRequest(t.name, byteRange{0, t.it.size}, st.p.trailer)
+	return rangeRequest(t.name, byteRange{0, t.it.Size}, st.p.trailer)
 }
 
 // rangeRequest asks rangeCmd for a range that begins at a multiple of rangeBlock.
@@ -42,7 +44,7 @@ func checkTrailer(r io.Reader, want string) error {
 
 // readFramed reads small files that come one by one, where there is no tar.
 func (st *stream) readFramed() error {
-	if err := st.data.ready(); err != nil {
+	if err := st.data.Ready(); err != nil {
 		return err
 	}
 	buf := make([]byte, 128<<10)
@@ -51,23 +53,23 @@ func (st *stream) readFramed() error {
 		if t == nil {
 			return nil
 		}
-		err := st.p.storeFile(t, st.data.out, t.it.size, buf)
+		err := st.p.storeFile(t, st.data.Out, t.it.Size, buf)
 		var re readError
 		switch {
 		case errors.As(err, &re):
-			return st.data.failureOrEnd(re.error)
+			return st.data.End(re.error)
 		case err != nil:
 			st.drop(t)
 			st.arrived(t.name)
 			st.p.localFailure(t.rel, err)
 			st.p.q.done()
-			return errStopped
+			return session.ErrStopped
 		}
-		if err := checkTrailer(st.data.out, st.p.trailer); err != nil {
+		if err := checkTrailer(st.data.Out, st.p.trailer); err != nil {
 			if errors.Is(err, errShort) {
 				t.drops++ // it is retried by itself, the rest is asked for again
 			}
-			return st.data.failureOrEnd(err)
+			return st.data.End(err)
 		}
 		st.arrived(t.name)
 		st.stored(t)

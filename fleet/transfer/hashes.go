@@ -6,9 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // errUnreadable: the VM cannot read the file.
@@ -36,7 +37,7 @@ func readLine(r *bufio.Reader) (string, error) {
 		}
 		line = append(line, b)
 	}
-	return "", errNoise
+	return "", session.ErrNoise
 }
 
 // prefixRequest asks for the SHA-256 of a file's first n bytes.
@@ -47,31 +48,31 @@ type prefixRequest struct {
 
 // prefixHashes asks for several at once; ok[i] is false if the VM cannot read
 // that file.
-func prefixHashes(ctx context.Context, c Conn, rs []prefixRequest) (sums [][32]byte, ok []bool, err error) {
-	s := startSession(ctx, c, prefixHashCmd)
-	defer s.stop()
-	s.quiet.Store(true) // a large file is silent for long; the connection's keep-alives watch
-	go func() {
+func prefixHashes(ctx context.Context, c *session.Conn, rs []prefixRequest) (sums [][32]byte, ok []bool, err error) {
+	s := c.Start(ctx, prefixHashCmd)
+	defer s.Stop()
+	s.Quiet(true) // a large file is silent for long; the connection's keep-alives watch
+	s.Input(func(w *bufio.Writer) error {
 		for i, r := range rs {
-			if _, err := fmt.Fprintf(s.in, "%d\x00%d\x00%s\x00", i, r.n, r.name); err != nil {
-				break
+			if _, err := fmt.Fprintf(w, "%d\x00%d\x00%s\x00", i, r.n, r.name); err != nil {
+				return err
 			}
 		}
-		_ = s.in.Close()
-	}()
+		return nil
+	})
 	sums, ok = make([][32]byte, len(rs)), make([]bool, len(rs))
-	if err := s.ready(); err != nil {
+	if err := s.Ready(); err != nil {
 		return sums, ok, err
 	}
 	for range rs {
-		line, err := readLine(s.out)
+		line, err := readLine(s.Out)
 		if err != nil {
-			return sums, ok, s.failure(err)
+			return sums, ok, s.Failure(err)
 		}
 		num, rest, _ := strings.Cut(line, " ")
 		i, err := strconv.Atoi(num)
 		if err != nil || i < 0 || i >= len(rs) {
-			return sums, ok, errNoise
+			return sums, ok, session.ErrNoise
 		}
 		sums[i], ok[i] = parseHash(rest)
 	}
@@ -80,21 +81,18 @@ func prefixHashes(ctx context.Context, c Conn, rs []prefixRequest) (sums [][32]b
 
 // blockHashes reads the SHA-256 of each block of a file's first n bytes and
 // hands them to fn in order.
-func blockHashes(ctx context.Context, c Conn, name string, n, block int64, fn func(i int64, sum [32]byte) error) error {
-	s := startSession(ctx, c, blockHashCmd)
-	defer s.stop()
+func blockHashes(ctx context.Context, c *session.Conn, name string, n, block int64, fn func(i int64, sum [32]byte) error) error {
+	s := c.Start(ctx, blockHashCmd)
+	defer s.Stop()
 	count := (n + block - 1) / block
-	go func() {
-		_, _ = io.WriteString(s.in, fmt.Sprintf("%d\x00%d\x00%s\x00", block, count, name))
-		_ = s.in.Close()
-	}()
-	if err := s.ready(); err != nil {
+	s.Items(strconv.FormatInt(block, 10), strconv.FormatInt(count, 10), name)
+	if err := s.Ready(); err != nil {
 		return err
 	}
 	for i := range count {
-		line, err := readLine(s.out)
+		line, err := readLine(s.Out)
 		if err != nil {
-			if err = s.failure(err); isDrop(err) {
+			if err = s.Failure(err); session.IsDrop(err) {
 				return err
 			}
 			return errUnreadable

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // evilVM answers the commands of a pull by itself, as a hostile VM may. What is
@@ -44,10 +45,10 @@ func (vm *evilVM) OpenSubsystem(context.Context, string) (io.ReadWriteCloser, er
 
 func (vm *evilVM) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, stderr io.Writer) error {
 	w := bufio.NewWriterSize(&ctxWriter{ctx, stdout}, 32<<10)
-	_, _ = io.WriteString(w, ready)
+	_, _ = io.WriteString(w, session.Ready)
 	in := bufio.NewReader(stdin)
 	switch cmd {
-	case runSh:
+	case session.RunScript:
 		if vm.tools == "" {
 			vm.tools = evilTools
 		}

@@ -57,9 +57,9 @@ func (l *large) waiting() int64 {
 
 // write puts bytes in place.
 func (l *large) write(p []byte, off int64) error {
-	hole := (l.fresh || l.t.it.sparse()) && allZero(p)
+	hole := (l.fresh || l.t.it.Sparse()) && allZero(p)
 	if !l.fresh || !hole {
-		if l.t.it.sparse() && !hole && l.dense.Add(int64(len(p))) > l.t.it.diskSize()+sparseSlack {
+		if l.t.it.Sparse() && !hole && l.dense.Add(int64(len(p))) > l.t.it.DiskSize()+sparseSlack {
 			return errNotSparse
 		}
 		if _, err := l.f.WriteAt(p, off); err != nil {
@@ -136,7 +136,7 @@ func (l *large) wakeOn(ctx context.Context) func() bool {
 func (l *large) hashLocal(ctx context.Context) (sum [32]byte, err error) {
 	h := sha256.New()
 	buf := make([]byte, 256<<10)
-	for off := int64(0); off < l.t.it.size; {
+	for off := int64(0); off < l.t.it.Size; {
 		upTo, err := l.waitFor(ctx, off)
 		if err != nil {
 			return sum, err
@@ -174,7 +174,7 @@ func (l *large) refetch(good byteRanges) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.have = good
-	l.todo = good.missing(l.t.it.size, l.chunk)
+	l.todo = good.missing(l.t.it.Size, l.chunk)
 	l.fresh = false
 	l.cond.Broadcast()
 }

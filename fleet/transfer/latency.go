@@ -6,11 +6,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // pingCmd answers each line of stdin with a byte; so does tarCmd before it is
 // told how to work.
-const pingCmd = pre + `while read -r p; do printf p; done` + post
+const pingCmd = session.Pre + `while read -r p; do printf p; done` + session.Post
 
 // latency is the round-trip time to the VM. It is measured on a session that
 // is open already, so that neither the login nor a slow shell is taken for
@@ -44,26 +46,26 @@ func (d *latency) wait(ctx context.Context) {
 }
 
 // measure starts a measurement on a session of its own, unless one has begun.
-func (d *latency) measure(ctx context.Context, c Conn) {
+func (d *latency) measure(ctx context.Context, c *session.Conn) {
 	if d.claimed.Swap(true) {
 		return
 	}
-	s := startSession(ctx, c, pingCmd)
-	defer s.stop()
+	s := c.Start(ctx, pingCmd)
+	defer s.Stop()
 	d.ping(s)
 }
 
 // ping measures on a session that answers lines.
-func (d *latency) ping(s *session) {
+func (d *latency) ping(s *session.Session) {
 	defer d.set(0) // if it fails, the distance counts as none
-	if s.ready() != nil {
+	if s.Ready() != nil {
 		return
 	}
 	began := time.Now()
-	if _, err := io.WriteString(s.in, "p\n"); err != nil {
+	if _, err := io.WriteString(s.In, "p\n"); err != nil {
 		return
 	}
-	if _, err := s.out.ReadByte(); err == nil {
+	if _, err := s.Out.ReadByte(); err == nil {
 		d.set(time.Since(began))
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path"
 
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
+
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
@@ -24,24 +26,24 @@ type dirMeta struct {
 
 // hardlink is a further name of a file.
 type hardlink struct {
-	it    item
+	it    listing.Item
 	first string
 }
 
 type inode struct{ dev, ino uint64 }
 
 // setTools records what the VM has.
-func (p *pull) setTools(t tools) {
+func (p *pull) setTools(t listing.Tools) {
 	p.tools = t
-	p.c.update(func(s *Summary) { s.Verified, s.Method = t.verified(), t.method() })
-	p.c.send(EventMethod, t.method(), "")
-	p.c.logf("%s; verification: %s", t.method(), t.verified())
+	p.c.update(func(s *Summary) { s.Verified, s.Method = t.Verified(), t.Method() })
+	p.c.send(EventMethod, t.Method(), "")
+	p.c.logf("%s; verification: %s", t.Method(), t.Verified())
 	p.toolsKnown.Store(true)
 	p.pool.notify()
 }
 
 // Tools implements handler: they are known, work can begin.
-func (p *pull) Tools(t tools) error {
+func (p *pull) Tools(t listing.Tools) error {
 	if p.started {
 		return nil // a second listing, after a drop
 	}
@@ -51,17 +53,17 @@ func (p *pull) Tools(t tools) error {
 	live := append([]*worker(nil), p.pool.live...)
 	p.pool.mu.Unlock()
 	if !p.o.DryRun {
-		for _, l := range live {
-			l.work()
+		for _, w := range live {
+			w.work()
 		}
 	}
 	return nil
 }
 
-func (p *pull) Missing(r *root) {
+func (p *pull) Missing(r *listing.Root) {
 	if !p.relist {
 		p.missing++
-		p.c.fail(r.asked, FailMissing, notThere, &PathError{r.asked})
+		p.c.fail(r.Asked, FailMissing, notThere, &PathError{r.Asked})
 	}
 }
 
@@ -71,8 +73,8 @@ func (p *pull) Refused(name, why string) {
 	}
 }
 
-func (p *pull) Unreadable(r *root, said string) {
-	p.c.fail(r.asked, FailRemote, "not everything could be listed: "+said, nil)
+func (p *pull) Unreadable(r *listing.Root, said string) {
+	p.c.fail(r.Asked, FailRemote, "not everything could be listed: "+said, nil)
 }
 
 // key is what tells two names apart on the destination's file system.
@@ -81,9 +83,9 @@ func (p *pull) key(rel string) uint64 {
 }
 
 // Item implements handler: it decides what to do about one item.
-func (p *pull) Item(it item) error {
-	rel := it.rel()
-	if rel == "" && it.kind == 'd' {
+func (p *pull) Item(it listing.Item) error {
+	rel := it.Rel()
+	if rel == "" && it.Kind == 'd' {
 		return p.ctx.Err() // Dest itself
 	}
 	key := p.key(rel)
@@ -91,7 +93,7 @@ func (p *pull) Item(it item) error {
 		if p.relist {
 			return p.ctx.Err()
 		}
-		if it.kind == 'd' {
+		if it.Kind == 'd' {
 			if fi, err := p.d.Lstat(rel); err == nil && fi.IsDir() && !p.d.Folds() {
 				return nil // two paths asked for may share a folder
 			}
@@ -100,13 +102,13 @@ func (p *pull) Item(it item) error {
 		return nil
 	}
 	p.seen[key] = true
-	if !p.f.wants(&it) {
-		if it.kind != 'd' {
+	if !p.f.Wants(&it) {
+		if it.Kind != 'd' {
 			p.skip(false)
 		}
 		return nil
 	}
-	switch it.kind {
+	switch it.Kind {
 	case 'd':
 		return p.planDir(&it)
 	case 'f':
@@ -131,13 +133,13 @@ func (p *pull) skip(special bool) {
 // remember accounts for what stays in memory to the end.
 func (p *pull) remember(n int) error {
 	if p.mem += int64(n) + 64; p.mem > maxPlanMem {
-		return fmt.Errorf("%w: too many folders and links", errGarbage)
+		return fmt.Errorf("%w: too many folders and links", listing.ErrGarbage)
 	}
 	return nil
 }
 
-func (p *pull) planDir(it *item) error {
-	rel := it.rel()
+func (p *pull) planDir(it *listing.Item) error {
+	rel := it.Rel()
 	if p.o.DryRun {
 		if _, err := p.d.Lstat(rel); errors.Is(err, fs.ErrNotExist) {
 			p.c.update(func(s *Summary) { s.Dirs++ })
@@ -154,28 +156,28 @@ func (p *pull) planDir(it *item) error {
 		p.newDir = rel
 	}
 	p.c.entry(it, TypeDir, made)
-	p.dirs = append(p.dirs, dirMeta{rel, it.perm(), it.mtime})
+	p.dirs = append(p.dirs, dirMeta{rel, it.Perm(), it.Mtime})
 	return p.remember(len(rel))
 }
 
-func (p *pull) planLink(it *item) {
-	rel := it.rel()
-	if why := dest.BadTarget(it.target); why != "" {
+func (p *pull) planLink(it *listing.Item) {
+	rel := it.Rel()
+	if why := dest.BadTarget(it.Target); why != "" {
 		p.c.fail(rel, FailRefused, why, nil)
 		return
 	}
-	if why := dest.LeadsOut(rel, it.target); why != "" && !p.o.AllLinks {
+	if why := dest.LeadsOut(rel, it.Target); why != "" && !p.o.AllLinks {
 		p.c.leftOut(rel, why)
 		return
 	}
 	old, err := p.d.Readlink(rel)
-	if err == nil && old == it.target {
+	if err == nil && old == it.Target {
 		p.c.update(func(s *Summary) { s.Unchanged++ })
 		p.c.entry(it, TypeSymlink, false)
 		return
 	}
 	if !p.o.DryRun && err == nil {
-		err = p.d.Symlink(rel, it.target)
+		err = p.d.Symlink(rel, it.Target)
 	}
 	if err != nil {
 		p.localFailure(rel, err)
@@ -186,12 +188,12 @@ func (p *pull) planLink(it *item) {
 }
 
 // planFile compares a file with what is here.
-func (p *pull) planFile(it *item) error {
-	rel := it.rel()
-	if it.nlink > 1 && it.ino != 0 {
-		key := inode{it.dev, it.ino}
-		if first, ok := p.inodes[key]; ok && first.size == it.size && first.mtime == it.mtime {
-			p.hard = append(p.hard, hardlink{*it, first.rel()})
+func (p *pull) planFile(it *listing.Item) error {
+	rel := it.Rel()
+	if it.Nlink > 1 && it.Ino != 0 {
+		key := inode{it.Dev, it.Ino}
+		if first, ok := p.inodes[key]; ok && first.Size == it.Size && first.Mtime == it.Mtime {
+			p.hard = append(p.hard, hardlink{*it, first.Rel()})
 			return p.remember(len(rel) + 160)
 		}
 		p.inodes[key] = *it
@@ -208,7 +210,7 @@ func (p *pull) planFile(it *item) error {
 		p.localFailure(rel, dest.ErrInTheWay)
 		return p.ctx.Err()
 	}
-	if fi != nil && fi.Mode().IsRegular() && fi.Size() == it.size && it.sameTime(fi.ModTime()) && !p.o.Checksum {
+	if fi != nil && fi.Mode().IsRegular() && fi.Size() == it.Size && it.SameTime(fi.ModTime()) && !p.o.Checksum {
 		p.unchanged(it, fi)
 		return p.ctx.Err()
 	}
@@ -227,44 +229,44 @@ func (p *pull) lookAt(rel string) (fs.FileInfo, error) {
 	return fi, err
 }
 
-func (p *pull) unchanged(it *item, fi fs.FileInfo) {
-	if fi.Mode().Perm() != it.perm() && !p.o.DryRun {
-		_ = p.d.SetMeta(it.rel(), it.perm(), it.modTime())
+func (p *pull) unchanged(it *listing.Item, fi fs.FileInfo) {
+	if fi.Mode().Perm() != it.Perm() && !p.o.DryRun {
+		_ = p.d.SetMeta(it.Rel(), it.Perm(), it.ModTime())
 	}
 	p.c.update(func(s *Summary) { s.Unchanged++ })
 	p.c.entry(it, TypeFile, false)
 }
 
 // want queues a file if the limits allow it.
-func (p *pull) want(it *item, old os.FileInfo) error {
-	rel := it.rel()
+func (p *pull) want(it *listing.Item, old os.FileInfo) error {
+	rel := it.Rel()
 	t := p.newTask(it)
-	why := p.admit(it.diskSize(), t.part.Held())
-	if it.size > maxFile {
+	why := p.admit(it.DiskSize(), t.part.Held())
+	if it.Size > maxFile {
 		why = "the file is larger than any can be"
 	}
 	if why != "" {
 		p.c.fail(rel, FailLimit, why, nil)
 		return p.ctx.Err()
 	}
-	p.c.want(it.size)
+	p.c.want(it.Size)
 	if p.o.DryRun {
 		p.c.file(it, "")
 		return p.ctx.Err()
 	}
-	if p.tools.list != "sftp" && (!plainName(t.name) || (p.tools.tar == "none" && !p.tools.dd)) {
+	if p.tools.List != "sftp" && (!plainName(t.name) || (p.tools.Tar == "none" && !p.tools.Dd)) {
 		return p.q.putSingle(p.ctx, t)
 	}
-	if it.size >= largeFile && !(it.sparse() && p.tools.tar == "gnu" && !t.part.Begun()) && (p.tools.dd || p.tools.list == "sftp") {
-		p.wg.Go(func() { p.latency.measure(p.ctx, p.r.Conn) })
+	if it.Size >= largeFile && !(it.Sparse() && p.tools.Tar == "gnu" && !t.part.Begun()) && (p.tools.Dd || p.tools.List == "sftp") {
+		p.wg.Go(func() { p.latency.measure(p.ctx, p.conn) })
 		return p.q.put(p.ctx, true, t)
 	}
 	p.resumeSmall(t)
-	if p.o.Checksum && old != nil && !t.stored && old.Mode().IsRegular() && old.Size() == it.size {
+	if p.o.Checksum && old != nil && !t.stored && old.Mode().IsRegular() && old.Size() == it.Size {
 		p.hashInPlace(t)
 	}
 	p.pending = append(p.pending, t)
-	if len(p.pending) >= pendingMost || p.tools.list == "sftp" {
+	if len(p.pending) >= pendingMost || p.tools.List == "sftp" {
 		return p.enqueuePending()
 	}
 	return nil
@@ -285,3 +287,32 @@ func (p *pull) enqueuePending() error {
 
 // Waiting implements handler: the listing pauses, and what was planned need not.
 func (p *pull) Waiting() { _ = p.enqueuePending() }
+
+const (
+	// maxFile bounds the size that a file may claim to have, bytes (ext4's own
+	// limit with 4 KiB blocks).
+	maxFile = 16 << 40
+	// sparseSlack is how much more than listed a sparse file may hold, bytes.
+	sparseSlack = 16 << 20
+)
+
+// errNotSparse: a file said that it is mostly holes and is not.
+var errNotSparse = errors.New("the file holds more than was listed")
+
+// admit tells why n more bytes may not come, or "" and counts them. held is what
+// is already here of them.
+func (p *pull) admit(n, held int64) string {
+	sum := p.total.Add(n)
+	switch {
+	case n < 0 || n > maxFile:
+		p.total.Add(-n)
+		return "the file is larger than any can be"
+	case p.o.MaxTotal > 0 && sum > p.o.MaxTotal:
+		p.total.Add(-n)
+		return "over the limit for the sum of all files"
+	case p.freeOK && sum > p.free-p.o.FreeSpace+held:
+		p.total.Add(-n)
+		return "not enough free space on the disk here"
+	}
+	return ""
+}

@@ -3,10 +3,11 @@ package transfer
 import (
 	"context"
 	"errors"
-	"io"
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 const (
@@ -24,14 +25,14 @@ const (
 // ones, and retries, side by side.
 type worker struct {
 	p      *pull
-	conn   *limitedConn
+	conn   *session.Conn
 	own    bool // this package dialled it
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 	once   sync.Once
 
-	early *session // bothCmd, opened beside the listing; used once
+	early *session.Session // bothCmd, opened beside the listing; used once
 }
 
 // pool is the connections in use. Safe for concurrent use.
@@ -46,15 +47,15 @@ type pool struct {
 
 // addWorker starts work on a connection.
 func (p *pull) addWorker(c Conn, own bool) *worker {
-	l := &worker{p: p, conn: newSlotConn(c), own: own}
-	l.ctx, l.cancel = context.WithCancelCause(p.ctx)
+	w := &worker{p: p, conn: session.NewConn(c), own: own}
+	w.ctx, w.cancel = context.WithCancelCause(p.ctx)
 	p.pool.mu.Lock()
-	p.pool.live = append(p.pool.live, l)
+	p.pool.live = append(p.pool.live, w)
 	n := len(p.pool.live)
 	p.pool.cond.Broadcast()
 	p.pool.mu.Unlock()
 	p.c.conns(n)
-	return l
+	return w
 }
 
 // work starts it, once.
@@ -69,7 +70,7 @@ func (w *worker) start() {
 			}
 		})
 	}
-	if w.p.tools.list == "sftp" {
+	if w.p.tools.List == "sftp" {
 		run(w.sftpWorker)
 	} else {
 		run(w.fetchSmall)
@@ -118,7 +119,7 @@ func (w *worker) isFar(ctx context.Context) bool {
 
 // moreStreams is a further fetchSmall.
 func (w *worker) moreStreams(ctx context.Context) error {
-	if !w.isFar(ctx) || !w.p.tools.combined() {
+	if !w.isFar(ctx) || !w.p.tools.Combined() {
 		return nil
 	}
 	for w.p.q.waitMany(ctx) && !w.p.mixed.Load() {
@@ -180,26 +181,26 @@ func (po *pool) notify() {
 
 func (w *worker) close() {
 	if w.early != nil {
-		w.early.stop()
+		w.early.Stop()
 	}
-	if c, ok := w.conn.Conn.(io.Closer); ok && w.own {
-		_ = c.Close()
+	if w.own {
+		w.conn.Close()
 	}
 }
 
 // withConn runs op on a live connection, again on another one after a drop.
-func withConn[T any](ctx context.Context, p *pull, op func(Conn) (T, error)) (T, error) {
+func withConn[T any](ctx context.Context, p *pull, op func(*session.Conn) (T, error)) (T, error) {
 	for {
-		l, err := p.anyWorker(ctx)
+		w, err := p.anyWorker(ctx)
 		if err != nil {
 			var zero T
 			return zero, err
 		}
-		v, err := op(l.conn)
-		if !isDrop(err) || isLocal(err) || ctx.Err() != nil {
+		v, err := op(w.conn)
+		if !session.IsDrop(err) || isLocal(err) || ctx.Err() != nil {
 			return v, err
 		}
-		l.dropped(err)
+		w.dropped(err)
 	}
 }
 
@@ -288,9 +289,9 @@ func (p *pull) redial(tried int, lost error) error {
 		p.pool.notify()
 		return nil
 	}
-	l := p.addWorker(c, true)
+	w := p.addWorker(c, true)
 	if p.toolsKnown.Load() {
-		l.work()
+		w.work()
 	}
 	return nil
 }

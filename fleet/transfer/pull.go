@@ -8,7 +8,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
+
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // largeFile is the size from which a file is fetched in chunks, bytes.
@@ -20,15 +23,16 @@ type pull struct {
 	r       Remote
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
+	conn    *session.Conn // the first
 	c       *collector
 	d       *dest.Dest
 	q       *queue
-	f       *filter
+	f       *listing.Filter
 	pool    pool
 	wg      sync.WaitGroup // everything that must have ended before the destination is closed
 	trailer string
 
-	tools      tools
+	tools      listing.Tools
 	latency    latency
 	toolsKnown atomic.Bool
 	started    bool
@@ -36,13 +40,13 @@ type pull struct {
 	filesMark  int64
 
 	// The plan; only the listing's goroutine touches it until it has ended.
-	roots    []*root
+	roots    []*listing.Root
 	seed     maphash.Seed
 	seen     map[uint64]bool // true: met in the current listing
 	relist   bool
 	dirs     []dirMeta
 	hard     []hardlink
-	inodes   map[inode]item
+	inodes   map[inode]listing.Item
 	mem      int64
 	total    atomic.Int64 // bytes admitted
 	free     int64
@@ -64,9 +68,9 @@ func Pull(ctx context.Context, r Remote, o PullOptions) (Summary, error) {
 		return Summary{}, &LocalError{o.Dest, err}
 	}
 	p := &pull{o: o, r: r, d: d, q: newQueue(), trailer: trailer(), seed: maphash.MakeSeed(),
-		seen: map[uint64]bool{}, inodes: map[inode]item{},
+		seen: map[uint64]bool{}, inodes: map[inode]listing.Item{},
 		c: newCollector(o.Events, o.Logf, o.KeepManifest),
-		f: newFilter(o.Include, o.Exclude, o.MaxSize, o.Newer)}
+		f: listing.NewFilter(o.Include, o.Exclude, o.MaxSize, o.Newer)}
 	p.latency.done = make(chan struct{})
 	p.pool.cond, p.pool.changed = sync.NewCond(&p.pool.mu), make(chan struct{}, 1)
 	p.pool.most = maxConns
@@ -76,7 +80,7 @@ func Pull(ctx context.Context, r Remote, o PullOptions) (Summary, error) {
 	p.free, p.freeOK = d.FreeSpace()
 	p.mixed.Store(o.Checksum || !d.Fresh())
 	for _, asked := range o.Paths {
-		p.roots = append(p.roots, newRoot(asked))
+		p.roots = append(p.roots, listing.NewRoot(asked))
 	}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	defer p.cancel(errOver)
@@ -105,7 +109,7 @@ func keepPartial(err error, sum Summary) bool {
 func (p *pull) run(ctx context.Context) error {
 	stop := p.q.wakeOn(p.ctx)
 	defer stop()
-	p.addWorker(p.r.Conn, false)
+	p.conn = p.addWorker(p.r.Conn, false).conn
 	p.openEarly()
 	p.wg.Go(p.control)
 	listed := make(chan error, 1)
@@ -139,25 +143,25 @@ func (p *pull) openEarly() {
 		return
 	}
 	for _, r := range p.roots {
-		if r.land == "" {
+		if r.Land == "" {
 			if !p.d.Empty() {
 				return
 			}
-		} else if _, err := p.d.Lstat(r.land); err == nil {
+		} else if _, err := p.d.Lstat(r.Land); err == nil {
 			return
 		}
 	}
-	l := p.pool.live[0]
-	s := startSplit(l.ctx, l.conn, tarHashCmd)
-	s.quiet.Store(true)
-	l.early = s
+	w := p.pool.live[0]
+	s := w.conn.StartSplit(w.ctx, tarHashCmd)
+	s.Quiet(true)
+	w.early = s
 	if !p.latency.claimed.Swap(true) {
 		p.wg.Go(func() { p.latency.ping(s) }) // stream waits for it
 	}
 }
 
 // openTar is the session that was opened early if it is of this kind, or a new one.
-func (w *worker) openTar(ctx context.Context, both bool) *session {
+func (w *worker) openTar(ctx context.Context, both bool) *session.Session {
 	w.p.pool.mu.Lock()
 	s := w.early
 	w.early = nil
@@ -166,12 +170,12 @@ func (w *worker) openTar(ctx context.Context, both bool) *session {
 	case both && s != nil:
 		return s
 	case both:
-		return startSplit(ctx, w.conn, tarHashCmd)
+		return w.conn.StartSplit(ctx, tarHashCmd)
 	case s != nil:
 		w.p.latency.wait(ctx) // perhaps the ping is on this very session
-		s.stop()
+		s.Stop()
 	}
-	return startSession(ctx, w.conn, tarCmd)
+	return w.conn.Start(ctx, tarCmd)
 }
 
 // outcome is the error that ended the pull early, if one did.
@@ -187,7 +191,7 @@ func (p *pull) outcome(ctx context.Context, listErr error) error {
 		return listErr
 	}
 	if p.missing == len(p.roots) && p.missing > 0 {
-		return &PathError{p.roots[0].asked}
+		return &PathError{p.roots[0].Asked}
 	}
 	return nil
 }
@@ -237,15 +241,13 @@ func (q *queue) unfinished() (names []string, open int) {
 
 // list runs the listing until one came through, on whatever connection lives.
 func (p *pull) list() error {
-	complete, err := withConn(p.ctx, p, func(c Conn) (bool, error) {
-		if p.o.GitIgnore && p.f.nested == nil {
-			nested, err := readIgnores(p.ctx, c, p.roots)
-			if isDrop(err) {
+	complete, err := withConn(p.ctx, p, func(c *session.Conn) (bool, error) {
+		if p.o.GitIgnore {
+			if err := p.f.ReadIgnores(p.ctx, c, p.roots); session.IsDrop(err) {
 				return false, err
 			}
-			p.f.nested = nested
 		}
-		ok, err := listShell(p.ctx, c, p.roots, p)
+		ok, err := listing.Run(p.ctx, c, p.roots, p)
 		p.relist = p.toolsKnown.Load()
 		return ok, err
 	})
@@ -260,7 +262,7 @@ func (p *pull) list() error {
 	case p.toolsKnown.Load():
 		// The shell answered and then made no sense: what was listed is
 		// fetched, the rest is reported.
-		p.c.fail(p.roots[0].asked, FailRemote, "the listing broke off: "+cleanLine(err.Error()), err)
+		p.c.fail(p.roots[0].Asked, FailRemote, "the listing broke off: "+session.CleanLine(err.Error()), err)
 		p.c.send(EventPlanned, "", "")
 		return nil
 	}
@@ -269,5 +271,5 @@ func (p *pull) list() error {
 
 // useZstd tells whether a compressed stream pays: at a distance it does.
 func (p *pull) useZstd() bool {
-	return p.tools.zstd && p.tools.tar == "gnu" && p.latency.rtt() > lowRTT
+	return p.tools.Zstd && p.tools.Tar == "gnu" && p.latency.rtt() > lowRTT
 }

@@ -5,12 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"path"
 	"strings"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
+
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // PushOptions says what to send and where to put it on the VM.
@@ -39,14 +41,14 @@ type push struct {
 	o     PushOptions
 	r     Remote
 	ctx   context.Context
-	conn  Conn
+	conn  *session.Conn
 	own   bool // conn was dialled here
 	c     *collector
-	f     *filter
+	f     *listing.Filter
 	dest  string // on the VM, without a trailing slash
 	part  string // the partial folder on the VM
 	left  bool   // it was there already
-	tools tools
+	tools listing.Tools
 	items []*pushItem
 	want  []*pushItem // files and links to send
 	dirs  []*pushItem // folders to make
@@ -58,8 +60,8 @@ type push struct {
 // there by SHA-256, then renamed. Content is sent over one connection. Errors as
 // with Pull.
 func Push(ctx context.Context, r Remote, o PushOptions) (Summary, error) {
-	p := &push{o: o, r: r, ctx: ctx, conn: r.Conn, c: newCollector(o.Events, o.Logf, false), inodes: map[inode]*pushItem{},
-		f: newFilter(o.Include, o.Exclude, o.MaxSize, time.Time{})}
+	p := &push{o: o, r: r, ctx: ctx, conn: session.NewConn(r.Conn), c: newCollector(o.Events, o.Logf, false), inodes: map[inode]*pushItem{},
+		f: listing.NewFilter(o.Include, o.Exclude, o.MaxSize, time.Time{})}
 	err := p.gather()
 	if err == nil {
 		err = p.run()
@@ -83,8 +85,8 @@ func (p *push) cleanUp(err error) {
 
 // closeConn closes a connection that was dialled here.
 func (p *push) closeConn() {
-	if c, ok := p.conn.(io.Closer); ok && p.own {
-		_ = c.Close()
+	if p.own {
+		p.conn.Close()
 	}
 }
 
@@ -103,7 +105,7 @@ func (p *push) run() error {
 		if dial == nil {
 			dial = p.r.Dial
 		}
-		if !isDrop(err) || isLocal(err) || isAnswer(err) {
+		if !session.IsDrop(err) || isLocal(err) || isAnswer(err) {
 			return err
 		}
 		if dial == nil || drops >= maxRedials {
@@ -119,7 +121,7 @@ func (p *push) run() error {
 			continue
 		}
 		p.closeConn()
-		p.conn, p.own = c, true
+		p.conn, p.own = session.NewConn(c), true
 	}
 }
 
@@ -170,13 +172,13 @@ func (p *push) round(planned *bool) error {
 
 // place finds out where things land.
 func (p *push) place() error {
-	r := newRoot(p.o.Dest)
-	p.dest = r.remote
+	r := listing.NewRoot(p.o.Dest)
+	p.dest = r.Remote
 	letters, err := p.statusLetters(whereScript, 1, p.dest)
 	if err != nil {
 		return err
 	}
-	if len(p.o.Sources) == 1 && len(p.items) == 1 && p.items[0].kind == 'f' && r.land != "" && letters[0] != 'D' {
+	if len(p.o.Sources) == 1 && len(p.items) == 1 && p.items[0].Kind == 'f' && r.Land != "" && letters[0] != 'D' {
 		it := p.items[0]
 		it.rel, p.dest = path.Base(p.dest), path.Dir(p.dest)
 		if !strings.HasPrefix(p.dest, "/") {
@@ -194,8 +196,8 @@ func (p *push) place() error {
 // answer of the VM is here: after a drop it runs again.
 func (p *push) plan() error {
 	l := p.newLister(func(it *pushItem) string { return it.rel })
-	l.part = &root{asked: p.part, remote: p.part} // perhaps of a push that was killed
-	if _, err := listShell(p.ctx, p.conn, append(p.tops(), l.part), l); err != nil {
+	l.part = &listing.Root{Asked: p.part, Remote: p.part} // perhaps of a push that was killed
+	if _, err := listing.Run(p.ctx, p.conn, append(p.tops(), l.part), l); err != nil {
 		return err
 	}
 	p.left = l.left
@@ -205,17 +207,17 @@ func (p *push) plan() error {
 	var inTheWay []*pushItem
 	for _, it := range p.items {
 		there := l.items[it.rel]
-		ok := there.kind != 0
+		ok := there.Kind != 0
 		switch {
-		case it.kind == 'd' && ok && there.kind == 'd':
-			it.stale = there.mode != it.mode || !it.sameTimeOnVM(there)
-		case it.kind == 'd':
+		case it.Kind == 'd' && ok && there.Kind == 'd':
+			it.stale = there.Mode != it.Mode || !it.sameTimeOnVM(there)
+		case it.Kind == 'd':
 			p.dirs = append(p.dirs, it)
-		case ok && there.kind == 'd':
+		case ok && there.Kind == 'd':
 			inTheWay = append(inTheWay, it)
 		case it.first != nil: // see planLinks
-		case it.kind == 'l' && ok && there.kind == 'l' && there.target == it.target,
-			it.kind == 'f' && ok && !p.o.Checksum && it.sameOnVM(there):
+		case it.Kind == 'l' && ok && there.Kind == 'l' && there.Target == it.Target,
+			it.Kind == 'f' && ok && !p.o.Checksum && it.sameOnVM(there):
 			same++
 		default:
 			p.want = append(p.want, it)
@@ -227,16 +229,16 @@ func (p *push) plan() error {
 		}
 	}
 	p.c.update(func(s *Summary) {
-		s.Verified, s.Method, s.Unchanged = p.tools.verified(), p.tools.method(), s.Unchanged+same
+		s.Verified, s.Method, s.Unchanged = p.tools.Verified(), p.tools.Method(), s.Unchanged+same
 	})
-	p.c.logf("push: %s", p.tools.method())
+	p.c.logf("push: %s", p.tools.Method())
 	for _, it := range inTheWay {
 		it.sent, it.failed = true, true
 		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
 	}
 	for _, it := range p.want {
-		if it.kind == 'f' {
-			p.c.want(it.size)
+		if it.Kind == 'f' {
+			p.c.want(it.Size)
 		}
 	}
 	p.planLinks(l.items)
@@ -244,22 +246,22 @@ func (p *push) plan() error {
 	if p.o.DryRun {
 		p.c.update(func(s *Summary) { s.Dirs = int64(len(p.dirs)) })
 		for _, it := range p.want {
-			p.c.file(&it.item, "")
+			p.c.file(&it.Item, "")
 		}
 	}
 	return nil
 }
 
 // dropSame takes out what has the same content on the VM.
-func (p *push) dropSame(found map[string]item) error {
-	if !p.tools.canHash() {
+func (p *push) dropSame(found map[string]listing.Item) error {
+	if !p.tools.CanHash() {
 		return nil
 	}
 	var ask []prefixRequest
 	var whom []*pushItem
 	for _, it := range p.want {
-		if there, ok := found[it.rel]; ok && it.kind == 'f' && there.kind == 'f' && there.size == it.size {
-			ask = append(ask, prefixRequest{p.under(it.rel), it.size})
+		if there, ok := found[it.rel]; ok && it.Kind == 'f' && there.Kind == 'f' && there.Size == it.Size {
+			ask = append(ask, prefixRequest{p.under(it.rel), it.Size})
 			whom = append(whom, it)
 		}
 	}
@@ -274,7 +276,7 @@ func (p *push) dropSame(found map[string]item) error {
 	for i, it := range whom {
 		if local, err := hashFile(it.local); err == nil && ok[i] && local == sums[i] {
 			same[it] = true
-			p.c.same(&it.item, "")
+			p.c.same(&it.Item, "")
 		}
 	}
 	kept := p.want[:0]

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // rewriter changes what a command of the VM says after ready.
@@ -28,15 +30,15 @@ type rewriter struct {
 func (r *rewriter) Write(p []byte) (int, error) {
 	n := len(p)
 	if !r.begun {
-		at := bytes.Index(p, []byte(ready))
+		at := bytes.Index(p, []byte(session.Ready))
 		if at < 0 {
 			return r.w.Write(p)
 		}
 		r.begun = true
-		if _, err := r.w.Write(p[:at+len(ready)]); err != nil {
+		if _, err := r.w.Write(p[:at+len(session.Ready)]); err != nil {
 			return 0, err
 		}
-		p = p[at+len(ready):]
+		p = p[at+len(session.Ready):]
 	}
 	return n, r.say(r.w, p)
 }

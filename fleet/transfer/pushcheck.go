@@ -3,6 +3,8 @@ package transfer
 import (
 	"io"
 	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // checkAndPlace compares what the VM has with what is here, sets modes and
@@ -15,7 +17,7 @@ func (p *push) checkAndPlace() error {
 	var meta, pairs []string
 	for _, it := range ready {
 		name := p.part + "/" + it.id
-		if it.kind == 'f' && !it.meta {
+		if it.Kind == 'f' && !it.meta {
 			meta = append(meta, it.perms(), it.stamp(), name)
 		}
 		pairs = append(pairs, name, p.under(it.rel))
@@ -33,10 +35,10 @@ func (p *push) placed(it *pushItem, letter byte) {
 		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
 	case letter != 'K':
 		p.c.fail(it.rel, FailRemote, "the VM could not rename it", nil)
-	case it.kind == 'l' || it.first != nil:
+	case it.Kind == 'l' || it.first != nil:
 		p.c.update(func(s *Summary) { s.Links++ })
 	default:
-		p.c.file(&it.item, hexString(it.sum))
+		p.c.file(&it.Item, hexString(it.sum))
 	}
 }
 
@@ -46,13 +48,13 @@ func (p *push) verified() ([]*pushItem, error) {
 	for _, it := range p.want {
 		switch {
 		case it.sent || it.first != nil:
-		case it.kind == 'l':
+		case it.Kind == 'l':
 			ready = append(ready, it)
 		default:
 			files = append(files, it)
 		}
 	}
-	if !p.tools.canHash() {
+	if !p.tools.CanHash() {
 		return append(ready, files...), nil
 	}
 	sums, err := p.hashes(files)
@@ -78,31 +80,31 @@ func (p *push) verified() ([]*pushItem, error) {
 
 // hashes asks the VM for the hashes of what is in the partial folder.
 func (p *push) hashes(files []*pushItem) (map[string][32]byte, error) {
-	s := startSession(p.ctx, p.conn, hashCmd)
-	defer s.stop()
-	s.quiet.Store(true)
+	s := p.conn.Start(p.ctx, hashCmd)
+	defer s.Stop()
+	s.Quiet(true)
 	sums := map[string][32]byte{}
 	if !plainName(p.part) {
 		return p.oddHashes(files)
 	}
 	go func() {
-		if _, err := io.WriteString(s.in, "256\n"); err != nil {
+		if _, err := io.WriteString(s.In, "256\n"); err != nil {
 			return
 		}
 		for _, it := range files {
-			if _, err := io.WriteString(s.in, p.part+"/"+it.id+"\x00"); err != nil {
+			if _, err := io.WriteString(s.In, p.part+"/"+it.id+"\x00"); err != nil {
 				break
 			}
 		}
-		_ = s.in.Close()
+		_ = s.In.Close()
 	}()
-	if err := s.ready(); err != nil {
+	if err := s.Ready(); err != nil {
 		return nil, err
 	}
 	for range files { // a VM that says more is not listened to
-		line, err := readLine(s.out)
+		line, err := readLine(s.Out)
 		if err != nil {
-			if err = s.failure(err); isDrop(err) {
+			if err = s.Failure(err); session.IsDrop(err) {
 				return nil, err
 			}
 			return sums, nil
@@ -118,7 +120,7 @@ func (p *push) hashes(files []*pushItem) (map[string][32]byte, error) {
 func (p *push) oddHashes(files []*pushItem) (map[string][32]byte, error) {
 	var ask []prefixRequest
 	for _, it := range files {
-		ask = append(ask, prefixRequest{p.part + "/" + it.id, it.size})
+		ask = append(ask, prefixRequest{p.part + "/" + it.id, it.Size})
 	}
 	got, ok, err := prefixHashes(p.ctx, p.conn, ask)
 	sums := map[string][32]byte{}

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
 )
 
 // linkTo makes a further name of a file that is sent already a hard link.
@@ -22,7 +24,7 @@ func (p *push) linkTo(it *pushItem, fi fs.FileInfo) {
 
 // planLinks decides which hard links have to be made: those that the VM has not
 // as such, and those whose file is sent anew.
-func (p *push) planLinks(there map[string]item) {
+func (p *push) planLinks(there map[string]listing.Item) {
 	anew := map[*pushItem]bool{}
 	for _, it := range p.want {
 		anew[it] = true
@@ -32,7 +34,7 @@ func (p *push) planLinks(there map[string]item) {
 			continue
 		}
 		a, b := there[it.rel], there[it.first.rel]
-		if !anew[it.first] && a.kind == 'f' && a.ino != 0 && a.ino == b.ino && a.dev == b.dev {
+		if !anew[it.first] && a.Kind == 'f' && a.Ino != 0 && a.Ino == b.Ino && a.Dev == b.Dev {
 			p.c.update(func(s *Summary) { s.Unchanged++ })
 			continue
 		}
@@ -93,7 +95,7 @@ func (p *push) dirsToFix() (dirs []*pushItem) {
 		}
 	}
 	for _, it := range slices.Backward(p.items) {
-		if it.kind == 'd' && !it.failed && (it.made || it.stale || stirred[it.rel]) {
+		if it.Kind == 'd' && !it.failed && (it.made || it.stale || stirred[it.rel]) {
 			dirs = append(dirs, it)
 		}
 	}
@@ -101,7 +103,7 @@ func (p *push) dirsToFix() (dirs []*pushItem) {
 }
 
 // perms is the mode as chmod reads it.
-func (it *pushItem) perms() string { return fmt.Sprintf("%o", it.mode&0o777) }
+func (it *pushItem) perms() string { return fmt.Sprintf("%o", it.Mode&0o777) }
 
 // stamp is the time as touch reads it.
-func (it *pushItem) stamp() string { return fmt.Sprintf("@%d.%09d", it.mtime/1e9, it.mtime%1e9) }
+func (it *pushItem) stamp() string { return fmt.Sprintf("@%d.%09d", it.Mtime/1e9, it.Mtime%1e9) }

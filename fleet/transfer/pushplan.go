@@ -11,12 +11,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
+
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // pushItem is one thing to send.
 type pushItem struct {
-	item
+	listing.Item
 	local  string    // its name here
 	rel    string    // below the destination folder, with slashes
 	id     string    // its name in the partial folder
@@ -63,7 +66,7 @@ func (p *push) gatherDir(top, base string) error {
 			if name == top {
 				return err
 			}
-			p.c.fail(name, FailLocal, "cannot be read: "+cleanLine(err.Error()), err)
+			p.c.fail(name, FailLocal, "cannot be read: "+session.CleanLine(err.Error()), err)
 			return nil
 		}
 		if name == top {
@@ -89,29 +92,29 @@ func (p *push) gatherDir(top, base string) error {
 // gatherOne adds one item if the filters want it.
 func (p *push) gatherOne(local, rel, sub string, fi fs.FileInfo) {
 	it := &pushItem{local: local, rel: rel}
-	it.item = item{root: &root{remote: rel, land: rel}, size: fi.Size(), mtime: fi.ModTime().UnixNano(), mode: uint32(fi.Mode().Perm()), blocks: -1}
+	it.Item = listing.Item{Root: &listing.Root{Remote: rel, Land: rel}, Size: fi.Size(), Mtime: fi.ModTime().UnixNano(), Mode: uint32(fi.Mode().Perm()), Blocks: -1}
 	if sub != "" {
-		it.root, it.sub = &root{land: strings.TrimSuffix(strings.TrimSuffix(rel, sub), "/")}, sub
+		it.Root, it.Sub = &listing.Root{Land: strings.TrimSuffix(strings.TrimSuffix(rel, sub), "/")}, sub
 	}
 	switch {
 	case fi.IsDir():
-		it.kind = 'd'
+		it.Kind = 'd'
 	case fi.Mode().IsRegular():
-		it.kind = 'f'
+		it.Kind = 'f'
 	case fi.Mode()&fs.ModeSymlink != 0:
-		it.kind = 'l'
-		it.target, _ = os.Readlink(local)
+		it.Kind = 'l'
+		it.Target, _ = os.Readlink(local)
 	default:
 		p.c.update(func(s *Summary) { s.Skipped++; s.Special++ })
 		return
 	}
-	if !p.f.wants(&it.item) {
-		if it.kind != 'd' {
+	if !p.f.Wants(&it.Item) {
+		if it.Kind != 'd' {
 			p.c.update(func(s *Summary) { s.Skipped++ })
 		}
 		return
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%d", rel, it.size, it.mtime))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%d", rel, it.Size, it.Mtime))
 	it.id = "f-" + hex.EncodeToString(sum[:16])
 	p.linkTo(it, fi)
 	p.items = append(p.items, it)
@@ -120,54 +123,54 @@ func (p *push) gatherOne(local, rel, sub string, fi fs.FileInfo) {
 // pushLister collects what is on the VM already, of what is to be sent.
 type pushLister struct {
 	p     *push
-	items map[string]item
-	tool  tools
-	part  *root
+	items map[string]listing.Item
+	tool  listing.Tools
+	part  *listing.Root
 	left  bool // part is there
 }
 
 // newLister expects items under the names that mine gives them.
 func (p *push) newLister(mine func(*pushItem) string) *pushLister {
-	l := &pushLister{p: p, items: make(map[string]item, len(p.items))}
+	l := &pushLister{p: p, items: make(map[string]listing.Item, len(p.items))}
 	for _, it := range p.items {
-		l.items[mine(it)] = item{}
+		l.items[mine(it)] = listing.Item{}
 	}
 	return l
 }
 
-func (l *pushLister) Item(it item) error {
-	rel := it.rel()
+func (l *pushLister) Item(it listing.Item) error {
+	rel := it.Rel()
 	if _, ok := l.items[rel]; ok {
 		l.items[rel] = it
 	}
-	l.left = l.left || it.root == l.part
+	l.left = l.left || it.Root == l.part
 	return l.p.ctx.Err()
 }
-func (l *pushLister) Tools(t tools) error {
+func (l *pushLister) Tools(t listing.Tools) error {
 	l.tool = t
 	return nil
 }
-func (l *pushLister) Missing(*root)            {}
-func (l *pushLister) Refused(string, string)   {}
-func (l *pushLister) Unreadable(*root, string) {}
-func (l *pushLister) Waiting()                 {}
+func (l *pushLister) Missing(*listing.Root)            {}
+func (l *pushLister) Refused(string, string)           {}
+func (l *pushLister) Unreadable(*listing.Root, string) {}
+func (l *pushLister) Waiting()                         {}
 
 // sameOnVM tells whether the VM has a file of the same size and time.
-func (it *pushItem) sameOnVM(there item) bool {
-	return there.kind == 'f' && there.size == it.size && it.sameTimeOnVM(there)
+func (it *pushItem) sameOnVM(there listing.Item) bool {
+	return there.Kind == 'f' && there.Size == it.Size && it.sameTimeOnVM(there)
 }
 
-func (it *pushItem) sameTimeOnVM(there item) bool {
-	return there.mtime == it.mtime || (there.mtime%1e9 == 0 && there.mtime/1e9 == it.mtime/1e9)
+func (it *pushItem) sameTimeOnVM(there listing.Item) bool {
+	return there.Mtime == it.Mtime || (there.Mtime%1e9 == 0 && there.Mtime/1e9 == it.Mtime/1e9)
 }
 
 // tops are the landing places that have to be looked at.
-func (p *push) tops() []*root {
-	var tops []*root
+func (p *push) tops() []*listing.Root {
+	var tops []*listing.Root
 	for _, it := range p.items {
 		top, _, _ := strings.Cut(it.rel, "/")
-		if len(tops) == 0 || tops[len(tops)-1].land != top {
-			tops = append(tops, &root{asked: top, remote: p.under(top), land: top})
+		if len(tops) == 0 || tops[len(tops)-1].Land != top {
+			tops = append(tops, &listing.Root{Asked: top, Remote: p.under(top), Land: top})
 		}
 	}
 	return tops

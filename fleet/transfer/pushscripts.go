@@ -3,6 +3,8 @@ package transfer
 import (
 	"fmt"
 	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // The commands of a push. Those whose stdin is content get names as one line of
@@ -22,11 +24,11 @@ func shellLine(name string) string {
 }
 
 // untarCmd unpacks a tar stream in the folder named first.
-const untarCmd = pre + readName + `cd "$n" || exit 1; case "$(tar --version 2>/dev/null)" in *"GNU tar"*) ` +
-	`exec tar -x -p --no-same-owner -f -;; *) exec tar -x -p -o -f -;; esac` + post
+const untarCmd = session.Pre + readName + `cd "$n" || exit 1; case "$(tar --version 2>/dev/null)" in *"GNU tar"*) ` +
+	`exec tar -x -p --no-same-owner -f -;; *) exec tar -x -p -o -f -;; esac` + session.Post
 
 // appendCmd adds stdin to the file named first.
-const appendCmd = pre + readName + `exec cat >>"$n"` + post
+const appendCmd = session.Pre + readName + `exec cat >>"$n"` + session.Post
 
 // whereScript tells what a path is: D folder, F something else, M nothing.
 const whereScript = `if [ -d "$1" ]; then printf D; elif [ -e "$1" ] || [ -L "$1" ]; then printf F; else printf M; fi`

@@ -7,6 +7,10 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // largePush is the size from which a file is sent by itself, so that a dropped
@@ -18,21 +22,18 @@ func (p *push) statusLetters(script string, want int, args ...string) (string, e
 	return lettersFor(p.ctx, p.conn, script, want, args)
 }
 
-func lettersFor(ctx context.Context, c Conn, script string, want int, args []string) (string, error) {
-	s := startSession(ctx, c, runSh)
-	defer s.stop()
-	s.quiet.Store(true)
-	go func() {
-		_, _ = io.WriteString(s.in, script+"\x00sh\x00"+strings.Join(args, "\x00")+"\x00")
-		_ = s.in.Close()
-	}()
-	if err := s.ready(); err != nil {
+func lettersFor(ctx context.Context, c *session.Conn, script string, want int, args []string) (string, error) {
+	s := c.Start(ctx, session.RunScript)
+	defer s.Stop()
+	s.Quiet(true)
+	s.Items(append([]string{script, "sh"}, args...)...)
+	if err := s.Ready(); err != nil {
 		return "", err
 	}
 	got := make([]byte, max(want, 1))
-	n, err := io.ReadFull(s.out, got)
+	n, err := io.ReadFull(s.Out, got)
 	if n < want || n == 0 {
-		return "", s.failure(err)
+		return "", s.Failure(err)
 	}
 	return string(got[:n]), nil
 }
@@ -88,7 +89,7 @@ func (p *push) makeDirs() error {
 		return err
 	}
 	if strings.Contains(letters, "F") {
-		return &ToolError{What: "the VM cannot make folders in " + cleanLine(p.o.Dest) + " (read-only, full, or not allowed)"}
+		return &ToolError{What: "the VM cannot make folders in " + session.CleanLine(p.o.Dest) + " (read-only, full, or not allowed)"}
 	}
 	var names []string
 	for _, it := range p.dirs {
@@ -143,28 +144,28 @@ func (p *push) unsent() (n int) {
 }
 
 // inPart lists what an earlier run left.
-func (p *push) inPart() (map[string]item, error) {
+func (p *push) inPart() (map[string]listing.Item, error) {
 	l := p.newLister(func(it *pushItem) string { return it.id })
-	_, err := listShell(p.ctx, p.conn, []*root{{asked: p.part, remote: p.part}}, l)
+	_, err := listing.Run(p.ctx, p.conn, []*listing.Root{{Asked: p.part, Remote: p.part}}, l)
 	return l.items, err
 }
 
 // sendMissing sends what is not in the partial folder.
-func (p *push) sendMissing(have map[string]item) error {
+func (p *push) sendMissing(have map[string]listing.Item) error {
 	var small []*pushItem
 	var links []string
 	for _, it := range p.want {
 		there := have[it.id]
 		switch {
 		case it.sent || it.first != nil:
-		case it.kind == 'l':
-			links = append(links, it.target, p.part+"/"+it.id)
-		case there.kind == 'f' && there.size == it.size && it.tries == 0:
+		case it.Kind == 'l':
+			links = append(links, it.Target, p.part+"/"+it.id)
+		case there.Kind == 'f' && there.Size == it.Size && it.tries == 0:
 			it.meta = false
-			p.c.have(it.size, 0)
-		case it.size >= largePush || p.tools.tar == "none":
-			off := there.size
-			if it.tries > 0 || there.size > it.size {
+			p.c.have(it.Size, 0)
+		case it.Size >= largePush || p.tools.Tar == "none":
+			off := there.Size
+			if it.tries > 0 || there.Size > it.Size {
 				off = 0
 				if _, err := p.statusLetters(removeScript, 0, p.part+"/"+it.id); err != nil {
 					return err
@@ -200,60 +201,60 @@ func (p *push) sendOne(it *pushItem, off int64) error {
 	}
 	p.c.at(it.rel)
 	p.c.have(off, 0)
-	s := startSession(p.ctx, p.conn, appendCmd)
-	defer s.stop()
+	s := p.conn.Start(p.ctx, appendCmd)
+	defer s.Stop()
 	go func() {
-		_, err := io.WriteString(s.in, shellLine(p.part+"/"+it.id))
+		_, err := io.WriteString(s.In, shellLine(p.part+"/"+it.id))
 		if err == nil {
-			_, err = io.Copy(&countWriter{s, p.c}, io.LimitReader(f, it.size-off))
+			_, err = io.Copy(&countWriter{s, p.c}, io.LimitReader(f, it.Size-off))
 		}
-		_ = s.in.CloseWithError(err)
+		_ = s.In.CloseWithError(err)
 	}()
-	if err := s.ready(); err != nil {
+	if err := s.Ready(); err != nil {
 		return err
 	}
-	return p.ended(s, s.drain(1<<20))
+	return p.ended(s, s.Drain(1<<20))
 }
 
 // ended turns a command that failed into an error with its own words.
-func (p *push) ended(s *session, err error) error {
-	if exitedBy(err) {
-		return &ToolError{"the VM could not write: " + s.stderr.text(), err}
+func (p *push) ended(s *session.Session, err error) error {
+	if session.Exited(err) {
+		return &ToolError{"the VM could not write: " + s.Stderr(), err}
 	}
 	return err
 }
 
 func (p *push) localGone(it *pushItem, err error) {
 	it.sent, it.failed = true, true
-	p.c.fail(it.rel, FailLocal, "cannot be read here: "+cleanLine(err.Error()), err)
+	p.c.fail(it.rel, FailLocal, "cannot be read here: "+session.CleanLine(err.Error()), err)
 }
 
 // countWriter counts what is sent; sending is a sign of life too.
 type countWriter struct {
-	s *session
+	s *session.Session
 	c *collector
 }
 
 func (w *countWriter) Write(b []byte) (int, error) {
-	n, err := w.s.in.Write(b)
+	n, err := w.s.In.Write(b)
 	w.c.have(int64(n), int64(n))
-	w.s.touch()
+	w.s.Touch()
 	return n, err
 }
 
 // sendTar sends small files as one stream.
 func (p *push) sendTar(items []*pushItem) error {
-	s := startSession(p.ctx, p.conn, untarCmd)
-	defer s.stop()
-	go func() { _ = s.in.CloseWithError(p.writeTar(s, items)) }()
-	if err := s.ready(); err != nil {
+	s := p.conn.Start(p.ctx, untarCmd)
+	defer s.Stop()
+	go func() { _ = s.In.CloseWithError(p.writeTar(s, items)) }()
+	if err := s.Ready(); err != nil {
 		return err
 	}
-	return p.ended(s, s.drain(1<<20))
+	return p.ended(s, s.Drain(1<<20))
 }
 
-func (p *push) writeTar(s *session, items []*pushItem) error {
-	if _, err := io.WriteString(s.in, shellLine(p.part)); err != nil {
+func (p *push) writeTar(s *session.Session, items []*pushItem) error {
+	if _, err := io.WriteString(s.In, shellLine(p.part)); err != nil {
 		return err
 	}
 	tw := tar.NewWriter(&countWriter{s, p.c})
@@ -264,10 +265,10 @@ func (p *push) writeTar(s *session, items []*pushItem) error {
 			continue
 		}
 		p.c.at(it.rel)
-		err = tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: it.id, Size: it.size,
-			Mode: int64(it.mode & 0o777), ModTime: it.modTime(), Format: tar.FormatPAX})
+		err = tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: it.id, Size: it.Size,
+			Mode: int64(it.Mode & 0o777), ModTime: it.ModTime(), Format: tar.FormatPAX})
 		if err == nil {
-			_, err = io.CopyN(tw, io.MultiReader(f, zeros{}), it.size)
+			_, err = io.CopyN(tw, io.MultiReader(f, zeros{}), it.Size)
 		}
 		_ = f.Close()
 		if err != nil {

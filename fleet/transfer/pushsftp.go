@@ -8,15 +8,18 @@ import (
 	"path"
 	"strings"
 
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
+
 	"github.com/pkg/sftp"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // bySFTP sends over SFTP after the shell did not answer (why). It cannot hash:
 // the size is checked before the rename.
 func (p *push) bySFTP(why error) error {
-	if isDrop(why) || isAnswer(why) {
+	if session.IsDrop(why) || isAnswer(why) {
 		return why
 	}
 	p.c.logf("push by SFTP: the shell way fails: %v", why)
@@ -27,17 +30,17 @@ func (p *push) bySFTP(why error) error {
 	defer func() { _ = client.Close() }()
 	stop := context.AfterFunc(p.ctx, func() { _ = client.Close() })
 	defer stop()
-	p.tools = tools{list: "sftp", hash: "none"}
-	p.c.update(func(s *Summary) { s.Verified, s.Method = p.tools.verified(), p.tools.method() })
-	r := newRoot(p.o.Dest)
-	p.dest = r.remote
+	p.tools = listing.Tools{List: "sftp", Hash: "none"}
+	p.c.update(func(s *Summary) { s.Verified, s.Method = p.tools.Verified(), p.tools.Method() })
+	r := listing.NewRoot(p.o.Dest)
+	p.dest = r.Remote
 	fi, err := client.Stat(p.dest)
 	isDir := err == nil && fi.IsDir()
-	if len(p.items) == 1 && p.items[0].kind == 'f' && r.land != "" && !isDir {
+	if len(p.items) == 1 && p.items[0].Kind == 'f' && r.Land != "" && !isDir {
 		p.items[0].rel, p.dest = path.Base(p.dest), path.Dir(p.dest)
 	}
 	if err := client.MkdirAll(p.dest); err != nil && !p.o.DryRun {
-		return &ToolError{"the VM cannot make the folder " + cleanLine(p.o.Dest), err}
+		return &ToolError{"the VM cannot make the folder " + session.CleanLine(p.o.Dest), err}
 	}
 	for _, it := range p.items {
 		if err := p.sftpSend(client, it); err != nil {
@@ -45,7 +48,7 @@ func (p *push) bySFTP(why error) error {
 				return err
 			}
 			it.failed = true
-			p.c.fail(it.rel, FailRemote, "the VM cannot write it: "+cleanLine(err.Error()), err)
+			p.c.fail(it.rel, FailRemote, "the VM cannot write it: "+session.CleanLine(err.Error()), err)
 		}
 	}
 	if p.o.DryRun {
@@ -53,7 +56,7 @@ func (p *push) bySFTP(why error) error {
 	}
 	for _, it := range p.dirsToFix() {
 		name := p.under(it.rel)
-		if err := errors.Join(client.Chmod(name, it.perm()), client.Chtimes(name, it.modTime(), it.modTime())); err != nil && !isStatus(err) {
+		if err := errors.Join(client.Chmod(name, it.Perm()), client.Chtimes(name, it.ModTime(), it.ModTime())); err != nil && !isStatus(err) {
 			return err
 		}
 	}
@@ -68,10 +71,10 @@ func (p *push) sftpSend(client *sftp.Client, it *pushItem) error {
 	}
 	exists := err == nil
 	switch {
-	case it.kind == 'd' && exists && there.IsDir():
-		it.stale = uint32(there.Mode().Perm()) != it.mode || there.ModTime().Unix() != it.mtime/1e9
+	case it.Kind == 'd' && exists && there.IsDir():
+		it.stale = uint32(there.Mode().Perm()) != it.Mode || there.ModTime().Unix() != it.Mtime/1e9
 		return nil
-	case it.kind == 'd':
+	case it.Kind == 'd':
 		p.c.update(func(s *Summary) { s.Dirs++ })
 		if it.made = true; p.o.DryRun {
 			return nil
@@ -80,11 +83,11 @@ func (p *push) sftpSend(client *sftp.Client, it *pushItem) error {
 	case exists && there.IsDir():
 		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
 		return nil
-	case exists && it.kind == 'f' && there.Mode().IsRegular() && there.Size() == it.size && there.ModTime().Unix() == it.mtime/1e9:
+	case exists && it.Kind == 'f' && there.Mode().IsRegular() && there.Size() == it.Size && there.ModTime().Unix() == it.Mtime/1e9:
 		p.c.update(func(s *Summary) { s.Unchanged++ })
 		return nil
 	case p.o.DryRun:
-		p.c.file(&it.item, "")
+		p.c.file(&it.Item, "")
 		return nil
 	}
 	p.want = append(p.want, it)
@@ -96,9 +99,9 @@ func (p *push) sftpSend(client *sftp.Client, it *pushItem) error {
 			return client.PosixRename(temp, name)
 		}
 	}
-	if it.kind == 'l' {
+	if it.Kind == 'l' {
 		_ = client.Remove(temp)
-		if err := client.Symlink(it.target, temp); err != nil {
+		if err := client.Symlink(it.Target, temp); err != nil {
 			return err
 		}
 		p.c.update(func(s *Summary) { s.Links++ })
@@ -117,21 +120,21 @@ func (p *push) sftpFileSend(client *sftp.Client, it *pushItem, temp, name string
 	if !strings.HasPrefix(temp, "/") {
 		temp = "./" + temp
 	}
-	p.c.want(it.size)
+	p.c.want(it.Size)
 	out, err := client.Create(temp)
 	if err != nil {
 		return err
 	}
-	n, err := out.ReadFromWithConcurrency(io.LimitReader(f, it.size), 64)
+	n, err := out.ReadFromWithConcurrency(io.LimitReader(f, it.Size), 64)
 	if e := out.Close(); err == nil {
 		err = e
 	}
-	if err == nil && n != it.size {
+	if err == nil && n != it.Size {
 		p.c.fail(it.rel, FailChanging, "the file changed while it was sent", nil)
 		return client.Remove(temp)
 	}
 	if err == nil {
-		err = errors.Join(client.Chmod(temp, it.perm()), client.Chtimes(temp, it.modTime(), it.modTime()))
+		err = errors.Join(client.Chmod(temp, it.Perm()), client.Chtimes(temp, it.ModTime(), it.ModTime()))
 	}
 	if err == nil {
 		err = client.PosixRename(temp, name)
@@ -141,6 +144,6 @@ func (p *push) sftpFileSend(client *sftp.Client, it *pushItem, temp, name string
 		return err
 	}
 	p.c.have(n, n)
-	p.c.file(&it.item, "")
+	p.c.file(&it.Item, "")
 	return nil
 }

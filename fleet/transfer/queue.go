@@ -4,12 +4,14 @@ import (
 	"context"
 	"sync"
 
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
+
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 // task is one file that is wanted.
 type task struct {
-	it       item
+	it       listing.Item
 	rel      string    // below Dest
 	name     string    // on the VM
 	part     dest.Part // its unfinished content here
@@ -27,9 +29,9 @@ type task struct {
 	endless bool   // more came than can be
 }
 
-func (p *pull) newTask(it *item) *task {
-	rel := it.rel()
-	return &task{it: *it, rel: rel, name: it.remote(), part: p.d.Part(rel)}
+func (p *pull) newTask(it *listing.Item) *task {
+	rel := it.Rel()
+	return &task{it: *it, rel: rel, name: it.Remote(), part: p.d.Part(rel)}
 }
 
 // maxQueued bounds the tasks that wait; the listing waits when it is reached.
@@ -108,12 +110,12 @@ func (q *queue) put(ctx context.Context, isLarge bool, ts ...*task) error {
 
 func (q *queue) addLocked(t *task, isLarge bool) {
 	q.queued++
-	q.bytes += t.it.size
+	q.bytes += t.it.Size
 	if isLarge {
 		q.large.push(t)
 	} else {
 		q.small.push(t)
-		q.smallBytes += t.it.size
+		q.smallBytes += t.it.Size
 	}
 }
 
@@ -172,13 +174,13 @@ func (q *queue) takeSmall(ctx context.Context) (t *task, ok bool) {
 
 func (q *queue) popSmallLocked() *task {
 	t := q.small.pop()
-	q.smallBytes -= t.it.size
+	q.smallBytes -= t.it.Size
 	q.tookLocked(t)
 	return t
 }
 
 func (q *queue) tookLocked(t *task) {
-	q.bytes -= t.it.size
+	q.bytes -= t.it.Size
 	if q.queued--; q.queued == maxQueued-1 {
 		q.cond.Broadcast() // put may go on
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // rangesAhead is how many chunks one connection has asked for beyond the one
@@ -23,8 +25,8 @@ func (w *worker) ranges(ctx context.Context) error {
 	if !ok {
 		return err
 	}
-	s := startSession(ctx, w.conn, rangeCmd)
-	defer s.stop()
+	s := w.conn.Start(ctx, rangeCmd)
+	defer s.Stop()
 	jobs := make(chan chunkJob, rangesAhead)
 	asking, stopAsking := context.WithCancel(ctx)
 	wake := w.p.q.wakeOn(asking)
@@ -32,27 +34,27 @@ func (w *worker) ranges(ctx context.Context) error {
 	asked := make(chan error, 1)
 	go func() { asked <- w.requestRanges(asking, s, first, jobs) }()
 	defer w.p.q.wake() // chunks given back are for others now
-	if err = s.ready(); err != nil {
+	if err = s.Ready(); err != nil {
 		stopAsking()
 	}
 	buf := make([]byte, 256<<10)
 	for job := range jobs {
-		s.quiet.Store(false)
+		s.Quiet(false)
 		if err != nil {
-			job.l.finished(job.s, !isDrop(err))
+			job.l.finished(job.s, !session.IsDrop(err))
 			continue
 		}
 		if err = w.chunk(s, job, buf); err != nil {
 			stopAsking()
-			s.stop()
+			s.Stop()
 		}
-		s.quiet.Store(len(jobs) == 0)
+		s.Quiet(len(jobs) == 0)
 	}
 	stopAsking()
 	if e := <-asked; err == nil {
 		err = e
 	}
-	if isDrop(err) || ctx.Err() != nil {
+	if session.IsDrop(err) || ctx.Err() != nil {
 		return errors.Join(err, ctx.Err())
 	}
 	return nil
@@ -75,12 +77,12 @@ func (w *worker) nextChunk(ctx context.Context) (chunkJob, bool, error) {
 }
 
 // requestRanges asks for chunks as the queue has them.
-func (w *worker) requestRanges(ctx context.Context, s *session, job chunkJob, jobs chan<- chunkJob) error {
+func (w *worker) requestRanges(ctx context.Context, s *session.Session, job chunkJob, jobs chan<- chunkJob) error {
 	defer close(jobs)
-	defer func() { _ = s.in.Close() }()
+	defer func() { _ = s.In.Close() }()
 	for {
-		s.quiet.Store(false)
-		_, err := io.WriteString(s.in, rangeRequest(job.l.t.name, job.s, w.p.trailer))
+		s.Quiet(false)
+		_, err := io.WriteString(s.In, rangeRequest(job.l.t.name, job.s, w.p.trailer))
 		if err != nil {
 			job.l.finished(job.s, false)
 			return nil // the reader knows why
@@ -94,17 +96,17 @@ func (w *worker) requestRanges(ctx context.Context, s *session, job chunkJob, jo
 }
 
 // chunk reads one chunk; an error ends the session.
-func (w *worker) chunk(s *session, job chunkJob, buf []byte) error {
+func (w *worker) chunk(s *session.Session, job chunkJob, buf []byte) error {
 	at := job.s
 	noted := at.off
 	w.p.c.at(job.l.t.rel)
 	for at.len() > 0 {
-		n, err := fill(io.LimitReader(s.out, at.len()), buf)
+		n, err := fill(io.LimitReader(s.Out, at.len()), buf)
 		if n > 0 {
 			if err := job.l.write(buf[:n], at.off); err != nil {
 				job.l.fail(err)
 				job.l.finished(byteRange{}, false)
-				return errStopped
+				return session.ErrStopped
 			}
 			at.off += int64(n)
 			w.p.c.have(int64(n), int64(n))
@@ -115,19 +117,19 @@ func (w *worker) chunk(s *session, job chunkJob, buf []byte) error {
 		}
 		if err != nil && at.len() > 0 {
 			job.l.note(byteRange{noted, at.off})
-			err = s.failureOrEnd(err)
-			job.l.finished(at, !isDrop(err))
+			err = s.End(err)
+			job.l.finished(at, !session.IsDrop(err))
 			if err == nil {
-				err = badStream{errShort}
+				err = session.BadAnswer{Err: errShort}
 			}
 			return err
 		}
 	}
-	if err := checkTrailer(s.out, w.p.trailer); err != nil {
-		bad := s.failureOrEnd(err)
-		job.l.finished(job.s, !isDrop(bad))
+	if err := checkTrailer(s.Out, w.p.trailer); err != nil {
+		bad := s.End(err)
+		job.l.finished(job.s, !session.IsDrop(bad))
 		if bad == nil {
-			bad = badStream{errShort}
+			bad = session.BadAnswer{Err: errShort}
 		}
 		return bad
 	}

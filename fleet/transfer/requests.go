@@ -18,9 +18,9 @@ type requestWriter struct {
 // writeRequests asks for files as the queue has them, never too far ahead, so that
 // several connections share the work evenly.
 func (st *stream) writeRequests(ctx context.Context) {
-	f := &requestWriter{st: st, data: bufio.NewWriterSize(st.data.in, 16<<10)}
+	f := &requestWriter{st: st, data: bufio.NewWriterSize(st.data.In, 16<<10)}
 	if st.hash != nil {
-		f.hash = bufio.NewWriterSize(st.hash.in, 16<<10)
+		f.hash = bufio.NewWriterSize(st.hash.In, 16<<10)
 	}
 	defer st.closeRequests()
 	if f.begin() == nil && f.run(ctx) == nil {
@@ -34,19 +34,19 @@ func (st *stream) closeRequests() {
 	st.closed = true
 	st.cond.Broadcast()
 	st.mu.Unlock()
-	_ = st.data.in.Close()
+	_ = st.data.In.Close()
 	if st.hash != nil {
-		_ = st.hash.in.Close()
+		_ = st.hash.In.Close()
 	}
 }
 
 // begin sends the first lines, which say how to work.
 func (f *requestWriter) begin() error {
-	if f.st.p.tools.tar != "none" {
+	if f.st.p.tools.Tar != "none" {
 		how := "g\n"
 		if f.st.zstd {
 			how = "z\n"
-		} else if f.st.p.tools.tar == "plain" {
+		} else if f.st.p.tools.Tar == "plain" {
 			how = "x\n"
 		}
 		if _, err := f.data.WriteString(how); err != nil {
@@ -136,7 +136,7 @@ func (f *requestWriter) flush() error {
 func (st *stream) hasRoom(n int) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return !st.dead && (st.roomLocked() || (st.p.tools.tar == "plain" && n%plainTarBatch != 0))
+	return !st.dead && (st.roomLocked() || (st.p.tools.Tar == "plain" && n%plainTarBatch != 0))
 }
 
 func (st *stream) roomLocked() bool {
@@ -175,7 +175,7 @@ func (st *stream) askMore() {
 	if st.timer == nil {
 		return // the wait is over
 	}
-	if silent := time.Since(time.Unix(0, st.data.last.Load())); silent < st.patience() {
+	if silent := st.data.Silent(); silent < st.patience() {
 		st.timer.Reset(st.patience() - silent)
 	} else if st.doubled < mostMore {
 		st.doubled++
@@ -205,7 +205,7 @@ func (q *queue) takeBatch(ctx context.Context, wait bool) (ts []*task, ok bool) 
 	}
 	for bytes := int64(0); q.small.len() > 0 && len(ts) < requestBatch && bytes < requestBytes; {
 		t := q.popSmallLocked()
-		bytes += t.it.size
+		bytes += t.it.Size
 		ts = append(ts, t)
 	}
 	return ts, true

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
 )
 
 // torture tells whether the full counts are asked for.
@@ -82,7 +84,7 @@ func kept(t *testing.T, dest string) (n int64) {
 		var size, mtime, dev, ino int64
 		_, err = fmt.Fscanf(f, "v1 %d %d %d %d\n", &size, &mtime, &dev, &ino)
 		check(t, err)
-		it := item{size: size, mtime: mtime, dev: uint64(dev), ino: uint64(ino)}
+		it := listing.Item{Size: size, Mtime: mtime, Dev: uint64(dev), Ino: uint64(ino)}
 		_, _ = f.Seek(0, 0)
 		ss, _ := readJournal(f, &it)
 		n += ss.total()

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"sync"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 const (
@@ -25,15 +27,15 @@ func (w *worker) retry(ctx context.Context, ts []*task) error {
 	}
 	for _, t := range left {
 		t.drops++
-		if ctx.Err() == nil && !isDrop(err) {
-			p.giveUp(t, FailRemote, "the VM does not deliver it: "+cleanLine(err.Error()), err)
+		if ctx.Err() == nil && !session.IsDrop(err) {
+			p.giveUp(t, FailRemote, "the VM does not deliver it: "+session.CleanLine(err.Error()), err)
 		} else if t.drops > maxDrops {
 			p.giveUp(t, FailLost, "the connection dropped each time it was on its way", err)
 		} else {
 			p.q.putRetry(t)
 		}
 	}
-	if isDrop(err) || ctx.Err() != nil {
+	if session.IsDrop(err) || ctx.Err() != nil {
 		return err
 	}
 	return nil
@@ -57,22 +59,19 @@ func (w *worker) retryAll(ctx context.Context, left *[]*task) error {
 
 // checkAccess asks which files are gone or cannot be read.
 func (w *worker) checkAccess(ctx context.Context, left *[]*task) error {
-	s := startSession(ctx, w.conn, accessCmd)
-	defer s.stop()
-	go func() {
-		for _, t := range *left {
-			if _, err := io.WriteString(s.in, t.name+"\x00"); err != nil {
-				break
-			}
-		}
-		_ = s.in.Close()
-	}()
-	if err := s.ready(); err != nil {
+	s := w.conn.Start(ctx, accessCmd)
+	defer s.Stop()
+	var names []string
+	for _, t := range *left {
+		names = append(names, t.name)
+	}
+	s.Items(names...)
+	if err := s.Ready(); err != nil {
 		return err
 	}
 	letters := make([]byte, len(*left))
-	if _, err := io.ReadFull(s.out, letters); err != nil {
-		return s.failure(err)
+	if _, err := io.ReadFull(s.Out, letters); err != nil {
+		return s.Failure(err)
 	}
 	i := -1
 	*left = slices.DeleteFunc(slices.Clone(*left), func(t *task) bool {
@@ -123,21 +122,18 @@ func (w *worker) readAgain(ctx context.Context, ts []*task) error {
 
 // cat reads one file to its end, or to where it should have ended long ago.
 func (w *worker) cat(ctx context.Context, t *task) error {
-	s := startSession(ctx, w.conn, catCmd)
-	defer s.stop()
-	go func() {
-		_, _ = io.WriteString(s.in, t.name+"\x00")
-		_ = s.in.Close()
-	}()
-	if err := s.ready(); err != nil {
+	s := w.conn.Start(ctx, catCmd)
+	defer s.Stop()
+	s.Items(t.name)
+	if err := s.Ready(); err != nil {
 		return err
 	}
-	limit := max(t.it.size, maxUnlisted)
-	err := w.p.storeFile(t, s.out, limit, make([]byte, 64<<10))
+	limit := max(t.it.Size, maxUnlisted)
+	err := w.p.storeFile(t, s.Out, limit, make([]byte, 64<<10))
 	var re readError
 	switch {
 	case errors.As(err, &re):
-		return s.failureOrEnd(re.error)
+		return s.End(re.error)
 	case errors.Is(err, errNotSparse):
 		t.endless = true
 		return nil
@@ -146,18 +142,18 @@ func (w *worker) cat(ctx context.Context, t *task) error {
 		return nil
 	}
 	t.stored, t.hasVMSum = true, false
-	if t.n == limit && t.it.size < limit { // it may be endless
+	if t.n == limit && t.it.Size < limit { // it may be endless
 		t.endless = true
 		return nil
 	}
 	if t.n < limit {
-		if <-s.done; s.err != nil {
+		if err := s.Wait(); err != nil {
 			t.stored = false
-			if isDrop(s.err) {
-				return s.err
+			if session.IsDrop(err) {
+				return err
 			}
 			t.failed = errUnreadable
-			t.said = s.stderr.text()
+			t.said = s.Stderr()
 		}
 	}
 	return nil
@@ -168,7 +164,7 @@ func (w *worker) verifyAgain(ctx context.Context, left *[]*task) error {
 	p := w.p
 	var ask []prefixRequest
 	for _, t := range *left {
-		if p.tools.canHash() {
+		if p.tools.CanHash() {
 			ask = append(ask, prefixRequest{t.name, t.n})
 		}
 	}
@@ -196,13 +192,13 @@ func (p *pull) decideRetry(t *task) bool {
 	case t.failed != nil:
 		p.localFailure(t.rel, t.failed)
 		p.q.done()
-	case t.n > t.it.size && p.admit(t.n-t.it.size, 0) != "":
+	case t.n > t.it.Size && p.admit(t.n-t.it.Size, 0) != "":
 		t.part.Remove()
 		p.giveUp(t, FailLimit, "larger than listed, and over the limits", nil)
 	case t.endless:
 		t.part.Remove()
 		p.giveUp(t, FailRefused, "the file does not end where it should", nil)
-	case !p.tools.canHash() || (t.hasVMSum && t.vmSum == t.localSum):
+	case !p.tools.CanHash() || (t.hasVMSum && t.vmSum == t.localSum):
 		p.commit(t)
 	default:
 		t.stored = false

@@ -11,9 +11,12 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
+
 	"github.com/pkg/sftp"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // SFTP is the last resort: for a VM that runs no commands or has neither find
@@ -37,7 +40,7 @@ type meter struct {
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.ReadWriteCloser.Read(p)
 	if m.left.Add(int64(-n)) < 0 {
-		return 0, badStream{errGarbage}
+		return 0, session.BadAnswer{Err: listing.ErrGarbage}
 	}
 	return n, err
 }
@@ -45,8 +48,8 @@ func (m *meter) Read(p []byte) (int, error) {
 // unlimited is for when contents are read; the files' sizes bound them.
 const unlimited = int64(1) << 62
 
-func openSFTP(ctx context.Context, c Conn, limit int64) (*sftp.Client, *meter, error) {
-	rw, err := c.OpenSubsystem(ctx, "sftp")
+func openSFTP(ctx context.Context, c *session.Conn, limit int64) (*sftp.Client, *meter, error) {
+	rw, err := c.Subsystem(ctx, "sftp")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -63,18 +66,18 @@ func openSFTP(ctx context.Context, c Conn, limit int64) (*sftp.Client, *meter, e
 // listBySFTP walks the roots after the shell did not answer (why).
 func (p *pull) listBySFTP(why error) error {
 	p.c.logf("listing by SFTP: the shell way fails: %v", why)
-	l, err := p.anyWorker(p.ctx)
+	w, err := p.anyWorker(p.ctx)
 	if err != nil {
 		return err
 	}
-	client, m, err := openSFTP(p.ctx, l.conn, maxSFTPListing)
+	client, m, err := openSFTP(p.ctx, w.conn, maxSFTPListing)
 	if err != nil {
 		return &ToolError{"the VM can neither list files by find, xargs and sh nor by SFTP", errors.Join(why, err)}
 	}
 	defer func() { _ = client.Close() }()
 	stop := context.AfterFunc(p.ctx, func() { _ = client.Close() })
 	defer stop()
-	if err := p.Tools(tools{list: "sftp", tar: "none", hash: "none"}); err != nil {
+	if err := p.Tools(listing.Tools{List: "sftp", Tar: "none", Hash: "none"}); err != nil {
 		return err
 	}
 	p.complete = true
@@ -84,7 +87,7 @@ func (p *pull) listBySFTP(why error) error {
 			if p.ctx.Err() != nil {
 				return context.Cause(p.ctx)
 			}
-			p.c.fail(r.asked, FailRemote, "the listing broke off: "+cleanLine(err.Error()), err)
+			p.c.fail(r.Asked, FailRemote, "the listing broke off: "+session.CleanLine(err.Error()), err)
 		}
 	}
 	p.c.update(func(s *Summary) { s.Complete = p.complete && p.missing == 0 })
@@ -92,10 +95,10 @@ func (p *pull) listBySFTP(why error) error {
 	return nil
 }
 
-func (p *pull) walkRoot(client *sftp.Client, m *meter, r *root) error {
-	fi, err := client.Stat(r.remote)
+func (p *pull) walkRoot(client *sftp.Client, m *meter, r *listing.Root) error {
+	fi, err := client.Stat(r.Remote)
 	if errors.Is(err, fs.ErrNotExist) {
-		fi, err = client.Lstat(r.remote)
+		fi, err = client.Lstat(r.Remote)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		p.Missing(r)
@@ -119,7 +122,7 @@ func (p *pull) walkRoot(client *sftp.Client, m *meter, r *root) error {
 			}
 			if list.err != nil {
 				p.complete = false
-				p.c.fail(r.asked, FailRemote, "a folder could not be listed: "+cleanLine(list.err.Error()), list.err)
+				p.c.fail(r.Asked, FailRemote, "a folder could not be listed: "+session.CleanLine(list.err.Error()), list.err)
 			}
 			for _, fi := range list.infos {
 				sub := path.Join(batch[i], fi.Name())
@@ -144,13 +147,13 @@ type dirList struct {
 }
 
 // readDirs lists several folders at once.
-func readDirs(ctx context.Context, client *sftp.Client, r *root, subs []string) []dirList {
+func readDirs(ctx context.Context, client *sftp.Client, r *listing.Root, subs []string) []dirList {
 	lists := make([]dirList, len(subs))
 	var wg sync.WaitGroup
 	for i, sub := range subs {
 		wg.Go(func() {
-			it := item{root: r, sub: sub}
-			lists[i].infos, lists[i].err = client.ReadDirContext(ctx, it.remote())
+			it := listing.Item{Root: r, Sub: sub}
+			lists[i].infos, lists[i].err = client.ReadDirContext(ctx, it.Remote())
 		})
 	}
 	wg.Wait()
@@ -158,29 +161,29 @@ func readDirs(ctx context.Context, client *sftp.Client, r *root, subs []string) 
 }
 
 // sftpItem hands one item to the plan.
-func (p *pull) sftpItem(client *sftp.Client, r *root, sub string, fi os.FileInfo) error {
-	it := item{root: r, sub: sub, size: fi.Size(), mtime: fi.ModTime().Unix() * 1e9, coarse: true, blocks: -1}
+func (p *pull) sftpItem(client *sftp.Client, r *listing.Root, sub string, fi os.FileInfo) error {
+	it := listing.Item{Root: r, Sub: sub, Size: fi.Size(), Mtime: fi.ModTime().Unix() * 1e9, Coarse: true, Blocks: -1}
 	st, ok := fi.Sys().(*sftp.FileStat)
-	if !ok || it.size < 0 {
-		p.Refused(it.rel(), "its attributes make no sense")
+	if !ok || it.Size < 0 {
+		p.Refused(it.Rel(), "its attributes make no sense")
 		return nil
 	}
-	it.mode, it.kind = st.Mode&0o7777, kindOf(uint64(st.Mode))
+	it.Mode, it.Kind = st.Mode&0o7777, listing.KindOf(uint64(st.Mode))
 	if sub != "" {
-		if why := dest.CheckName(it.rel()); why != "" {
-			p.Refused(it.rel(), why)
+		if why := dest.CheckName(it.Rel()); why != "" {
+			p.Refused(it.Rel(), why)
 			return nil
 		}
 	}
-	if it.kind == 'l' {
-		target, err := client.ReadLink(it.remote())
+	if it.Kind == 'l' {
+		target, err := client.ReadLink(it.Remote())
 		if err != nil && !isStatus(err) {
 			return err
 		}
-		it.target = target
+		it.Target = target
 	}
-	if len(p.seen) >= maxItems {
-		return errGarbage
+	if len(p.seen) >= listing.MaxItems {
+		return listing.ErrGarbage
 	}
 	return p.Item(it)
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/pkg/sftp"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // sftpWorker fetches files over SFTP until none are left.
@@ -70,7 +72,7 @@ func (w *worker) sftpFile(client *sftp.Client, t *task, buf []byte) error {
 		return w.sftpFailed(t, err)
 	}
 	defer func() { _ = f.Close() }()
-	limit := max(t.it.size, maxUnlisted)
+	limit := max(t.it.Size, maxUnlisted)
 	err = p.storeFile(t, f, limit, buf)
 	var re readError
 	switch {
@@ -81,12 +83,12 @@ func (w *worker) sftpFile(client *sftp.Client, t *task, buf []byte) error {
 		p.q.done()
 		return nil
 	}
-	if t.n == limit && t.it.size < limit {
+	if t.n == limit && t.it.Size < limit {
 		t.part.Remove()
 		p.giveUp(t, FailRefused, "the file does not end where it should", nil)
 		return nil
 	}
-	if t.n == t.it.size || t.tries >= maxTries {
+	if t.n == t.it.Size || t.tries >= maxTries {
 		p.commit(t)
 		return nil
 	}
@@ -94,7 +96,7 @@ func (w *worker) sftpFile(client *sftp.Client, t *task, buf []byte) error {
 	if err != nil && !isStatus(err) {
 		return err
 	}
-	if err == nil && fi.Size() != t.n && fi.ModTime().Unix() != t.it.mtime/1e9 {
+	if err == nil && fi.Size() != t.n && fi.ModTime().Unix() != t.it.Mtime/1e9 {
 		t.tries++
 		p.q.putBack([]*task{t})
 		return nil
@@ -108,7 +110,7 @@ func (w *worker) sftpFailed(t *task, err error) error {
 	if !isStatus(err) {
 		return err
 	}
-	w.p.giveUp(t, FailRemote, "the VM cannot read it: "+cleanLine(err.Error()), err)
+	w.p.giveUp(t, FailRemote, "the VM cannot read it: "+session.CleanLine(err.Error()), err)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // errNoRoom ends a pull when the disk here is full.
@@ -15,16 +16,16 @@ var errNoRoom = errors.New("no room left on the disk")
 // the partial folder, with its mode, and last its time: that marks it complete.
 // buf is scratch space. An error in reading is returned as readError.
 func (p *pull) storeFile(t *task, r io.Reader, limit int64, buf []byte) error {
-	f, err := t.part.Create(t.it.perm())
+	f, err := t.part.Create(t.it.Perm())
 	if err != nil {
 		return err
 	}
-	n, sum, err := copyHash(f, io.LimitReader(r, limit), buf, t.it.sparse(), t.it.diskSize()+sparseSlack)
+	n, sum, err := copyHash(f, io.LimitReader(r, limit), buf, t.it.Sparse(), t.it.DiskSize()+sparseSlack)
 	if err != nil {
 		f.Discard()
 		return err
 	}
-	if err := f.Finish(t.it.perm(), t.it.modTime()); err != nil {
+	if err := f.Finish(t.it.Perm(), t.it.ModTime()); err != nil {
 		return err
 	}
 	t.localSum, t.n = sum, n
@@ -92,7 +93,7 @@ func fill(r io.Reader, buf []byte) (n int, err error) {
 func (p *pull) commit(t *task) {
 	rel := t.rel
 	if t.inPlace {
-		if err := p.d.SetMeta(rel, t.it.perm(), t.it.modTime()); err != nil {
+		if err := p.d.SetMeta(rel, t.it.Perm(), t.it.ModTime()); err != nil {
 			p.localFailure(rel, err)
 		} else {
 			p.c.same(&t.it, hexString(t.vmSum))
@@ -105,7 +106,7 @@ func (p *pull) commit(t *task) {
 		if t.hasVMSum {
 			sha = hexString(t.vmSum)
 		}
-		t.it.size = t.n
+		t.it.Size = t.n
 		p.c.file(&t.it, sha)
 	}
 	p.q.done()
@@ -128,6 +129,6 @@ func (p *pull) localFailure(rel string, err error) {
 	case errors.Is(err, dest.ErrInTheWay), errors.As(err, &bad):
 		p.c.fail(rel, FailRefused, err.Error(), err)
 	default:
-		p.c.fail(rel, FailLocal, "cannot be written here: "+cleanLine(err.Error()), err)
+		p.c.fail(rel, FailLocal, "cannot be written here: "+session.CleanLine(err.Error()), err)
 	}
 }

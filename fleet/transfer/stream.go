@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 const (
@@ -23,11 +25,11 @@ const (
 // as both have answered.
 type stream struct {
 	p        *pull
-	zstd     bool     // the VM compresses
-	combined bool     // data answers with hashes too, on stderr
-	verifies bool     // the VM hashes
-	data     *session // bothCmd, tar, or the framed dd loop
-	hash     *session // nil if there is none of its own
+	zstd     bool             // the VM compresses
+	combined bool             // data answers with hashes too, on stderr
+	verifies bool             // the VM hashes
+	data     *session.Session // bothCmd, tar, or the framed dd loop
+	hash     *session.Session // nil if there is none of its own
 
 	mu        sync.Mutex
 	cond      *sync.Cond
@@ -54,11 +56,11 @@ func (w *worker) stream(ctx context.Context) error {
 	var hashErr error
 	switch {
 	case st.combined:
-		st.wg.Go(func() { hashErr = st.readHash(st.data, st.data.errOut) })
+		st.wg.Go(func() { hashErr = st.readHash(st.data, st.data.Err) })
 	case st.hash != nil:
 		st.wg.Go(func() {
-			if hashErr = st.hash.ready(); hashErr == nil {
-				hashErr = st.readHash(st.hash, st.hash.out)
+			if hashErr = st.hash.Ready(); hashErr == nil {
+				hashErr = st.readHash(st.hash, st.hash.Out)
 			}
 		})
 	}
@@ -69,18 +71,18 @@ func (w *worker) stream(ctx context.Context) error {
 	dataErr := read()
 	st.kill()
 	stopAsking()
-	st.data.stop()
+	st.data.Stop()
 	if st.hash != nil && dataErr != nil {
-		st.hash.stop()
+		st.hash.Stop()
 	} else if st.hash != nil {
-		st.hash.quiet.Store(false)
+		st.hash.Quiet(false)
 	}
 	st.wg.Wait()
 	if st.hash != nil {
-		st.hash.stop()
+		st.hash.Stop()
 	}
 	err := errors.Join(dataErr, hashErr)
-	if isDrop(dataErr) || isDrop(hashErr) || ctx.Err() != nil {
+	if session.IsDrop(dataErr) || session.IsDrop(hashErr) || ctx.Err() != nil {
 		st.requeue()
 		if err == nil {
 			err = ctx.Err()
@@ -95,10 +97,10 @@ func (w *worker) stream(ctx context.Context) error {
 // and returns what reads the contents. After it the distance is known.
 func (w *worker) open(ctx context.Context, st *stream) (read func() error) {
 	t := w.p.tools
-	st.verifies, st.combined = t.canHash(), t.combined() && !w.p.mixed.Load()
-	if t.tar == "none" {
+	st.verifies, st.combined = t.CanHash(), t.Combined() && !w.p.mixed.Load()
+	if t.Tar == "none" {
 		w.p.wg.Go(func() { w.p.latency.measure(ctx, w.conn) })
-		st.data, read = startSession(ctx, w.conn, rangeCmd), st.readFramed
+		st.data, read = w.conn.Start(ctx, rangeCmd), st.readFramed
 	} else {
 		st.data, read = w.openTar(ctx, st.combined), st.readTar
 		if !w.p.latency.claimed.Swap(true) {
@@ -108,7 +110,7 @@ func (w *worker) open(ctx context.Context, st *stream) (read func() error) {
 		}
 	}
 	if st.verifies && !st.combined {
-		st.hash = startSession(ctx, w.conn, hashCmd)
+		st.hash = w.conn.Start(ctx, hashCmd)
 	}
 	return read
 }
@@ -128,7 +130,7 @@ func (st *stream) add(t *task) {
 	if !t.stored {
 		st.order.push(t)
 		st.named[tarKey(t.name)] = t
-		st.ahead += t.it.wire()
+		st.ahead += t.it.TarSize()
 	}
 	if st.combined {
 		t.hasVMSum = false
@@ -141,9 +143,9 @@ func (st *stream) add(t *task) {
 
 // calmLocked tells the watchdogs whether anything is expected.
 func (st *stream) calmLocked() {
-	st.data.quiet.Store(st.order.len() == 0)
+	st.data.Quiet(st.order.len() == 0)
 	if st.hash != nil {
-		st.hash.quiet.Store(true) // it answers by the hundred; the data session is watched
+		st.hash.Quiet(true) // it answers by the hundred; the data session is watched
 	}
 }
 
@@ -173,7 +175,7 @@ func (st *stream) arrived(name string) *task {
 	for st.order.len() > 0 {
 		first := st.order.pop()
 		delete(st.named, tarKey(first.name))
-		st.ahead -= first.it.wire()
+		st.ahead -= first.it.TarSize()
 		if first == t {
 			break
 		}
@@ -202,14 +204,14 @@ func (st *stream) decide(t *task) {
 	if !ready {
 		return
 	}
-	if (st.verifies && t.vmSum != t.localSum) || (!st.verifies && t.n != t.it.size) {
+	if (st.verifies && t.vmSum != t.localSum) || (!st.verifies && t.n != t.it.Size) {
 		if t.inPlace {
 			t.inPlace, t.stored, t.hasVMSum = false, false, false
 			st.p.q.putBack([]*task{t})
 			return
 		}
 		t.tries++
-		t.stored = t.n >= t.it.size // what is too short is read again
+		t.stored = t.n >= t.it.Size // what is too short is read again
 		st.p.q.putRetry(t)
 		return
 	}
@@ -218,13 +220,13 @@ func (st *stream) decide(t *task) {
 
 // readHash reads the hashes that s sends as in, to their end. A session whose
 // hashes make no sense is ended: if nobody read on, it would stand still.
-func (st *stream) readHash(s *session, in *bufio.Reader) error {
+func (st *stream) readHash(s *session.Session, in *bufio.Reader) error {
 	err := st.readHashes(in)
 	if !errors.Is(err, io.EOF) {
-		s.cancel(errStopped)
+		s.Abort()
 		_, _ = io.Copy(io.Discard, in)
 	}
-	return s.failureOrEnd(err)
+	return s.End(err)
 }
 
 func (st *stream) readHashes(in *bufio.Reader) error {
@@ -248,7 +250,7 @@ func (st *stream) readHashes(in *bufio.Reader) error {
 			st.decide(t)
 		}
 	}
-	return badStream{errUnrequested}
+	return session.BadAnswer{Err: errUnrequested}
 }
 
 // maxOddLines bounds the lines of an answer that are about nothing asked for.

@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // errUnasked ends a stream in which too much comes that was not asked for.
@@ -22,12 +22,12 @@ const (
 
 // readTar reads the stream of archives.
 func (st *stream) readTar() error {
-	if err := st.data.ready(); err != nil {
+	if err := st.data.Ready(); err != nil {
 		return err
 	}
-	in := st.data.out
+	in := st.data.Out
 	if st.zstd {
-		dec, err := st.data.unpacked()
+		dec, err := st.data.Unpacked()
 		if err != nil {
 			return err
 		}
@@ -38,22 +38,12 @@ func (st *stream) readTar() error {
 	for {
 		more, err := nextArchive(in)
 		if err != nil || !more {
-			return st.data.failureOrEnd(err)
+			return st.data.End(err)
 		}
 		if err := st.readArchive(tar.NewReader(in), buf); err != nil {
 			return err
 		}
 	}
-}
-
-// unpacked reads the rest of the answer, which zstd has compressed.
-func (s *session) unpacked() (io.ReadCloser, error) {
-	dec, err := zstd.NewReader(s.out, zstd.WithDecoderConcurrency(1),
-		zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderMaxMemory(64<<20))
-	if err != nil {
-		return nil, err
-	}
-	return dec.IOReadCloser(), nil
 }
 
 // nextArchive skips the zeros that end an archive.
@@ -68,7 +58,7 @@ func nextArchive(in *bufio.Reader) (more bool, err error) {
 		}
 		_, _ = in.Discard(len(block))
 	}
-	return false, badStream{errUnrequested}
+	return false, session.BadAnswer{Err: errUnrequested}
 }
 
 // readArchive reads one archive to its end.
@@ -79,7 +69,7 @@ func (st *stream) readArchive(tr *tar.Reader, buf []byte) error {
 			return nil
 		}
 		if err != nil {
-			return st.data.failureOrEnd(err)
+			return st.data.End(err)
 		}
 		if err := st.entry(hdr, tr, buf); err != nil {
 			return err
@@ -96,15 +86,15 @@ func (st *stream) entry(hdr *tar.Header, tr *tar.Reader, buf []byte) error {
 	if hdr.Typeflag != tar.TypeReg && hdr.Typeflag != tar.TypeGNUSparse {
 		return st.drain(tr, hdr.Size) // no longer a file; it is retried by itself
 	}
-	err := st.p.storeFile(t, tr, min(hdr.Size, t.it.size), buf)
+	err := st.p.storeFile(t, tr, min(hdr.Size, t.it.Size), buf)
 	var re readError
 	switch {
 	case errors.As(err, &re):
-		return st.data.failureOrEnd(re.error)
+		return st.data.End(re.error)
 	case errors.Is(err, errNotSparse):
 		st.drop(t)
 		st.p.giveUp(t, FailRefused, err.Error(), err)
-		return badStream{err}
+		return session.BadAnswer{Err: err}
 	case err != nil:
 		st.drop(t)
 		st.p.localFailure(t.rel, err)
@@ -114,7 +104,7 @@ func (st *stream) entry(hdr *tar.Header, tr *tar.Reader, buf []byte) error {
 	rest := hdr.Size - t.n
 	st.stored(t)
 	if rest > maxGrown {
-		return badStream{errUnrequested}
+		return session.BadAnswer{Err: errUnrequested}
 	}
 	return nil
 }
@@ -134,7 +124,7 @@ func (st *stream) unasked(hdr *tar.Header, tr *tar.Reader) error {
 			fmt.Sprintf("the VM sent this (type %q) and it was not asked for", hdr.Typeflag), nil)
 	}
 	if st.unwanted > maxUnasked {
-		return badStream{errUnrequested}
+		return session.BadAnswer{Err: errUnrequested}
 	}
 	return st.drain(tr, hdr.Size)
 }
@@ -142,33 +132,7 @@ func (st *stream) unasked(hdr *tar.Header, tr *tar.Reader) error {
 // drain reads past the rest of an entry if that is not much.
 func (st *stream) drain(tr *tar.Reader, rest int64) error {
 	if rest > maxDrain {
-		return badStream{errUnrequested}
+		return session.BadAnswer{Err: errUnrequested}
 	}
 	return nil // tar.Reader skips it with the next header
 }
-
-// failureOrEnd returns nil at a clean end and otherwise what happened.
-func (s *session) failureOrEnd(err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		<-s.done
-	}
-	select {
-	case <-s.done:
-		if isDrop(s.err) {
-			return s.err
-		}
-	default:
-	}
-	if err == io.EOF {
-		return nil
-	}
-	return badStream{err}
-}
-
-// badStream is an answer that makes no sense though the connection is fine.
-type badStream struct{ error }
-
-func (e badStream) Unwrap() error { return e.error }

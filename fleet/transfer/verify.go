@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // activate opens a large file and starts its verification. A drop returns the file to
 // the queue and is returned; other trouble is the file's own.
-func (p *pull) activate(ctx context.Context, c Conn, t *task) error {
+func (p *pull) activate(ctx context.Context, c *session.Conn, t *task) error {
 	l, err := p.openLarge(ctx, c, t)
 	if err != nil {
 		p.q.activated(nil)
-		if isDrop(err) && !isLocal(err) || ctx.Err() != nil {
+		if session.IsDrop(err) && !isLocal(err) || ctx.Err() != nil {
 			p.q.putBackLarge(t)
 			return err
 		}
@@ -50,7 +52,7 @@ func (p *pull) verifyLarge(ctx context.Context, l *large) {
 		case ctx.Err() != nil:
 			p.q.putRetry(t) // nobody takes it any more, but it is named
 			return          // what is here is kept for the next run
-		case (errors.Is(err, errShort) || errors.Is(err, errUnreadable)) && p.tools.list == "sftp":
+		case (errors.Is(err, errShort) || errors.Is(err, errUnreadable)) && p.tools.List == "sftp":
 			p.q.putBack([]*task{t})
 			return
 		case errors.Is(err, errShort) || errors.Is(err, errUnreadable):
@@ -68,11 +70,11 @@ func (p *pull) verifyLarge(ctx context.Context, l *large) {
 			return
 		}
 		p.c.logf("%s: changed while it was read, comparing blocks", t.rel)
-		good, err := withConn(ctx, p, func(c Conn) (byteRanges, error) { return p.sameBlocks(ctx, c, l) })
+		good, err := withConn(ctx, p, func(c *session.Conn) (byteRanges, error) { return p.sameBlocks(ctx, c, l) })
 		if err != nil && ctx.Err() == nil {
 			good = nil
 		}
-		p.c.have(good.total()-t.it.size, 0)
+		p.c.have(good.total()-t.it.Size, 0)
 		l.refetch(good)
 		p.q.wake()
 	}
@@ -89,10 +91,10 @@ func (p *pull) verifyOnce(ctx context.Context, l *large) (bool, error) {
 		err error
 	}
 	far := make(chan answer, 1)
-	if p.tools.canHash() {
+	if p.tools.CanHash() {
 		go func() {
-			sum, err := withConn(ctx, p, func(c Conn) ([32]byte, error) {
-				sums, ok, err := prefixHashes(ctx, c, []prefixRequest{{t.name, t.it.size}})
+			sum, err := withConn(ctx, p, func(c *session.Conn) ([32]byte, error) {
+				sums, ok, err := prefixHashes(ctx, c, []prefixRequest{{t.name, t.it.Size}})
 				if err == nil && !ok[0] {
 					err = errUnreadable
 				}
@@ -108,8 +110,8 @@ func (p *pull) verifyOnce(ctx context.Context, l *large) (bool, error) {
 	if err := l.drain(ctx); err != nil {
 		return false, err
 	}
-	t.localSum, t.n = local, t.it.size
-	if !p.tools.canHash() {
+	t.localSum, t.n = local, t.it.Size
+	if !p.tools.CanHash() {
 		return true, nil
 	}
 	select {
@@ -124,7 +126,7 @@ func (p *pull) verifyOnce(ctx context.Context, l *large) (bool, error) {
 // finishLarge puts a verified large file in its place.
 func (p *pull) finishLarge(l *large) {
 	t := l.t
-	if err := t.part.FinishResumed(l.f, t.it.perm(), t.it.modTime()); err != nil {
+	if err := t.part.FinishResumed(l.f, t.it.Perm(), t.it.ModTime()); err != nil {
 		p.localFailure(t.rel, err)
 		p.q.done()
 		return

@@ -1,28 +1,35 @@
 package transfer
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"sync"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // openLarge prepares a large file: takes up what an earlier run left, or what
 // is in place of an older state, so that only what differs travels.
-func (p *pull) openLarge(ctx context.Context, c Conn, t *task) (*large, error) {
-	l := &large{t: t, chunk: p.chunkSize(t.it.size)}
+func (p *pull) openLarge(ctx context.Context, c *session.Conn, t *task) (*large, error) {
+	l := &large{t: t, chunk: p.chunkSize(t.it.Size)}
 	l.cond = sync.NewCond(&l.mu)
 	have, state, err := p.resumeBasis(l)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.f.Truncate(t.it.size); err != nil {
+	if err := l.f.Truncate(t.it.Size); err != nil {
 		l.close()
 		return nil, err
 	}
 	if state == basisOther {
-		if have, err = p.sameBlocks(ctx, c, l); isDrop(err) || ctx.Err() != nil {
+		if have, err = p.sameBlocks(ctx, c, l); session.IsDrop(err) || ctx.Err() != nil {
 			l.close()
 			return nil, err
 		} else if err != nil {
@@ -30,13 +37,13 @@ func (p *pull) openLarge(ctx context.Context, c Conn, t *task) (*large, error) {
 		}
 	}
 	l.fresh = state == basisNone
-	l.have, l.todo = have, have.missing(t.it.size, l.chunk)
+	l.have, l.todo = have, have.missing(t.it.Size, l.chunk)
 	if l.journal, err = startJournal(t.part, &t.it, have); err != nil {
 		l.close()
 		return nil, err
 	}
 	if n := have.total(); n > 0 {
-		p.c.logf("%s: %d of %d bytes are here already", t.rel, n, t.it.size)
+		p.c.logf("%s: %d of %d bytes are here already", t.rel, n, t.it.Size)
 		p.c.have(n, 0)
 	}
 	return l, nil
@@ -66,11 +73,11 @@ func (p *pull) resumeBasis(l *large) (have byteRanges, st basisState, err error)
 	if j, err := l.t.part.OpenJournal(); err == nil {
 		ss, same := readJournal(j, it)
 		_ = j.Close()
-		if same && fi.Size() == it.size {
+		if same && fi.Size() == it.Size {
 			return ss, basisKnown, nil
 		}
 	}
-	if !p.tools.canHash() {
+	if !p.tools.CanHash() {
 		return nil, basisNone, l.f.Truncate(0)
 	}
 	if fi.Size() > 0 {
@@ -81,9 +88,9 @@ func (p *pull) resumeBasis(l *large) (have byteRanges, st basisState, err error)
 	case err != nil:
 		l.close()
 		return nil, 0, err
-	case n > 0 && n < it.size:
+	case n > 0 && n < it.Size:
 		return byteRanges{{0, n}}, basisKnown, nil
-	case n > 0 || it.sparse():
+	case n > 0 || it.Sparse():
 		return nil, basisOther, nil
 	}
 	return nil, basisNone, nil
@@ -103,9 +110,9 @@ func (p *pull) copyOld(l *large) (int64, error) {
 }
 
 // sameBlocks compares the unfinished file with the VM's block by block.
-func (p *pull) sameBlocks(ctx context.Context, c Conn, l *large) (byteRanges, error) {
+func (p *pull) sameBlocks(ctx context.Context, c *session.Conn, l *large) (byteRanges, error) {
 	var same byteRanges
-	size := l.t.it.size
+	size := l.t.it.Size
 	block := deltaBlock(size)
 	buf := make([]byte, block)
 	err := blockHashes(ctx, c, l.t.name, size, block, func(i int64, sum [32]byte) error {
@@ -138,7 +145,7 @@ func (p *pull) resumeSmall(t *task) {
 		return
 	}
 	fi, err := t.part.Stat()
-	if err != nil || !fi.Mode().IsRegular() || fi.Size() != t.it.size || !t.it.sameTime(fi.ModTime()) {
+	if err != nil || !fi.Mode().IsRegular() || fi.Size() != t.it.Size || !t.it.SameTime(fi.ModTime()) {
 		return
 	}
 	f, err := t.part.Open()
@@ -146,8 +153,60 @@ func (p *pull) resumeSmall(t *task) {
 		return
 	}
 	defer func() { _ = f.Close() }()
-	if n, sum, err := hashAll(f); err == nil && n == t.it.size {
+	if n, sum, err := hashAll(f); err == nil && n == t.it.Size {
 		t.localSum, t.n, t.stored = sum, n, true
 		p.c.have(n, 0)
 	}
+}
+
+// A journal lies beside the unfinished file of a large file and tells which
+// ranges of it have arrived. Its first line tells which state of the VM's file
+// that was. It is advice: the verification at the end is over the whole file, and finds
+// what a crash made of it.
+
+// maxJournal bounds what is read back, lines.
+const maxJournal = 1 << 20
+
+// journalHead identifies a state of the VM's file.
+func journalHead(it *listing.Item) string {
+	return fmt.Sprintf("v1 %d %d %d %d\n", it.Size, it.Mtime, it.Dev, it.Ino)
+}
+
+// readJournal returns the ranges if the journal is about this state.
+func readJournal(f io.Reader, it *listing.Item) (byteRanges, bool) {
+	r := bufio.NewReader(f)
+	head, err := r.ReadString('\n')
+	if err != nil || head != journalHead(it) {
+		return nil, false
+	}
+	var ss byteRanges
+	for range maxJournal {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			break // a torn last line is not counted
+		}
+		var s byteRange
+		if n, _ := fmt.Sscanf(line, "%d %d\n", &s.off, &s.end); n != 2 || s.off < 0 || s.end > it.Size || s.off >= s.end {
+			break
+		}
+		ss = ss.add(s)
+	}
+	return ss, true
+}
+
+// startJournal begins a journal anew.
+func startJournal(part dest.Part, it *listing.Item, ss byteRanges) (*os.File, error) {
+	f, err := part.CreateJournal()
+	if err != nil {
+		return nil, err
+	}
+	text := journalHead(it)
+	for _, s := range ss {
+		text += fmt.Sprintf("%d %d\n", s.off, s.end)
+	}
+	if _, err := f.WriteString(text); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
 }

@@ -1,4 +1,4 @@
-package transfer
+package listing
 
 import (
 	"bufio"
@@ -10,37 +10,39 @@ import (
 	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
+// Limits of what is believed of a listing.
 const (
-	maxToken   = 4 << 20  // bytes; a batch of stat's lines is the longest that is honest
-	maxGarbage = 16 << 20 // bytes that make no sense before a listing is given up
-	maxItems   = 5_000_000
+	maxToken   = 4 << 20   // bytes; a batch of stat's lines is the longest that is honest
+	maxGarbage = 16 << 20  // bytes that make no sense before a listing is given up
+	MaxItems   = 5_000_000 // more are no honest listing
 )
 
 // Handler gets what a listing finds, in order. Its methods return an error to
 // end the listing.
 type Handler interface {
-	Tools(tools) error
-	Item(item) error
-	Missing(*root)
+	Tools(Tools) error
+	Item(Item) error
+	Missing(*Root)
 	Refused(path, why string)
-	Unreadable(r *root, said string)
+	Unreadable(r *Root, said string)
 	Waiting() // nothing more is here for the moment
 }
 
-// errGarbage ends a listing that makes no sense.
-var errGarbage = errors.New("the VM's listing makes no sense")
+// ErrGarbage ends a listing that makes no sense.
+var ErrGarbage = errors.New("the VM's listing makes no sense")
 
 // reader reads one listing.
 type reader struct {
-	s       *session
+	s       *session.Session
 	in      *bufio.Reader
-	roots   []*root
+	roots   []*Root
 	to      Handler
 	list    string // find or stat
 	zstd    bool   // what follows the tools is compressed
-	cur     *root
+	cur     *Root
 	items   int
 	garbage int
 	ended   int               // roots that came to their end
@@ -48,33 +50,30 @@ type reader struct {
 	linkMem int
 }
 
-// listShell lists the roots with one command and returns when all were listed.
+// Run lists the roots with one command and returns when all were listed.
 // complete is false if something could not be read.
-func listShell(ctx context.Context, c Conn, roots []*root, to Handler) (complete bool, err error) {
-	s := startSession(ctx, c, runSh)
-	defer s.stop()
-	s.onWait = to.Waiting
-	go func() {
-		args := []string{listScript, "sh", linkScript, statScript, statTopScript}
-		for _, r := range roots {
-			args = append(args, r.remote)
-		}
-		_, _ = io.WriteString(s.in, strings.Join(args, "\x00")+"\x00")
-		_ = s.in.Close()
-	}()
-	if err := s.ready(); err != nil {
+func Run(ctx context.Context, c *session.Conn, roots []*Root, to Handler) (complete bool, err error) {
+	s := c.Start(ctx, session.RunScript)
+	defer s.Stop()
+	s.OnWait(to.Waiting)
+	args := []string{listScript, "sh", linkScript, statScript, statTopScript}
+	for _, r := range roots {
+		args = append(args, r.Remote)
+	}
+	s.Items(args...)
+	if err := s.Ready(); err != nil {
 		return false, err
 	}
-	m := &reader{s: s, in: s.out, roots: roots, to: to}
+	m := &reader{s: s, in: s.Out, roots: roots, to: to}
 	complete, err = m.read()
 	if err != nil {
 		return false, err
 	}
-	if err := s.finish(64 << 10); err != nil && !exitedBy(err) {
+	if err := s.Finish(64 << 10); err != nil && !session.Exited(err) {
 		return false, err
 	}
 	if !complete && m.cur != nil {
-		to.Unreadable(m.cur, s.stderr.text())
+		to.Unreadable(m.cur, s.Stderr())
 	}
 	return complete, nil
 }
@@ -86,7 +85,7 @@ func (m *reader) read() (complete bool, err error) {
 		return false, err
 	}
 	if m.zstd {
-		dec, err := m.s.unpacked()
+		dec, err := m.s.Unpacked()
 		if err != nil {
 			return false, err
 		}
@@ -99,7 +98,7 @@ func (m *reader) read() (complete bool, err error) {
 			break
 		}
 		if err != nil && m.zstd {
-			err = m.s.failureOrEnd(err) // what cannot be unpacked is no drop
+			err = m.s.End(err) // what cannot be unpacked is no drop
 		}
 		if err != nil {
 			return false, err
@@ -126,23 +125,23 @@ func (m *reader) readTools() error {
 	for i := range got {
 		tok, err := m.token()
 		if err != nil {
-			return fmt.Errorf("%w: %w", errGarbage, err)
+			return fmt.Errorf("%w: %w", ErrGarbage, err)
 		}
 		got[i] = tok
 	}
 	if got[0] != "P" || (got[1] != "find" && got[1] != "stat") {
-		return errGarbage
+		return ErrGarbage
 	}
 	m.list = got[1]
-	t := tools{list: got[1], tar: "none", hash: "none", zstd: got[4] == "zstd", dd: got[5] == "dd" || got[5] == "dd tee"}
+	t := Tools{List: got[1], Tar: "none", Hash: "none", Zstd: got[4] == "zstd", Dd: got[5] == "dd" || got[5] == "dd tee"}
 	t.tee = strings.HasSuffix(got[5], " tee")
 	if got[2] == "gnu" || got[2] == "plain" {
-		t.tar = got[2]
+		t.Tar = got[2]
 	}
 	if strings.HasPrefix(got[3], "openssl") || got[3] == "sha256sum" {
-		t.hash = cleanLine(got[3])
+		t.Hash = session.CleanLine(got[3])
 	}
-	m.zstd = t.zstd
+	m.zstd = t.Zstd
 	return m.to.Tools(t)
 }
 
@@ -201,17 +200,17 @@ func (m *reader) findRecord(head string) (bool, error) {
 	if len(f) != 8 || len(f[0]) != 1 {
 		return false, nil
 	}
-	it := item{root: m.cur, sub: sub, kind: f[0][0], target: target}
+	it := Item{Root: m.cur, Sub: sub, Kind: f[0][0], Target: target}
 	var bad bool
 	num := func(s string, base int) uint64 {
 		n, err := strconv.ParseUint(s, base, 63)
 		bad = bad || err != nil
 		return n
 	}
-	it.size, it.mode = int64(num(f[1], 10)), uint32(num(f[2], 8)&0o7777)
-	it.dev, it.ino, it.nlink, it.blocks = num(f[4], 10), num(f[5], 10), num(f[6], 10), int64(num(f[7], 10))
+	it.Size, it.Mode = int64(num(f[1], 10)), uint32(num(f[2], 8)&0o7777)
+	it.Dev, it.Ino, it.Nlink, it.Blocks = num(f[4], 10), num(f[5], 10), num(f[6], 10), int64(num(f[7], 10))
 	var okTime bool
-	it.mtime, okTime = parseTime(f[3])
+	it.Mtime, okTime = parseTime(f[3])
 	if bad || !okTime {
 		return false, nil
 	}
@@ -219,13 +218,13 @@ func (m *reader) findRecord(head string) (bool, error) {
 }
 
 // emit hands an item on after the checks of its name.
-func (m *reader) emit(it item) error {
-	if m.items++; m.items > maxItems {
-		return fmt.Errorf("%w: more than %d items", errGarbage, maxItems)
+func (m *reader) emit(it Item) error {
+	if m.items++; m.items > MaxItems {
+		return fmt.Errorf("%w: more than %d items", ErrGarbage, MaxItems)
 	}
-	if it.sub != "" || it.rel() != "" {
-		if why := dest.CheckName(it.rel()); why != "" {
-			m.to.Refused(it.rel(), why)
+	if it.Sub != "" || it.Rel() != "" {
+		if why := dest.CheckName(it.Rel()); why != "" {
+			m.to.Refused(it.Rel(), why)
 			return nil
 		}
 	}
@@ -235,7 +234,7 @@ func (m *reader) emit(it item) error {
 // nonsense counts bytes that are no record.
 func (m *reader) nonsense(n int) error {
 	if m.garbage += n + 1; m.garbage > maxGarbage {
-		return errGarbage
+		return ErrGarbage
 	}
 	if m.garbage < 64<<10 {
 		m.to.Refused("", "a record of the VM's listing makes no sense")
@@ -252,7 +251,7 @@ func (m *reader) token() (string, error) {
 			return string(part[:len(part)-1]), nil
 		}
 		if len(long)+len(part) > maxToken {
-			return "", errGarbage
+			return "", ErrGarbage
 		}
 		long = append(long, part...)
 		switch {

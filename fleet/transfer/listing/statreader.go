@@ -1,4 +1,4 @@
-package transfer
+package listing
 
 import (
 	"strconv"
@@ -22,7 +22,7 @@ func (m *reader) linkRecord() (bool, error) {
 		m.links = map[string]string{}
 	}
 	if m.linkMem += len(name) + len(target) + 64; m.linkMem > maxLinkMem {
-		return false, errGarbage
+		return false, ErrGarbage
 	}
 	m.links[name] = strings.TrimSuffix(target, "\n")
 	return true, nil
@@ -41,7 +41,7 @@ func (m *reader) statBatch() (bool, error) {
 			break
 		}
 		if size += len(name) + 16; size > maxToken {
-			return false, errGarbage
+			return false, ErrGarbage
 		}
 		names = append(names, name)
 	}
@@ -83,10 +83,10 @@ func cutStat(lines, name string) (head, rest string, ok bool) {
 }
 
 // parseStat reads "%f %s %Y %y %d %i %h %b ".
-func (m *reader) parseStat(head, name string) (item, bool) {
+func (m *reader) parseStat(head, name string) (Item, bool) {
 	f := strings.Fields(head)
 	if len(f) != 10 {
-		return item{}, false
+		return Item{}, false
 	}
 	bad := false
 	num := func(s string, base int) uint64 {
@@ -95,30 +95,30 @@ func (m *reader) parseStat(head, name string) (item, bool) {
 		return n
 	}
 	mode := num(f[0], 16)
-	it := item{root: m.cur, kind: kindOf(mode), mode: uint32(mode & 0o7777), size: int64(num(f[1], 10))}
-	it.dev, it.ino, it.nlink, it.blocks = num(f[6], 10), num(f[7], 10), num(f[8], 10), int64(num(f[9], 10))
+	it := Item{Root: m.cur, Kind: KindOf(mode), Mode: uint32(mode & 0o7777), Size: int64(num(f[1], 10))}
+	it.Dev, it.Ino, it.Nlink, it.Blocks = num(f[6], 10), num(f[7], 10), num(f[8], 10), int64(num(f[9], 10))
 	sec, ok := parseTime(f[2])
 	_, frac, fine := strings.Cut(f[4], ".")
-	it.mtime, it.coarse = sec+parseFraction(frac), !fine
+	it.Mtime, it.Coarse = sec+parseFraction(frac), !fine
 	if bad || !ok {
-		return item{}, false
+		return Item{}, false
 	}
-	if it.kind == 'l' {
-		it.target = m.links[name]
+	if it.Kind == 'l' {
+		it.Target = m.links[name]
 	}
-	top := strings.TrimSuffix(m.cur.remote, "/") + "/."
+	top := strings.TrimSuffix(m.cur.Remote, "/") + "/."
 	switch {
-	case name == m.cur.remote || name == top || name == m.cur.remote+"/.":
+	case name == m.cur.Remote || name == top || name == m.cur.Remote+"/.":
 	case strings.HasPrefix(name, top+"/"):
-		it.sub = name[len(top)+1:]
+		it.Sub = name[len(top)+1:]
 	default:
-		return item{}, false
+		return Item{}, false
 	}
 	return it, true
 }
 
-// kindOf maps the type bits of st_mode (inode(7)) to find's letters.
-func kindOf(mode uint64) byte {
+// KindOf maps the type bits of st_mode (inode(7)) to find's letters.
+func KindOf(mode uint64) byte {
 	switch mode & 0o170000 {
 	case 0o100000:
 		return 'f'

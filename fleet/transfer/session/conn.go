@@ -1,0 +1,57 @@
+package session
+
+import (
+	"context"
+	"io"
+)
+
+// Transport is one logged-in connection to a VM. Exec runs a command through the
+// login shell and returns when it has ended, even if stdin has not, and soon
+// after ctx ends; a command that ended with a status other than 0 returns an error
+// that has the method ExitStatus() int, every other error means that the
+// connection is in trouble. Both methods are safe for concurrent use. A Transport
+// that is also an io.Closer is closed by whoever dialled it.
+type Transport interface {
+	Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, stderr io.Writer) error
+	OpenSubsystem(ctx context.Context, name string) (io.ReadWriteCloser, error)
+}
+
+// maxSessions bounds the sessions that one connection carries at a time; sshd
+// refuses the 11th (MaxSessions 10, sshd_config(5)). Those that last as long as
+// there is work (the listing, streams, ranges) are fewer, so that the short ones
+// (hashes, single files) always get their turn.
+const maxSessions = 9
+
+// Conn is a connection whose sessions wait until there is room for them. Safe
+// for concurrent use.
+type Conn struct {
+	t    Transport
+	room chan struct{} // an item per session
+}
+
+// NewConn is a Conn over t, which carries no other sessions.
+func NewConn(t Transport) *Conn { return &Conn{t, make(chan struct{}, maxSessions)} }
+
+// enter waits for room; leave makes room again.
+func (c *Conn) enter(ctx context.Context) error {
+	select {
+	case c.room <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (c *Conn) leave() { <-c.room }
+
+// Subsystem opens a subsystem ("sftp"). It is not counted.
+func (c *Conn) Subsystem(ctx context.Context, name string) (io.ReadWriteCloser, error) {
+	return c.t.OpenSubsystem(ctx, name)
+}
+
+// Close closes the connection if it can be.
+func (c *Conn) Close() {
+	if t, ok := c.t.(io.Closer); ok {
+		_ = t.Close()
+	}
+}

@@ -1,0 +1,276 @@
+package session
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	noiseLimit = 256 << 10
+	stallLimit = 60 * time.Second
+)
+
+// Session is one command running on the VM. In and Out are for one goroutine
+// each; the methods are safe for concurrent use, but for Ready, Finish and Drain,
+// which read Out.
+type Session struct {
+	In  *io.PipeWriter // its stdin; a write fails once the command has ended
+	Out *bufio.Reader  // its stdout; what the login shell printed comes first, see Ready
+	Err *bufio.Reader  // its stderr, if it answers there too; else nil
+
+	outPipe, errPipe *pipe
+	stderr           tailBuffer
+	cancel           context.CancelCauseFunc
+	done             chan struct{}
+	err              error // of Exec; valid after done
+	synced           bool
+	last             atomic.Int64 // UnixNano of the last sign of life
+	quiet            atomic.Bool
+	onWait           func()
+}
+
+// Quiet tells that nothing is expected now, so that silence is no trouble.
+func (s *Session) Quiet(now bool) { s.quiet.Store(now) }
+
+// OnWait makes fn be called by the reader of Out before it waits for more. It is
+// set before the first read.
+func (s *Session) OnWait(fn func()) { s.onWait = fn }
+
+// Silent is how long there was no sign of life.
+func (s *Session) Silent() time.Duration { return time.Since(time.Unix(0, s.last.Load())) }
+
+// Abort ends the session without waiting for it; its readers get ErrStopped.
+func (s *Session) Abort() { s.cancel(ErrStopped) }
+
+// Wait waits until the command has ended, and returns how.
+func (s *Session) Wait() error {
+	<-s.done
+	return s.err
+}
+
+// Stderr is what the command said on stderr, made fit for a message.
+func (s *Session) Stderr() string { return s.stderr.text() }
+
+// Start runs cmd. The caller must call Stop.
+func (c *Conn) Start(ctx context.Context, cmd string) *Session {
+	s := &Session{}
+	s.start(ctx, c, cmd, &s.stderr)
+	return s
+}
+
+// StartSplit is Start for a command that answers on stderr too (Err).
+func (c *Conn) StartSplit(ctx context.Context, cmd string) *Session {
+	s := &Session{errPipe: newPipe(64 << 10)}
+	s.Err = bufio.NewReaderSize(&touchReader{s: s, r: s.errPipe}, 16<<10)
+	s.start(ctx, c, cmd, s.errPipe)
+	return s
+}
+
+// start runs cmd.
+func (s *Session) start(ctx context.Context, c *Conn, cmd string, stderr io.Writer) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	inR, inW := io.Pipe()
+	s.In, s.outPipe, s.cancel, s.done = inW, newPipe(256<<10), cancel, make(chan struct{})
+	s.Out = bufio.NewReaderSize(&touchReader{s: s, r: s.outPipe, main: true}, 128<<10)
+	s.Touch()
+	go func() {
+		err := c.enter(ctx)
+		if err == nil {
+			s.Touch()
+			go s.watch(ctx)
+			err = c.t.Exec(ctx, cmd, inR, s.outPipe, stderr)
+			c.leave()
+		}
+		if cause := context.Cause(ctx); cause != nil && err != nil {
+			err = cause
+		}
+		s.err = err
+		close(s.done)
+		_ = inR.CloseWithError(io.ErrClosedPipe)
+		if err == nil || Exited(err) {
+			err = io.EOF
+		}
+		s.outPipe.close(err)
+		if s.errPipe != nil {
+			s.errPipe.close(err)
+		}
+	}()
+}
+
+// Input writes stdin in the background and then ends it. Where write fails the
+// reader of the answer knows why.
+func (s *Session) Input(write func(w *bufio.Writer) error) {
+	go func() {
+		w := bufio.NewWriterSize(s.In, 16<<10)
+		err := write(w)
+		if err == nil {
+			err = w.Flush()
+		}
+		_ = s.In.CloseWithError(err)
+	}()
+}
+
+// Items are the items of stdin as commands read them: each ended by NUL.
+func (s *Session) Items(items ...string) {
+	s.Input(func(w *bufio.Writer) error {
+		for _, item := range items {
+			_, _ = w.WriteString(item)
+			_ = w.WriteByte(0)
+		}
+		return nil
+	})
+}
+
+// watch ends the session when it is silent for too long.
+func (s *Session) watch(ctx context.Context) {
+	tick := time.NewTicker(stallLimit / 12)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if s.quiet.Load() {
+				s.Touch()
+			} else if s.Silent() > stallLimit {
+				s.cancel(ErrStalled)
+				return
+			}
+		}
+	}
+}
+
+// Ready skips what the login shell printed first.
+func (s *Session) Ready() error {
+	if s.synced {
+		return nil
+	}
+	seen := 0
+	for {
+		line, err := s.Out.ReadSlice(0)
+		seen += len(line)
+		if bytes.HasSuffix(line, []byte(Ready)) {
+			s.synced = true
+			return nil
+		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			err = nil
+		}
+		if seen > noiseLimit {
+			return ErrNoise
+		}
+		if err != nil {
+			return s.Failure(err)
+		}
+	}
+}
+
+// Touch notes a sign of life.
+func (s *Session) Touch() { s.last.Store(time.Now().UnixNano()) }
+
+// Failure turns a read error at an unexpected place into what really happened.
+func (s *Session) Failure(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		s.Stop()
+		if s.err != nil {
+			return s.err
+		}
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// End returns nil at a clean end and otherwise what happened.
+func (s *Session) End(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		<-s.done
+	}
+	select {
+	case <-s.done:
+		if IsDrop(s.err) {
+			return s.err
+		}
+	default:
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return BadAnswer{err}
+}
+
+// Finish ends stdin, reads the rest of the answer and returns how the command
+// ended. Nothing more than limit bytes is read.
+func (s *Session) Finish(limit int64) error {
+	_ = s.In.Close()
+	return s.Drain(limit)
+}
+
+// Drain reads the rest of the answer and returns how the command ended.
+func (s *Session) Drain(limit int64) error {
+	n, err := io.Copy(io.Discard, io.LimitReader(s.Out, limit))
+	if err == nil && n >= limit {
+		s.Stop()
+		return ErrNoise
+	}
+	<-s.done
+	return s.err
+}
+
+// Stop ends the session at once and waits for it.
+func (s *Session) Stop() {
+	_ = s.In.CloseWithError(io.EOF)
+	select {
+	case <-s.done:
+	default:
+		s.cancel(ErrStopped)
+		s.outPipe.leave()
+		if s.errPipe != nil {
+			s.errPipe.leave()
+		}
+		<-s.done
+	}
+	s.cancel(nil)
+}
+
+// touchReader notes that bytes came.
+type touchReader struct {
+	s    *Session
+	r    io.Reader
+	main bool // stdout
+}
+
+func (t *touchReader) Read(p []byte) (int, error) {
+	if t.main && t.s.onWait != nil {
+		t.s.onWait()
+	}
+	n, err := t.r.Read(p)
+	if err == io.ErrClosedPipe { // this end closed it
+		err = ErrStopped
+	}
+	if n > 0 {
+		t.s.Touch()
+	}
+	return n, err
+}
+
+// Unpacked reads the rest of the answer, which zstd has compressed.
+func (s *Session) Unpacked() (io.ReadCloser, error) {
+	dec, err := zstd.NewReader(s.Out, zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderMaxMemory(64<<20))
+	if err != nil {
+		return nil, err
+	}
+	return dec.IOReadCloser(), nil
+}

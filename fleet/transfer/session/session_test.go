@@ -1,0 +1,126 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fake is a connection whose commands are functions.
+type fake func(ctx context.Context, stdin io.Reader, stdout io.Writer) error
+
+func (f fake) Exec(ctx context.Context, _ string, stdin io.Reader, stdout, _ io.Writer) error {
+	return f(ctx, stdin, stdout)
+}
+
+func (f fake) OpenSubsystem(context.Context, string) (io.ReadWriteCloser, error) {
+	return nil, errors.New("no subsystem")
+}
+
+type status struct{}
+
+func (status) Error() string   { return "exit status 3" }
+func (status) ExitStatus() int { return 3 }
+
+// What a login shell prints first is skipped; if nothing else comes, it ends.
+func TestReady(t *testing.T) {
+	for noise, ok := range map[string]bool{
+		"":                          true,
+		"Welcome!\nprompt\x00$ ":    true,
+		strings.Repeat("x", 200000): true,
+		strings.Repeat("x", 400000): false,
+	} {
+		s := NewConn(fake(func(_ context.Context, stdin io.Reader, stdout io.Writer) error {
+			_, _ = io.WriteString(stdout, noise+Ready)
+			_, err := io.Copy(stdout, stdin)
+			return err
+		})).Start(t.Context(), "")
+		s.Items("a", "b")
+		err := s.Ready()
+		if ok != (err == nil) || (!ok && !errors.Is(err, ErrNoise)) {
+			t.Errorf("%d bytes of noise: %v", len(noise), err)
+		}
+		if got, _ := io.ReadAll(s.Out); ok && string(got) != "a\x00b\x00" {
+			t.Errorf("the answer: %q", got)
+		}
+		s.Stop()
+	}
+}
+
+// How a command ended tells the connection's trouble from its own.
+func TestIsDrop(t *testing.T) {
+	cut := errors.New("connection reset")
+	for err, drop := range map[error]bool{nil: false, status{}: false, cut: true} {
+		s := NewConn(fake(func(context.Context, io.Reader, io.Writer) error { return err })).Start(t.Context(), "")
+		got := s.Ready()
+		if IsDrop(got) != drop || got == nil {
+			t.Errorf("a command that ended with %v: %v, a drop: %v", err, got, IsDrop(got))
+		}
+		s.Stop()
+	}
+	for _, err := range []error{nil, io.EOF, io.ErrUnexpectedEOF, ErrStopped, ErrNoise, BadAnswer{cut}} {
+		if IsDrop(err) {
+			t.Errorf("%v is a drop", err)
+		}
+	}
+}
+
+// A VM that says nothing is given up, unless nothing is expected of it.
+func TestSilence(t *testing.T) {
+	for _, quiet := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := NewConn(fake(func(ctx context.Context, _ io.Reader, _ io.Writer) error {
+				select {
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				case <-time.After(10 * stallLimit):
+					return nil
+				}
+			}))
+			s := c.Start(t.Context(), "")
+			s.Quiet(quiet)
+			began := time.Now()
+			err := s.Wait()
+			took := time.Since(began)
+			if quiet != (err == nil) || (!quiet && (!errors.Is(err, ErrStalled) || took > 2*stallLimit)) {
+				t.Errorf("quiet %v: %v after %v", quiet, err, took)
+			}
+			s.Stop()
+		})
+	}
+}
+
+// More sessions than a connection carries wait for their turn.
+func TestSessionLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		running, most := make(chan struct{}, 100), 0
+		c := NewConn(fake(func(_ context.Context, stdin io.Reader, _ io.Writer) error {
+			running <- struct{}{}
+			_, err := io.Copy(io.Discard, stdin)
+			<-running
+			return err
+		}))
+		var all []*Session
+		for range 3 * maxSessions {
+			all = append(all, c.Start(t.Context(), ""))
+		}
+		for _, s := range all {
+			synctest.Wait()
+			most = max(most, len(running))
+			_ = s.In.Close()
+		}
+		for _, s := range all {
+			if err := s.Wait(); err != nil {
+				t.Error(err)
+			}
+			s.Stop()
+		}
+		if most != maxSessions {
+			t.Errorf("%d at a time", most)
+		}
+	})
+}

@@ -1,0 +1,47 @@
+package session
+
+import (
+	"strings"
+	"sync"
+)
+
+// tailBuffer keeps the first 4 KiB of what a command says on stderr.
+type tailBuffer struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+func (b *tailBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if room := 4096 - len(b.buf); room > 0 {
+		b.buf = append(b.buf, p[:min(room, len(p))]...)
+	}
+	return len(p), nil
+}
+
+// text is what was said, on one line, without control characters, at most 200
+// runes.
+func (b *tailBuffer) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return CleanLine(string(b.buf))
+}
+
+// CleanLine makes foreign text fit for a message.
+func CleanLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		if r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0xfffd || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if runes := []rune(s); len(runes) > 200 {
+		s = string(runes[:200]) + "..."
+	}
+	return s
+}
