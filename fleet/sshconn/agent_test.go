@@ -52,7 +52,7 @@ func TestAgentForwarding(t *testing.T) {
 	if err := v.dial(t).Run(t.Context(), RunOptions{Command: "ssh-add -l", Stdout: &out}); err == nil {
 		t.Error("an agent is reachable without -A", out.String())
 	}
-	if err := v.dial(t).Run(t.Context(), RunOptions{Command: "true", AgentSocket: socket + "-none"}); !errors.Is(err, ErrNoAgent) {
+	if err := v.dial(t).Run(t.Context(), RunOptions{Command: "true", AgentSocket: socket + "-none"}); !errors.Is(err, errNoAgent) {
 		t.Error(err)
 	}
 }

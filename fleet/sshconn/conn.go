@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
 )
 
 // Conn is a connection to a VM, logged in. All its methods may be called from
@@ -19,13 +20,13 @@ type Conn struct {
 	wire   *wire // nil on a connection borrowed from another process
 	done   chan struct{}
 
-	mu       sync.Mutex
-	why      error // first cause of the end, set before closing
-	forwards []*Forward
-	told     func(string) // nil: nobody
-	noise    noise
-	agent    sync.Once
-	agentErr error
+	mu        sync.Mutex
+	why       error // first cause of the end, set before closing
+	forwards  []*Forward
+	told      func(string) // nil: nobody
+	verbosity verbosity
+	agent     sync.Once
+	agentErr  error
 }
 
 func newConn(d *Dialer, h *handshake, client *ssh.Client) *Conn {
@@ -78,7 +79,7 @@ func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // Close ends the connection and everything that runs over it.
 func (c *Conn) Close() error {
-	c.end(ErrClosed)
+	c.end(errClosed)
 	c.closeForwards()
 	if c.wire != nil {
 		_ = c.wire.Close()
@@ -91,7 +92,7 @@ func (c *Conn) Close() error {
 // with [ErrLost] or [ErrDead].
 func (c *Conn) Wait() error {
 	<-c.done
-	if err := c.endCause(); !errors.Is(err, ErrClosed) {
+	if err := c.endCause(); !errors.Is(err, errClosed) {
 		return err
 	}
 	return nil
@@ -104,7 +105,7 @@ func (c *Conn) end(err error) {
 	if c.why != nil {
 		return
 	}
-	if !errors.Is(err, ErrClosed) && !errors.Is(err, ErrDead) {
+	if !errors.Is(err, errClosed) && !errors.Is(err, ErrDead) {
 		err = ErrLost
 	}
 	c.why = err
@@ -197,4 +198,24 @@ func (c *Conn) lost() *Error {
 		return c.sessionError(ErrLost)
 	}
 	return c.sessionError(c.why)
+}
+
+// errNoAgent: no ssh-agent answers at the socket that was to be forwarded.
+var errNoAgent = errors.New("no ssh-agent answers at the given socket")
+
+// ErrShared: a connection borrowed from another process cannot do that.
+var ErrShared = errors.New("not possible over a shared connection")
+
+// forwardAgent lets the VM reach the ssh-agent at a socket, for as long as the
+// connection lives.
+func (c *Conn) forwardAgent(socket string) error {
+	if c.Shared() {
+		return newError(StageForward, socket, ErrShared)
+	}
+	c.agent.Do(func() {
+		if agent.ForwardToRemote(c.client, socket) != nil {
+			c.agentErr = newError(StageForward, socket, errNoAgent)
+		}
+	})
+	return c.agentErr
 }

@@ -1,7 +1,14 @@
 package sshconn
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -85,4 +92,252 @@ func orCause(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// handshake is one SSH key exchange and login.
+type handshake struct {
+	dialer *Dialer
+	target Target
+	pins   pins
+	cand   candidate
+	wire   *wire
+	watch  *stopwatch
+	keys   *keyring // nil: stop after the host key
+
+	seen    hostKeyCapture
+	login   atomic.Bool // the host key was accepted
+	refused error       // why the login failed, as far as the server said
+}
+
+// errStop ends a handshake that only wanted the host key.
+var errStop = errors.New("host key seen")
+
+// greet opens the SSH protocol, so that an address counts as alive only when
+// an SSH server stands behind it.
+func (h *handshake) greet() error {
+	h.deadline(h.dialer.Timeouts.withDefaults().KEX)
+	if err := h.wire.greet(); err != nil {
+		return h.fail(err)
+	}
+	return nil
+}
+
+// run does the key exchange and the login.
+func (h *handshake) run() (*ssh.Client, error) {
+	h.deadline(h.dialer.Timeouts.withDefaults().KEX)
+	h.seen.after = h.hostKey
+	config := &ssh.ClientConfig{
+		Config:            algorithms(),
+		User:              h.target.User,
+		ClientVersion:     clientVersion,
+		HostKeyAlgorithms: hostKeyAlgorithms(h.pins.keys),
+		HostKeyCallback:   h.seen.callback,
+		AuthCallback:      h.authenticate,
+	}
+	if config.User == "" {
+		config.User = "root"
+	}
+	conn, chans, reqs, err := ssh.NewClientConn(h.wire, h.cand.endpoint.Address, config)
+	if err != nil {
+		return nil, h.fail(err)
+	}
+	h.watch.done(StageLogin)
+	h.deadline(0)
+	return ssh.NewClient(conn, chans, reqs), nil
+}
+
+// hostKey runs at the end of the key exchange, before anything about the user
+// is sent.
+func (h *handshake) hostKey(key ssh.PublicKey) error {
+	h.watch.done(StageKEX)
+	if h.keys == nil {
+		return errStop
+	}
+	if err := h.pins.check(key); err != nil {
+		return err
+	}
+	h.login.Store(true)
+	h.deadline(h.dialer.Timeouts.withDefaults().Login)
+	return nil
+}
+
+// authenticate picks the next login method. The library calls it after its
+// "none" request, and again after each failure. A failure of the network is
+// not a refusal.
+func (h *handshake) authenticate(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+	tried := false
+	for _, m := range c.TriedMethods {
+		tried = tried || m == "publickey"
+	}
+	offered := false
+	for _, m := range c.AllowedMethods {
+		offered = offered || m == "publickey"
+	}
+	switch {
+	case h.wire.failure() != nil:
+		h.refused = h.wire.failure()
+	case len(c.PartialSuccessMethods) > 0:
+		h.refused = ErrMoreFactors
+	case tried:
+		h.refused = ErrKeyRefused
+	case !offered:
+		h.refused = ErrNoPublicKeyLogin
+	default:
+		return ssh.PublicKeys(h.keys.signers...), nil
+	}
+	return nil, h.refused
+}
+
+// fail turns the library's error into one that names the stage. What the
+// network said comes before what the library made of it.
+func (h *handshake) fail(err error) error {
+	var hostKey *HostKeyError
+	if errors.As(err, &hostKey) {
+		return newError(StageHostKey, h.cand.label(), hostKey)
+	}
+	if network := h.wire.failure(); network != nil {
+		err = network
+		if isEOF(err) {
+			err = ErrHungUp
+		}
+	}
+	if !h.login.Load() {
+		return newError(StageKEX, h.cand.label(), err)
+	}
+	e := newError(StageLogin, h.cand.label(), err)
+	if h.refused != nil && h.wire.failure() == nil {
+		e.Err = h.refused
+		if len(h.pins.keys) > 0 {
+			return finalError{e} // it is the right VM, and it said no
+		}
+	}
+	return e
+}
+
+func (h *handshake) deadline(d time.Duration) {
+	var at time.Time
+	if d > 0 {
+		at = time.Now().Add(d)
+	}
+	_ = h.wire.SetDeadline(at)
+}
+
+// guarded runs f with the connection bound to ctx: a cancelled ctx closes the
+// socket, which ends any read or write at once.
+func (h *handshake) guarded(ctx context.Context, f func() error) error {
+	stop := context.AfterFunc(ctx, h.wire.abort)
+	err := f()
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		h.wire.abort()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return err
+}
+
+// pins are the host keys a target is allowed to have.
+type pins struct {
+	keys   []ssh.PublicKey
+	strict bool
+}
+
+// newPins parses pinned keys. One that cannot be read is an error, for
+// skipping it could turn a pinned VM into a first contact.
+func newPins(t Target) (pins, error) {
+	p := pins{strict: t.Strict}
+	for _, line := range t.HostKeys {
+		k, err := parsePublic(line)
+		if err != nil {
+			return pins{}, errors.New("a pinned host key is unreadable")
+		}
+		p.keys = append(p.keys, k)
+	}
+	return p, nil
+}
+
+// check returns a *HostKeyError unless the key may be trusted.
+func (p pins) check(got ssh.PublicKey) error {
+	e := &HostKeyError{Got: ssh.FingerprintSHA256(got), Key: authorizedKey(got)}
+	for _, k := range p.keys {
+		if bytes.Equal(k.Marshal(), got.Marshal()) {
+			return nil
+		}
+		e.Want = append(e.Want, ssh.FingerprintSHA256(k))
+	}
+	if len(p.keys) == 0 && !p.strict {
+		return nil
+	}
+	return e
+}
+
+// hostKeyCapture is a host-key callback that keeps the key it was shown.
+type hostKeyCapture struct {
+	key   ssh.PublicKey
+	after func(ssh.PublicKey) error
+}
+
+func (h *hostKeyCapture) callback(_ string, _ net.Addr, key ssh.PublicKey) error {
+	if h.key != nil && !bytes.Equal(h.key.Marshal(), key.Marshal()) {
+		// A later key exchange shows another key: no honest server does that.
+		return &HostKeyError{
+			Want: []string{ssh.FingerprintSHA256(h.key)},
+			Got:  ssh.FingerprintSHA256(key), Key: authorizedKey(key),
+		}
+	}
+	first := h.key == nil
+	h.key = key
+	if !first || h.after == nil {
+		return nil
+	}
+	return h.after(key)
+}
+
+// algorithms is what is offered: x/crypto's list without known weaknesses,
+// and of that no SHA-1 MAC. Its first cipher is aes128-gcm, which is also the
+// fastest here where the processor helps with AES.
+func algorithms() ssh.Config {
+	a := ssh.SupportedAlgorithms()
+	return ssh.Config{
+		KeyExchanges: a.KeyExchanges,
+		Ciphers:      a.Ciphers,
+		MACs:         slices.DeleteFunc(a.MACs, func(m string) bool { return m == ssh.HMACSHA1 }),
+	}
+}
+
+// hostKeyAlgorithms lists the accepted host-key algorithms, those of the
+// pinned keys first: a server with several keys then shows the one that is
+// known. Host certificates are left out, for nobody here could check one.
+func hostKeyAlgorithms(pinned []ssh.PublicKey) []string {
+	all := []string{ssh.KeyAlgoED25519}
+	for _, a := range ssh.SupportedAlgorithms().HostKeys {
+		if !strings.Contains(a, "cert-v0") && a != ssh.KeyAlgoED25519 {
+			all = append(all, a)
+		}
+	}
+	known := func(algorithm string) bool {
+		return slices.ContainsFunc(pinned, func(k ssh.PublicKey) bool {
+			return k.Type() == keyType(algorithm)
+		})
+	}
+	var first, rest []string
+	for _, a := range all {
+		if known(a) {
+			first = append(first, a)
+		} else {
+			rest = append(rest, a)
+		}
+	}
+	return append(first, rest...)
+}
+
+// keyType is the key's type that goes with a signature algorithm (RFC 8332).
+func keyType(algorithm string) string {
+	if algorithm == ssh.KeyAlgoRSASHA256 || algorithm == ssh.KeyAlgoRSASHA512 {
+		return ssh.KeyAlgoRSA
+	}
+	return algorithm
 }

@@ -93,7 +93,7 @@ func TestLoginRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.target.Keys = nil
-	if _, err = v.dialer.Dial(t.Context(), v.target); !errors.Is(err, ErrNoKey) {
+	if _, err = v.dialer.Dial(t.Context(), v.target); !errors.Is(err, errNoKey) {
 		t.Fatal(err)
 	}
 }

@@ -38,8 +38,8 @@ var (
 	ErrMoreFactors = errors.New("the VM's SSH server accepted the key but asks for a second factor")
 	// ErrDead: the peer answered no keep-alive.
 	ErrDead = errors.New("the VM stopped answering")
-	// ErrClosed: the connection was closed on this side.
-	ErrClosed = errors.New("connection closed")
+	// errClosed: the connection was closed on this side.
+	errClosed = errors.New("connection closed")
 	// ErrLost: the connection ended before the session did.
 	ErrLost = errors.New("connection to the VM lost")
 	// ErrRefused: the server refused a request, such as a subsystem it does not have.
@@ -48,15 +48,15 @@ var (
 	ErrSessionLimit = errors.New("the VM's SSH server opens no further session on this connection")
 	// ErrDisconnected: the user typed the escape for disconnecting.
 	ErrDisconnected = errors.New("disconnected by the user")
-	// ErrWrongKind: the endpoint's network is neither "tls" nor "tcp".
-	ErrWrongKind = errors.New("unknown network of an endpoint")
-	// ErrNoEndpoint: the target has no endpoint.
-	ErrNoEndpoint = errors.New("no address to connect to")
+	// errWrongKind: the endpoint's network is neither "tls" nor "tcp".
+	errWrongKind = errors.New("unknown network of an endpoint")
+	// errNoEndpoint: the target has no endpoint.
+	errNoEndpoint = errors.New("no address to connect to")
 	// ErrHungUp: the server closed the connection before the login was done,
 	// as a busy sshd does (MaxStartups) and a gateway without its VM.
 	ErrHungUp = errors.New("the server closed the connection")
-	// ErrTooLong: the command is longer than Linux lets a shell be given.
-	ErrTooLong = errors.New("the command is too long")
+	// errTooLong: the command is longer than Linux lets a shell be given.
+	errTooLong = errors.New("the command is too long")
 )
 
 // Error says in which stage and at which address something failed. When
@@ -168,4 +168,66 @@ func (e *HostKeyError) Error() string {
 		return fmt.Sprintf("host key %s is not known yet, and unknown ones are refused", e.Got)
 	}
 	return fmt.Sprintf("host key is %s, recorded was %s", e.Got, strings.Join(e.Want, ", "))
+}
+
+// ExitError says that a remote command did not end with status 0.
+type ExitError struct {
+	Status int    // the command's status; 128+n when a signal ended it; -1 when the server sent none
+	Signal string // without SIG, e.g. "KILL"; empty when it exited by itself
+}
+
+// Error names the status or signal.
+func (e *ExitError) Error() string {
+	switch {
+	case e.Signal != "":
+		return fmt.Sprintf("command ended by signal %q", e.Signal)
+	case e.Status < 0:
+		return "command ended without an exit status"
+	}
+	return fmt.Sprintf("command exited with status %d", e.Status)
+}
+
+// ExitStatus is the status a shell would see: Status, or 255 when the server
+// sent none, as OpenSSH's client does.
+func (e *ExitError) ExitStatus() int {
+	if e.Status < 0 || e.Status > 255 {
+		return 255
+	}
+	return e.Status
+}
+
+// signalNumber is the number of a signal that RFC 4254 section 6.10 names, or
+// 0. Numbers are Linux's, which is what runs on the VM.
+func signalNumber(name string) int {
+	switch name {
+	case "HUP":
+		return 1
+	case "INT":
+		return 2
+	case "QUIT":
+		return 3
+	case "ILL":
+		return 4
+	case "TRAP":
+		return 5
+	case "ABRT":
+		return 6
+	case "FPE":
+		return 8
+	case "KILL":
+		return 9
+	case "USR1":
+		return 10
+	case "SEGV":
+		return 11
+	case "USR2":
+		return 12
+	case "PIPE":
+		return 13
+	case "ALRM":
+		return 14
+	case "TERM":
+		return 15
+	}
+	return 0
 }

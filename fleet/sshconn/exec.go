@@ -1,8 +1,10 @@
 package sshconn
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"os"
 	"sync"
 	"time"
 )
@@ -25,7 +27,7 @@ import (
 // than root only (session.c, session_signal_req).
 func (c *Conn) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if len(cmd) > maxCommand {
-		return c.sessionError(ErrTooLong)
+		return c.sessionError(errTooLong)
 	}
 	s, err := c.openSession(ctx)
 	if err != nil {
@@ -37,7 +39,7 @@ func (c *Conn) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, st
 	}
 	in := newInput(stdin)
 	defer in.stop()
-	go s.feed(in)
+	go s.copyStdin(in)
 	return s.wait(ctx, stdout, stderr)
 }
 
@@ -45,9 +47,9 @@ func (c *Conn) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, st
 // below what the SSH library can put into a packet.
 const maxCommand = 128<<10 - 1
 
-// feed copies stdin to the command and closes its stdin at EOF, or when
+// copyStdin copies stdin to the command and closes its stdin at EOF, or when
 // reading fails: a command must not wait for input that will not come.
-func (s *session) feed(in io.Reader) {
+func (s *session) copyStdin(in io.Reader) {
 	_, _ = io.Copy(onlyWriter{s.ch}, in)
 	_ = s.ch.CloseWrite()
 }
@@ -145,3 +147,28 @@ func (g *gate) shut() {
 	case <-timer.C:
 	}
 }
+
+// input is a stdin whose reading can be stopped. After stop has returned, no
+// further byte is taken from it, if the platform and the reader allow it.
+type input interface {
+	io.Reader
+	stop()
+}
+
+// newInput wraps a command's stdin; nil is empty.
+func newInput(r io.Reader) input {
+	if r == nil {
+		return plainInput{bytes.NewReader(nil)}
+	}
+	if f, ok := r.(*os.File); ok {
+		if in, err := newFileInput(f); err == nil {
+			return in
+		}
+	}
+	return plainInput{r}
+}
+
+// plainInput cannot be stopped.
+type plainInput struct{ io.Reader }
+
+func (plainInput) stop() {}

@@ -23,14 +23,11 @@ type Forward struct {
 	empty chan struct{} // closed when open becomes 0, if somebody waits for that
 }
 
-// Spec is what was asked for.
-func (f *Forward) Spec() ForwardSpec { return f.spec }
+// addr is where the forwarding listens, with the port that was assigned.
+func (f *Forward) addr() string { return f.listeners[0].Addr().String() }
 
-// Addr is where the forwarding listens, with the port that was assigned.
-func (f *Forward) Addr() string { return f.listeners[0].Addr().String() }
-
-// Port is the port it listens on, as assigned if 0 was asked for; 0 for a socket.
-func (f *Forward) Port() int {
+// port is the port it listens on, as assigned if 0 was asked for; 0 for a socket.
+func (f *Forward) port() int {
 	if a, ok := f.listeners[0].Addr().(*net.TCPAddr); ok {
 		return a.Port
 	}
@@ -41,7 +38,7 @@ func (f *Forward) Port() int {
 func (f *Forward) String() string {
 	s := f.spec.String()
 	if f.spec.Listen.Path == "" && f.spec.Listen.Port == 0 {
-		s += " on port " + strconv.Itoa(f.Port())
+		s += " on port " + strconv.Itoa(f.port())
 	}
 	return s
 }
@@ -79,22 +76,22 @@ func (c *Conn) Forward(ctx context.Context, spec ForwardSpec) (*Forward, error) 
 	return f, nil
 }
 
-// Forwards lists the forwardings at work.
-func (c *Conn) Forwards() []*Forward {
+// openForwards lists the forwardings at work.
+func (c *Conn) openForwards() []*Forward {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.forwards)
 }
 
 func (c *Conn) closeForwards() {
-	for _, f := range c.Forwards() {
+	for _, f := range c.openForwards() {
 		_ = f.Close()
 	}
 }
 
 func (c *Conn) describeForwards() []string {
 	lines := []string{"The following forwardings are open:"}
-	for _, f := range c.Forwards() {
+	for _, f := range c.openForwards() {
 		f.mu.Lock()
 		lines = append(lines, fmt.Sprintf("  %s  (%d connections)", f, f.open))
 		f.mu.Unlock()
@@ -148,13 +145,13 @@ func (f *Forward) serve(in net.Conn) {
 	}
 	if err != nil {
 		if f.ctx.Err() == nil {
-			f.conn.tell(noiseFailures, fmt.Sprintf("forwarding %s: %v", f, err))
+			f.conn.tell(verbosityFailures, fmt.Sprintf("forwarding %s: %v", f, err))
 		}
 		return
 	}
-	f.conn.tell(noiseAll, fmt.Sprintf("forwarding %s: a connection is open", f))
+	f.conn.tell(verbosityAll, fmt.Sprintf("forwarding %s: a connection is open", f))
 	join(f.ctx, in, out)
-	f.conn.tell(noiseAll, fmt.Sprintf("forwarding %s: a connection has ended", f))
+	f.conn.tell(verbosityAll, fmt.Sprintf("forwarding %s: a connection has ended", f))
 }
 
 func (f *Forward) count(n int) {
@@ -200,4 +197,75 @@ func (c *Conn) dialVM(ctx context.Context, to ForwardAddr) (net.Conn, error) {
 		return nil, context.Cause(ctx)
 	}
 	return nil, newError(StageForward, address, c.dialVMCause(err))
+}
+
+// verbosity is how much is told about forwarded connections.
+type verbosity int
+
+const (
+	verbosityNone verbosity = iota - 1
+	verbosityFailures
+	verbosityAll
+)
+
+// OnNote sets who is told, a line at a time, what a person should know of
+// forwarded connections, such as that the VM cannot connect to the target.
+// While Run is at work it writes that to the session's stderr instead.
+func (c *Conn) OnNote(told func(line string)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told = told
+}
+
+// redirectNotes is OnNote until the returned function is called.
+func (c *Conn) redirectNotes(told func(line string)) (undo func()) {
+	c.mu.Lock()
+	before := c.told
+	c.mu.Unlock()
+	c.OnNote(told)
+	return func() { c.OnNote(before) }
+}
+
+func (c *Conn) tell(at verbosity, line string) {
+	c.mu.Lock()
+	told, wanted := c.told, c.verbosity
+	c.mu.Unlock()
+	if told != nil && at <= wanted {
+		told(line)
+	}
+}
+
+// setVerbosity changes how much is told, and says how much that is.
+func (c *Conn) setVerbosity(by verbosity) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.verbosity = min(max(c.verbosity+by, verbosityNone), verbosityAll)
+	switch c.verbosity {
+	case verbosityNone:
+		return "[says nothing about forwarded connections]"
+	case verbosityAll:
+		return "[says what every forwarded connection does]"
+	}
+	return "[says which forwarded connections fail]"
+}
+
+// drain waits for forwarded connections that are still open when a session has
+// ended, as OpenSSH does: what they move is not to be cut off by a logout.
+func (c *Conn) drain(ctx context.Context) {
+	told := false
+	for _, f := range c.openForwards() {
+		for idle := f.idle(); idle != nil; idle = f.idle() {
+			if !told {
+				c.tell(verbosityNone, fmt.Sprintf("waiting for forwarded connections to end, Ctrl-C cuts them (%s)", f))
+				told = true
+			}
+			select {
+			case <-idle:
+			case <-c.done:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
 }

@@ -186,7 +186,7 @@ func join(ctx context.Context, a, b net.Conn) {
 // Stdio connects stdin and stdout with host:port as seen from the VM (-W). It
 // returns when the other side closes or ctx ends.
 func (c *Conn) Stdio(ctx context.Context, hostport string, stdin io.Reader, stdout io.Writer) error {
-	host, port, err := ParseHostPort(hostport)
+	host, port, err := parseHostPort(hostport)
 	if err != nil {
 		return err
 	}

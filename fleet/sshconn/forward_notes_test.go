@@ -28,12 +28,12 @@ func TestRemoteForwardForms(t *testing.T) {
 		for _, bind := range binds {
 			for _, port := range []int{0, freePort(t)} {
 				f := forwardT(t, c, 'R', bind+strconv.Itoa(port)+":"+address)
-				if f.Port() == 0 || port != 0 && f.Port() != port {
-					t.Errorf("GatewayPorts %s, bind %q: port %d of %d", gatewayPorts, bind, f.Port(), port)
+				if f.port() == 0 || port != 0 && f.port() != port {
+					t.Errorf("GatewayPorts %s, bind %q: port %d of %d", gatewayPorts, bind, f.port(), port)
 				}
-				x, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(f.Port()))
+				x, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(f.port()))
 				if err != nil && strings.HasPrefix(bind, "[") { // sshd decides the family
-					x, err = net.Dial("tcp", "[::1]:"+strconv.Itoa(f.Port()))
+					x, err = net.Dial("tcp", "[::1]:"+strconv.Itoa(f.port()))
 				}
 				if err != nil {
 					t.Fatalf("GatewayPorts %s, bind %q, port %d: %v", gatewayPorts, bind, port, err)
@@ -96,28 +96,28 @@ func TestForwardFailureIsTold(t *testing.T) {
 	f := forwardT(t, c, 'L', "0:127.0.0.1:1")
 	knock := func(f *Forward) {
 		t.Helper()
-		x := dialT(t, "tcp", f.Addr())
+		x := dialT(t, "tcp", f.addr())
 		_ = x.SetDeadline(time.Now().Add(10 * time.Second))
 		_, _ = io.ReadAll(x)
 		_ = x.Close()
 	}
 	knock(f)
 	soon(t, "the failure is told", func() bool {
-		return heard.has("-L 0:127.0.0.1:1 on port "+strconv.Itoa(f.Port()), "refused by the VM's SSH server: connect failed")
+		return heard.has("-L 0:127.0.0.1:1 on port "+strconv.Itoa(f.port()), "refused by the VM's SSH server: connect failed")
 	})
 	if heard.has("\n") {
 		t.Error(heard.lines)
 	}
-	if said := c.setNoise(-1); !strings.Contains(said, "nothing") {
+	if said := c.setVerbosity(-1); !strings.Contains(said, "nothing") {
 		t.Error(said)
 	}
 	before := len(heard.lines)
 	knock(f)
-	if said := c.setNoise(5); !strings.Contains(said, "every") {
+	if said := c.setVerbosity(5); !strings.Contains(said, "every") {
 		t.Error(said)
 	}
 	g := forwardT(t, c, 'L', "0:"+listen(t, echo))
-	if got := ask(t, dialT(t, "tcp", g.Addr()), "a"); got != "A" {
+	if got := ask(t, dialT(t, "tcp", g.addr()), "a"); got != "A" {
 		t.Error(got)
 	}
 	soon(t, "the end of a connection is told", func() bool { return heard.has("has ended") })
@@ -133,7 +133,7 @@ func TestLogoutWaitsForForwards(t *testing.T) {
 	noLeaks(t)
 	c := startVM(t, sshdtest.Options{}).dial(t)
 	f := forwardT(t, c, 'L', "0:"+listen(t, echo))
-	x := dialT(t, "tcp", f.Addr())
+	x := dialT(t, "tcp", f.addr())
 	defer x.Close()
 	_, _ = io.WriteString(x, "slow")
 	soon(t, "the connection is open", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return f.open == 1 })
@@ -181,7 +181,7 @@ func TestForwardSocks4(t *testing.T) {
 		{"endless user", "\x04\x01" + where + "\x7f\x00\x00\x01" + strings.Repeat("x", 4000), ""},
 		{"cut off", "\x04\x01\x00", ""},
 	} {
-		x := dialT(t, "tcp", f.Addr())
+		x := dialT(t, "tcp", f.addr())
 		_ = x.SetDeadline(time.Now().Add(10 * time.Second))
 		_, _ = io.WriteString(x, test.request+"via")
 		closeWrite(x)

@@ -32,8 +32,8 @@ type ForwardSpec struct {
 	To     ForwardAddr // unused for ForwardDynamic
 }
 
-// SpecError says what is wrong with the text of a forwarding.
-type SpecError struct {
+// specError says what is wrong with the text of a forwarding.
+type specError struct {
 	Kind   ForwardKind
 	Spec   string
 	Reason string
@@ -41,17 +41,17 @@ type SpecError struct {
 }
 
 // Error quotes the text and shows the right form.
-func (e *SpecError) Error() string {
+func (e *specError) Error() string {
 	return fmt.Sprintf("forwarding -%c %q: %s; write %s", e.Kind, e.Spec, e.Reason, e.Form)
 }
 
 // ParseForward reads a forwarding as OpenSSH writes it:
 // [bind:]port:host:hostport, [bind:]port:socket, socket:host:hostport,
 // socket:socket, and [bind:]port for ForwardDynamic. IPv6 addresses stand in
-// brackets. The error is a *[SpecError].
+// brackets. The error shows the right form.
 func ParseForward(kind ForwardKind, spec string) (ForwardSpec, error) {
 	bad := func(reason string) (ForwardSpec, error) {
-		return ForwardSpec{}, &SpecError{Kind: kind, Spec: spec, Reason: reason, Form: specForm(kind)}
+		return ForwardSpec{}, &specError{Kind: kind, Spec: spec, Reason: reason, Form: specForm(kind)}
 	}
 	parts, ok := splitSpec(spec)
 	if !ok {
@@ -175,13 +175,13 @@ func (a *ForwardAddr) takeTarget(parts []string) (reason string) {
 	return ""
 }
 
-// ParseHostPort reads the host:port of -W. IPv6 addresses stand in brackets.
-// The error is a *[SpecError].
-func ParseHostPort(s string) (host string, port int, err error) {
+// parseHostPort reads the host:port of -W. IPv6 addresses stand in brackets.
+// The error shows the right form.
+func parseHostPort(s string) (host string, port int, err error) {
 	parts, ok := splitSpec(s)
 	var a ForwardAddr
 	if !ok || a.takeTarget(parts) != "" || a.Path != "" {
-		return "", 0, &SpecError{Kind: 'W', Spec: s, Reason: "it is no address", Form: "host:port"}
+		return "", 0, &specError{Kind: 'W', Spec: s, Reason: "it is no address", Form: "host:port"}
 	}
 	return a.Host, a.Port, nil
 }

@@ -40,19 +40,19 @@ func TestParseForward(t *testing.T) {
 	}
 	for kind, list := range bad {
 		for _, s := range list {
-			var e *SpecError
+			var e *specError
 			if f, err := ParseForward(kind, s); !errors.As(err, &e) || e.Reason == "" {
 				t.Errorf("%c %q: %v %v", kind, s, f, err)
 			}
 		}
 	}
 	for in, want := range map[string]string{"h:22": "h", "[::1]:22": "::1", "10.0.0.1:1": "10.0.0.1"} {
-		if h, _, err := ParseHostPort(in); err != nil || h != want {
+		if h, _, err := parseHostPort(in); err != nil || h != want {
 			t.Error(in, h, err)
 		}
 	}
 	for _, in := range []string{"", "h", "h:0", ":22", "/x", "h:22:1", "::1:22"} {
-		if _, _, err := ParseHostPort(in); err == nil {
+		if _, _, err := parseHostPort(in); err == nil {
 			t.Error(in)
 		}
 	}

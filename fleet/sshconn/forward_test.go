@@ -72,21 +72,21 @@ func TestForwards(t *testing.T) {
 	t.Run("local", func(t *testing.T) {
 		f := forwardT(t, c, 'L', "0:"+address)
 		for range 3 {
-			if got := ask(t, dialT(t, "tcp", f.Addr()), "hello"); got != "HELLO" {
+			if got := ask(t, dialT(t, "tcp", f.addr()), "hello"); got != "HELLO" {
 				t.Error(got)
 			}
 		}
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if x, err := net.Dial("tcp", f.Addr()); err == nil {
+		if x, err := net.Dial("tcp", f.addr()); err == nil {
 			_ = x.Close()
 			t.Error("it still listens")
 		}
 	})
 	t.Run("local, nobody answers", func(t *testing.T) {
 		f := forwardT(t, c, 'L', "0:127.0.0.1:1")
-		x := dialT(t, "tcp", f.Addr())
+		x := dialT(t, "tcp", f.addr())
 		defer x.Close()
 		_ = x.SetReadDeadline(time.Now().Add(10 * time.Second))
 		if n, err := x.Read(make([]byte, 1)); n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
@@ -95,7 +95,7 @@ func TestForwards(t *testing.T) {
 	})
 	t.Run("remote", func(t *testing.T) {
 		f := forwardT(t, c, 'R', "127.0.0.1:0:"+address)
-		if got := ask(t, dialT(t, "tcp", f.Addr()), "back"); got != "BACK" {
+		if got := ask(t, dialT(t, "tcp", f.addr()), "back"); got != "BACK" {
 			t.Error(got)
 		}
 	})
@@ -128,7 +128,7 @@ func TestForwards(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if len(c.Forwards()) == 0 {
+	if len(c.openForwards()) == 0 {
 		t.Error("no forwarding is listed")
 	}
 }
@@ -138,7 +138,7 @@ func TestForwardDynamic(t *testing.T) {
 	c := startVM(t, sshdtest.Options{}).dial(t)
 	_, port, _ := net.SplitHostPort(listen(t, echo))
 	f := forwardT(t, c, 'D', "127.0.0.1:0")
-	socks, err := proxy.SOCKS5("tcp", f.Addr(), nil, proxy.Direct)
+	socks, err := proxy.SOCKS5("tcp", f.addr(), nil, proxy.Direct)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestForwardDynamic(t *testing.T) {
 	for _, hostile := range []string{"", "GET / HTTP/1.1\r\n\r\n", "\x04\x01\x00\x50\x7f\x00\x00\x01\x00", "\x05\x00", "\x05\x01\x02",
 		"\x05\x01\x00\x05\x02\x00\x01\x7f\x00\x00\x01\x00\x01", "\x05\x01\x00\x05\x01\x00\x09", "\x05\x01\x00\x05\x01\x00\x03\x00\x00\x50",
 		"\x05\x01\x00\x05\x01\x00\x03\x03a\nb\x00\x50"} {
-		x := dialT(t, "tcp", f.Addr())
+		x := dialT(t, "tcp", f.addr())
 		_ = x.SetDeadline(time.Now().Add(10 * time.Second))
 		_, _ = io.WriteString(x, hostile)
 		closeWrite(x)
@@ -191,7 +191,7 @@ func TestForwardSockets(t *testing.T) {
 	onVM := fmt.Sprintf("%s/vf-%d.sock", strings.TrimSuffix(v.Home, "/"), os.Getpid())
 	forwardT(t, c, 'R', onVM+":"+address)
 	f := forwardT(t, c, 'L', "0:"+onVM)
-	if got := ask(t, dialT(t, "tcp", f.Addr()), "both"); got != "BOTH" {
+	if got := ask(t, dialT(t, "tcp", f.addr()), "both"); got != "BOTH" {
 		t.Error(got)
 	}
 }
@@ -200,7 +200,7 @@ func TestForwardsEndWithConnection(t *testing.T) {
 	noLeaks(t)
 	c := startVM(t, sshdtest.Options{}).dial(t)
 	f := forwardT(t, c, 'L', "0:"+listen(t, hang))
-	x := dialT(t, "tcp", f.Addr())
+	x := dialT(t, "tcp", f.addr())
 	defer x.Close()
 	_, _ = x.Write([]byte("x"))
 	_ = c.Close()
@@ -209,7 +209,7 @@ func TestForwardsEndWithConnection(t *testing.T) {
 		t.Error(err)
 	}
 	soon(t, "nothing listens", func() bool {
-		y, err := net.Dial("tcp", f.Addr())
+		y, err := net.Dial("tcp", f.addr())
 		if err == nil {
 			_ = y.Close()
 		}

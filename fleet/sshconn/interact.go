@@ -2,6 +2,7 @@ package sshconn
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -20,13 +21,13 @@ type interaction struct {
 	line *commandLine // while ~C reads a command
 }
 
-// say writes a line of ours. The carriage return keeps it straight in raw mode.
-func (i *interaction) say(lines ...string) {
+// print writes a line of ours. The carriage return keeps it straight in raw mode.
+func (i *interaction) print(lines ...string) {
 	_, _ = io.WriteString(i.message, strings.Join(lines, "\r\n")+"\r\n")
 }
 
-// feed sends what is typed, minus escape sequences.
-func (i *interaction) feed(in io.Reader) {
+// readTyped sends what is typed, minus escape sequences.
+func (i *interaction) readTyped(in io.Reader) {
 	defer i.restoreOnPanic()
 	buf := make([]byte, 32<<10)
 	for {
@@ -86,25 +87,25 @@ func (i *interaction) act(a escapeAction) bool {
 	}
 	switch a {
 	case escapeDisconnect:
-		i.say(key + ".")
+		i.print(key + ".")
 		i.cancel(i.session.conn.sessionError(ErrDisconnected))
 		return false
 	case escapeHelp:
-		i.say(append([]string{key + "?"}, i.escape.helpLines()...)...)
+		i.print(append([]string{key + "?"}, i.escape.helpLines()...)...)
 	case escapeList:
-		i.say(append([]string{key + "#"}, i.session.conn.describeForwards()...)...)
+		i.print(append([]string{key + "#"}, i.session.conn.describeForwards()...)...)
 	case escapeBreak:
 		i.session.tell("break", struct{ Length uint32 }{0})
 	case escapeSuspend:
 		i.suspend(key)
 	case escapeMore:
-		i.say(key + "v " + i.session.conn.setNoise(1))
+		i.print(key + "v " + i.session.conn.setVerbosity(1))
 	case escapeLess:
-		i.say(key + "V " + i.session.conn.setNoise(-1))
+		i.print(key + "V " + i.session.conn.setVerbosity(-1))
 	case escapeRekey:
-		i.say(key + "R [not possible: keys are renewed by themselves]")
+		i.print(key + "R [not possible: keys are renewed by themselves]")
 	case escapeBackground:
-		i.say(key + "& [not possible: for forwardings in the background use ssh -N ... &]")
+		i.print(key + "& [not possible: for forwardings in the background use ssh -N ... &]")
 	case escapeCommand:
 		i.line = &commandLine{}
 		_, _ = io.WriteString(i.message, "\r\nssh> ")
@@ -117,7 +118,7 @@ func (i *interaction) suspend(key string) {
 	if i.local == nil {
 		return
 	}
-	i.say(key + "^Z [suspend]")
+	i.print(key + "^Z [suspend]")
 	i.local.restore()
 	suspendSelf()
 	_ = i.local.raw()
@@ -156,10 +157,108 @@ func (i *interaction) watch() (stop func()) {
 					i.resize(true)
 				default:
 					i.local.restore()
-					i.cancel(&SignalError{Signal: sig})
+					i.cancel(&signalError{Signal: sig})
 				}
 			}
 		}
 	}()
 	return func() { unwatch(); close(done) }
+}
+
+// commandLine is the line being typed after ~C.
+type commandLine struct{ text []byte }
+
+// maxCommandLine bounds it; a forwarding with two socket paths fits.
+const maxCommandLine = 512
+
+// editLine takes typed bytes into the command line and returns the rest once
+// the line is complete.
+func (i *interaction) editLine(in []byte) []byte {
+	l := i.line
+	for n, b := range in {
+		switch {
+		case isNewline(b):
+			i.line = nil
+			_, _ = io.WriteString(i.message, "\r\n")
+			i.command(strings.TrimSpace(string(l.text)))
+			return in[n+1:]
+		case b == 3 || b == 4 || b == 27: // Ctrl-C, Ctrl-D, Escape
+			i.line = nil
+			i.print("")
+			return in[n+1:]
+		case b == 8 || b == 127:
+			if len(l.text) > 0 {
+				l.text = l.text[:len(l.text)-1]
+				_, _ = io.WriteString(i.message, "\b \b")
+			}
+		case b >= 32 && len(l.text) < maxCommandLine:
+			l.text = append(l.text, b)
+			_, _ = i.message.Write([]byte{b})
+		}
+	}
+	return nil
+}
+
+// command runs one line of ~C, as OpenSSH's process_cmdline does.
+func (i *interaction) command(line string) {
+	if line == "" {
+		return
+	}
+	flag, arg := line, ""
+	if cut := strings.IndexByte(line, ' '); cut >= 0 {
+		flag, arg = line[:cut], strings.TrimSpace(line[cut:])
+	}
+	if arg == "" && len(flag) > 2 { // -L8080:host:80 without a space
+		at := 2
+		if strings.HasPrefix(flag, "-K") {
+			at = 3
+		}
+		if len(flag) > at {
+			flag, arg = flag[:at], flag[at:]
+		}
+	}
+	kinds := map[string]ForwardKind{"L": ForwardLocal, "R": ForwardRemote, "D": ForwardDynamic}
+	cancel := strings.HasPrefix(flag, "-K")
+	kind, ok := kinds[strings.TrimPrefix(strings.TrimPrefix(flag, "-K"), "-")]
+	if !ok {
+		i.print("Commands:", "  -L[bind_address:]port:host:hostport", "  -R[bind_address:]port:host:hostport",
+			"  -D[bind_address:]port", "  -KL|-KR|-KD[bind_address:]port   Cancel a forwarding")
+		return
+	}
+	if cancel {
+		i.cancelForward(kind, arg)
+		return
+	}
+	// The reader must not stall: opening a remote forwarding takes a round trip.
+	go func() {
+		defer i.restoreOnPanic()
+		spec, err := ParseForward(kind, arg)
+		var f *Forward
+		if err == nil {
+			f, err = i.session.conn.Forward(context.Background(), spec)
+		}
+		switch {
+		case errors.Is(err, ErrShared):
+			i.print("Forwarding failed: other sessions share this connection; give " + flag + " when the session is started.")
+		case err != nil:
+			i.print("Forwarding failed: " + err.Error())
+		default:
+			i.print("Forwarding " + f.String() + ".")
+		}
+	}()
+}
+
+func (i *interaction) cancelForward(kind ForwardKind, listen string) {
+	for _, f := range i.session.conn.openForwards() {
+		if f.spec.Kind == kind && f.spec.Listen.matches(listen) {
+			err := f.Close()
+			if err != nil && !errors.Is(err, errClosed) {
+				i.print("Cancelling failed: " + err.Error())
+				return
+			}
+			i.print("Cancelled " + f.spec.String() + ".")
+			return
+		}
+	}
+	i.print("Unknown forwarding " + listen + ".")
 }

@@ -32,11 +32,11 @@ func TestParseKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ParseKey(pem.EncodeToMemory(block)); !errors.Is(err, ErrKeyEncrypted) {
+	if _, err := ParseKey(pem.EncodeToMemory(block)); !errors.Is(err, errKeyEncrypted) {
 		t.Error(err)
 	}
 	for _, damaged := range []string{"", "x", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", string(make([]byte, 1<<20))} {
-		if _, err := ParseKey([]byte(damaged)); !errors.Is(err, ErrKeyDamaged) {
+		if _, err := ParseKey([]byte(damaged)); !errors.Is(err, errKeyDamaged) {
 			t.Error(err)
 		}
 	}
@@ -51,7 +51,7 @@ func TestParseKeyComparesTheHalves(t *testing.T) {
 		t.Fatal(err)
 	}
 	block.Bytes[bytes.Index(block.Bytes, key.Seed())] ^= 1
-	if public, err := ParseKey(pem.EncodeToMemory(block)); !errors.Is(err, ErrKeyDamaged) {
+	if public, err := ParseKey(pem.EncodeToMemory(block)); !errors.Is(err, errKeyDamaged) {
 		t.Errorf("got %s, %v", public, err)
 	}
 }

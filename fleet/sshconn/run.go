@@ -1,10 +1,13 @@
 package sshconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -15,14 +18,14 @@ import (
 // connections that are open at the end of the session are waited for.
 //
 // Errors are those of [Conn.Exec]; also an *[Error] that wraps
-// [ErrDisconnected] after the escape, and a [SignalError] when a signal ended
+// [ErrDisconnected] after the escape, and one that names the signal when one ended
 // the session.
 func (c *Conn) Run(ctx context.Context, o RunOptions) error {
 	if o.NoStdin {
 		o.Stdin = nil
 	}
 	if len(o.Command) > maxCommand {
-		return c.sessionError(ErrTooLong)
+		return c.sessionError(errTooLong)
 	}
 	local := openTerminal(o.Stdin, o.Stdout)
 	pty := o.wantsPTY(local)
@@ -35,7 +38,7 @@ func (c *Conn) Run(ctx context.Context, o RunOptions) error {
 		return err
 	}
 	o.Stderr = &lockedWriter{w: o.Stderr}
-	defer c.tellMeanwhile(func(line string) { _, _ = io.WriteString(o.Stderr, line+"\n") })()
+	defer c.redirectNotes(func(line string) { _, _ = io.WriteString(o.Stderr, line+"\n") })()
 	if pty {
 		err = s.interact(ctx, o, local)
 	} else {
@@ -51,7 +54,7 @@ func (c *Conn) Run(ctx context.Context, o RunOptions) error {
 func (s *session) stream(ctx context.Context, o RunOptions) error {
 	in := newInput(o.Stdin)
 	defer in.stop()
-	go s.feed(in)
+	go s.copyStdin(in)
 	return s.wait(ctx, o.Stdout, o.Stderr)
 }
 
@@ -94,11 +97,11 @@ func (s *session) prepare(ctx context.Context, o RunOptions, pty bool, local *te
 	return s.request(ctx, "exec", struct{ Command string }{o.Command})
 }
 
-// SignalError says that a signal to this process ended the session.
-type SignalError struct{ Signal os.Signal }
+// signalError says that a signal to this process ended the session.
+type signalError struct{ Signal os.Signal }
 
 // Error names the signal.
-func (e *SignalError) Error() string { return "ended by signal: " + e.Signal.String() }
+func (e *signalError) Error() string { return "ended by signal: " + e.Signal.String() }
 
 // interact carries a session with a pseudo-terminal.
 func (s *session) interact(ctx context.Context, o RunOptions, local *terminal) error {
@@ -118,22 +121,22 @@ func (s *session) interact(ctx context.Context, o RunOptions, local *terminal) e
 		}
 		defer i.watch()()
 		i.escape = newEscaper(o.Escape)
-		defer s.conn.tellMeanwhile(func(line string) { i.say(line) })()
+		defer s.conn.redirectNotes(func(line string) { i.print(line) })()
 	}
 	in := newInput(o.Stdin)
 	defer in.stop()
-	go i.feed(in)
+	go i.readTyped(in)
 	err := s.wait(ctx, out, o.Stderr)
 	if local != nil {
 		if cutShort(err) {
 			local.leaveScreen(o.Term, out.on.Load())
 			if !errors.Is(err, ErrDisconnected) {
-				i.say("") // the cursor may be anywhere in a line
+				i.print("") // the cursor may be anywhere in a line
 			}
 		}
 		local.restore()
 		if !o.Quiet {
-			i.say("Connection to " + s.conn.name + " closed.")
+			i.print("Connection to " + s.conn.name + " closed.")
 		}
 	}
 	return err
@@ -153,4 +156,81 @@ func (l *lockedWriter) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	return l.w.Write(p)
+}
+
+// TTYMode says whether a session has a pseudo-terminal.
+type TTYMode int
+
+// The modes, with OpenSSH's flags.
+const (
+	TTYAuto    TTYMode = iota // for a shell, if stdin is a terminal
+	TTYNever                  // -T
+	TTYRequest                // -t: if stdin is a terminal, for commands too
+	TTYForce                  // -tt: even if stdin is no terminal
+)
+
+// RunOptions describes a session as `ssh` starts it.
+type RunOptions struct {
+	Command string // empty means a login shell
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+	NoStdin bool // -n: stdin stays untouched, the command reads an empty one
+
+	TTY    TTYMode
+	Term   string            // TERM of the session; only sent with a terminal
+	Env    map[string]string // offered to the server, which may ignore it
+	Escape rune              // 0 means '~', NoEscape turns escapes off
+
+	// AgentSocket is the path of an ssh-agent's socket that the VM may use
+	// (-A). Whoever is root there can sign with the agent's keys meanwhile.
+	AgentSocket string
+
+	// OnRaw is told how to put the terminal back when it goes into raw mode.
+	// Run does that on every way out of its own; the hook is for the rest
+	// (a panic elsewhere, os.Exit). It may be called at any time, repeatedly.
+	OnRaw func(restore func())
+
+	// Quiet leaves out "Connection to VM closed."
+	Quiet bool
+}
+
+// wantsPTY decides as OpenSSH's ssh.c does.
+func (o RunOptions) wantsPTY(t *terminal) bool {
+	switch o.TTY {
+	case TTYForce:
+		return true
+	case TTYNever:
+		return false
+	case TTYRequest:
+		return t != nil
+	}
+	return o.Command == "" && t != nil && !o.NoStdin
+}
+
+// LocaleEnv picks from an environment ("KEY=VALUE" lines) what OpenSSH's
+// default configuration on Debian sends: LANG, LC_*, and COLORTERM.
+func LocaleEnv(environ []string) map[string]string {
+	env := map[string]string{}
+	for _, line := range environ {
+		k, v, ok := strings.Cut(line, "=")
+		if ok && (k == "LANG" || k == "COLORTERM" || strings.HasPrefix(k, "LC_")) {
+			env[k] = v
+		}
+	}
+	return env
+}
+
+type envVar struct{ Name, Value string }
+
+func (o RunOptions) environment() []envVar {
+	var list []envVar
+	for k, v := range o.Env {
+		if len(k)+len(v) > maxCommand {
+			continue
+		}
+		list = append(list, envVar{k, v})
+	}
+	slices.SortFunc(list, func(a, b envVar) int { return cmp.Compare(a.Name, b.Name) })
+	return list
 }

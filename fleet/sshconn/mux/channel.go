@@ -20,24 +20,24 @@ type opened struct {
 	reqs <-chan *ssh.Request
 }
 
-// spare keeps one session channel open in advance, so that a borrowed command
+// spareSession keeps one session channel open in advance, so that a borrowed command
 // needs one round trip instead of two. sshd holds nothing but a number for it.
-type spare struct {
+type spareSession struct {
 	client *ssh.Client
 	mu     sync.Mutex
 	ready  *opened
 	making bool
 }
 
-func newSpare(client *ssh.Client) *spare {
-	s := &spare{client: client}
+func newSpare(client *ssh.Client) *spareSession {
+	s := &spareSession{client: client}
 	s.refill()
 	return s
 }
 
 // refill opens the next spare session in the background. It does without when
 // the server allows no more of them.
-func (s *spare) refill() {
+func (s *spareSession) refill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ready != nil || s.making {
@@ -56,7 +56,7 @@ func (s *spare) refill() {
 }
 
 // take returns the spare session or opens one.
-func (s *spare) take() (*opened, error) {
+func (s *spareSession) take() (*opened, error) {
 	s.mu.Lock()
 	o := s.ready
 	s.ready = nil

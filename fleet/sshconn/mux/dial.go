@@ -71,7 +71,7 @@ func hello(raw net.Conn) (*ssh.Client, sshconn.Info, error) {
 		return nil, info, err
 	}
 	_ = raw.SetDeadline(time.Now().Add(helloWait))
-	conn, chans, reqs, err := ssh.NewClientConn(&hurried{Conn: raw}, "shared", &ssh.ClientConfig{
+	conn, chans, reqs, err := ssh.NewClientConn(&deadlineConn{Conn: raw}, "shared", &ssh.ClientConfig{
 		Config:          algorithms(),
 		User:            "shared",
 		HostKeyCallback: ssh.InsecureIgnoreHostKey(), // the peer's user is checked instead
@@ -93,15 +93,15 @@ func hello(raw net.Conn) (*ssh.Client, sshconn.Info, error) {
 	return client, info, nil
 }
 
-// hurried is a connection whose other end must say something within helloWait,
+// deadlineConn is a connection whose other end must say something within helloWait,
 // and all the rest within dialWait.
-type hurried struct {
+type deadlineConn struct {
 	net.Conn
 	heard bool
 }
 
 // Read gives the other end more time once it has been heard.
-func (h *hurried) Read(p []byte) (int, error) {
+func (h *deadlineConn) Read(p []byte) (int, error) {
 	n, err := h.Conn.Read(p)
 	if n > 0 && !h.heard {
 		h.heard = true

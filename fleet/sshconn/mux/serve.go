@@ -41,7 +41,7 @@ const checkEvery = 5 * time.Second
 // server shares one connection.
 type server struct {
 	conn   *sshconn.Conn
-	spare  *spare
+	spare  *spareSession
 	o      Options
 	config *ssh.ServerConfig
 	info   []byte
@@ -113,8 +113,8 @@ func (s *server) watch(ctx context.Context, l net.Listener) {
 			if at, ok := l.(*listener); ok && !at.inPlace() {
 				s.stopUnused()
 			}
-			if s.allowed() && wallClock().Sub(s.lastHeard()) > proveEvery {
-				go s.prove(ctx, proveWait, 0)
+			if s.allowed() && wallClock().Sub(s.lastHeard()) > probeEvery {
+				go s.probe(ctx, probeWait, 0)
 			}
 		}
 	}
@@ -168,10 +168,10 @@ func (s *server) accept(ctx context.Context, l net.Listener) {
 
 // How the server makes sure that it lends out a connection that works.
 const (
-	proveEvery = 10 * time.Second        // an idle connection is asked for a sign of life
+	probeEvery = 10 * time.Second        // an idle connection is asked for a sign of life
 	staleAfter = 25 * time.Second        // without one so long (a suspended machine) nobody may borrow unseen
 	staleWait  = 1500 * time.Millisecond // for the answer then; shorter than a borrower waits
-	proveWait  = 10 * time.Second
+	probeWait  = 10 * time.Second
 )
 
 func wallClock() time.Time { return time.Now().Round(0) }
@@ -182,10 +182,10 @@ func (s *server) lastHeard() time.Time {
 	return s.heard
 }
 
-// prove asks the VM for a sign of life. Without one a connection is given up
+// probe asks the VM for a sign of life. Without one a connection is given up
 // if it has at most so many borrowers; with more it may just be choked with
 // data, and its own keep-alive decides.
-func (s *server) prove(ctx context.Context, wait time.Duration, borrowers int) bool {
+func (s *server) probe(ctx context.Context, wait time.Duration, borrowers int) bool {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	err := s.conn.Ping(ctx)
@@ -206,9 +206,9 @@ func (s *server) prove(ctx context.Context, wait time.Duration, borrowers int) b
 // on a connection that has just died does not hang until the keep-alive ends it.
 func (s *server) fresh() bool {
 	if wallClock().Sub(s.lastHeard()) > staleAfter {
-		return s.prove(context.Background(), staleWait, 1)
+		return s.probe(context.Background(), staleWait, 1)
 	}
-	go s.prove(context.Background(), proveWait, 1)
+	go s.probe(context.Background(), probeWait, 1)
 	return true
 }
 

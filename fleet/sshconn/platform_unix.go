@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +46,7 @@ func newFileInput(f *os.File) (input, error) {
 }
 
 // Read waits until the file has something or the input is stopped, which
-// reads as EOF's opposite: os.ErrClosed.
+// reads as EOF's opposite: os.errClosed.
 func (in *fileInput) Read(p []byte) (int, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -97,3 +98,5 @@ func (in *fileInput) stop() {
 		}
 	})
 }
+
+func isInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

@@ -1,6 +1,8 @@
 package sshconn
 
 import (
+	"errors"
+	"io"
 	"os"
 	"os/signal"
 	"time"
@@ -66,3 +68,11 @@ func isResize(s os.Signal) bool   { return s == resizeSignal{} }
 func isContinue(os.Signal) bool   { return false }
 func suspendSelf()                {}
 func (t *terminal) modes() []byte { return []byte{0} }
+
+func isInUse(err error) bool { return errors.Is(err, windows.WSAEADDRINUSE) }
+
+// newFileInput is not possible here: a console read cannot be interrupted.
+func newFileInput(*os.File) (input, error) { return nil, errors.ErrUnsupported }
+
+// DiscardTyped does nothing here.
+func DiscardTyped(io.Reader) {}
