@@ -21,8 +21,9 @@ type PushOptions struct {
 	// contents; otherwise it lands in Dest under its base name.
 	Sources []string
 	// Dest is a folder on the VM (absolute, relative to the login folder, or
-	// ~/...), made if missing; without a trailing slash and with one file as
-	// source it may also name the file itself, if no folder of that name is there.
+	// ~/...), made if missing; without a trailing slash and with a file as the
+	// only source it may also name the file itself, if no folder of that name is
+	// there. (A folder with one file in it is a folder.)
 	Dest   string
 	Source string // names this end; data of a killed push is taken up again for the same Source
 
@@ -50,6 +51,7 @@ type push struct {
 	left  bool   // it was there already
 	tools listing.Tools
 	items []*pushItem
+	lone  *pushItem   // the only source, if that is a file: it may be given another name
 	want  []*pushItem // files and links to send
 	dirs  []*pushItem // folders to make
 
@@ -178,8 +180,7 @@ func (p *push) place() error {
 	if err != nil {
 		return err
 	}
-	if len(p.o.Sources) == 1 && len(p.items) == 1 && p.items[0].Kind == 'f' && r.Land != "" && letters[0] != 'D' {
-		it := p.items[0]
+	if it := p.lone; it != nil && r.Land != "" && letters[0] != 'D' {
 		it.rel, p.dest = path.Base(p.dest), path.Dir(p.dest)
 		if !strings.HasPrefix(p.dest, "/") {
 			p.dest = "./" + p.dest

@@ -119,6 +119,28 @@ func TestPushOneFile(t *testing.T) {
 	}
 }
 
+// TestPushFolderWithOneFile: what is pushed decides whether DEST is a folder, not
+// how much there is of it.
+func TestPushFolderWithOneFile(t *testing.T) {
+	for _, kind := range []string{"gnu", "sftp"} {
+		for _, src := range []string{"one/", "one"} {
+			vm := newVM(t, kind)
+			here := t.TempDir()
+			check(t, os.Mkdir(filepath.Join(here, "one"), 0o755))
+			check(t, os.WriteFile(filepath.Join(here, "one/f"), []byte("x"), 0o644))
+			_, err := pushTest(t, vm.remote(), PushOptions{Sources: []string{filepath.Join(here, "one") + strings.TrimPrefix(src, "one")}, Dest: "new"})
+			check(t, err)
+			want := "f"
+			if src == "one" {
+				want = "one/ one/f"
+			}
+			if got := strings.Join(tree(t, vm.file("new")), " "); got != want {
+				t.Errorf("%s, push %s: %s", kind, src, got)
+			}
+		}
+	}
+}
+
 // TestPushResumes cuts a push in a large file; the next one sends the rest.
 func TestPushResumes(t *testing.T) {
 	vm := newVM(t, "gnu")

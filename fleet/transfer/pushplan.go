@@ -47,6 +47,9 @@ func (p *push) gather() error {
 		}
 		if !fi.IsDir() {
 			p.gatherOne(clean, filepath.Base(clean), "", fi)
+			if len(p.o.Sources) == 1 && len(p.items) == 1 && p.items[0].Kind == 'f' {
+				p.lone = p.items[0]
+			}
 			continue
 		}
 		if base != "" {

@@ -36,8 +36,8 @@ func (p *push) bySFTP(why error) error {
 	p.dest = r.Remote
 	fi, err := client.Stat(p.dest)
 	isDir := err == nil && fi.IsDir()
-	if len(p.items) == 1 && p.items[0].Kind == 'f' && r.Land != "" && !isDir {
-		p.items[0].rel, p.dest = path.Base(p.dest), path.Dir(p.dest)
+	if p.lone != nil && r.Land != "" && !isDir {
+		p.lone.rel, p.dest = path.Base(p.dest), path.Dir(p.dest)
 	}
 	if err := client.MkdirAll(p.dest); err != nil && !p.o.DryRun {
 		return &ToolError{"the VM cannot make the folder " + session.CleanLine(p.o.Dest), err}
