@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 )
 
@@ -30,11 +31,13 @@ func completeFlags(env *Env, root *cobra.Command) {
 	register := func(flag string, fn cobra.CompletionFunc) { registerCompletion(root, flag, fn) }
 	completeFlag(root, "output", ui.FormatNames())
 	register("profile", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		l, err := loadLayers(env, func(string) {})
+		src := env.source()
+		src.Warn = nil
+		s, err := settings.Load(src)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return append(l.file.profileNames(), "default"), cobra.ShellCompDirectiveNoFileComp
+		return append(s.Profiles(), "default"), cobra.ShellCompDirectiveNoFileComp
 	})
 	for _, name := range []string{"api-url", "jq", "template", "timeout"} {
 		register(name, cobra.NoFileCompletions)

@@ -1,12 +1,14 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 func newConfigCommand(env *Env) *cobra.Command {
@@ -21,20 +23,6 @@ configuration file. All keys: vers-fleet help environment`,
 	c.AddCommand(newConfigViewCommand(env), newConfigGetCommand(env), newConfigSetCommand(env),
 		newConfigPathCommand(env), newConfigInitCommand(env))
 	return about(c, groupTool, "works", exitOK)
-}
-
-// configValue is one setting as it is shown; secrets never are.
-type configValue struct {
-	Key    string `json:"key"`
-	Value  any    `json:"value"`  // text, or a list of texts
-	Origin string `json:"origin"` // "default", "flag --api-url", "environment X", "FILE line N"
-}
-
-func (v configValue) text() string {
-	if list, ok := v.Value.([]string); ok {
-		return strings.Join(list, ", ")
-	}
-	return fmt.Sprint(v.Value)
 }
 
 func newConfigViewCommand(env *Env) *cobra.Command {
@@ -53,60 +41,27 @@ owner's id is.`,
 }
 
 func runConfigView(env *Env) error {
-	values, err := effectiveValues(env)
+	all, err := env.loaded()
 	if err != nil {
 		return err
 	}
-	listing := ui.Listing[configValue]{
-		Columns: []ui.Column[configValue]{
-			{Header: "KEY", Value: func(v configValue) string { return v.Key }, Style: func(configValue) ui.Style { return ui.Strong }},
-			{Header: "VALUE", Value: configValue.text},
-			{Header: "ORIGIN", Value: func(v configValue) string { return v.Origin }, Style: func(v configValue) ui.Style {
+	listing := ui.Listing[settings.Value]{
+		Columns: []ui.Column[settings.Value]{
+			{Header: "KEY", Value: func(v settings.Value) string { return v.Key }, Style: func(settings.Value) ui.Style { return ui.Strong }},
+			{Header: "VALUE", Value: settings.Value.Text},
+			{Header: "ORIGIN", Value: func(v settings.Value) string { return v.Origin }, Style: func(v settings.Value) ui.Style {
 				if v.Origin == "default" {
 					return ui.Faint
 				}
 				return ui.Normal
 			}},
 		},
-		Name: func(v configValue) string { return v.Key },
+		Name: func(v settings.Value) string { return v.Key },
 	}
-	if err := listing.Print(env.Streams, env.Format(), values); err != nil {
+	if err := listing.Print(env.Streams, env.Format(), all.Values()); err != nil {
 		return err
 	}
-	_, err = env.Settings() // what is shown may be wrong; say so
-	return err
-}
-
-// effectiveValues are all settings as they hold, checked or not.
-func effectiveValues(env *Env) ([]configValue, error) {
-	l, err := loadLayers(env, func(string) {}) // env.Settings tells the warnings
-	if err != nil {
-		return nil, err
-	}
-	s := &Settings{Profile: l.profile, layers: l, paths: paths{env.Getenv}, warn: func(string) {}}
-	var out []configValue
-	for _, k := range settingKeys() {
-		out = append(out, s.show(k))
-	}
-	return out, nil
-}
-
-// show is one setting with its secret parts left out.
-func (s *Settings) show(k settingKey) configValue {
-	v := configValue{Key: k.name, Value: s.layers.v.GetString(k.name), Origin: s.layers.origins[k.name].text}
-	switch {
-	case k.name == "api_key":
-		v.Value, v.Origin = s.apiKeyOrigin()
-	case k.typ == asSecret && v.Value != "":
-		v.Value = shownKey(fmt.Sprint(v.Value))
-	case k.typ == asList:
-		v.Value = listOf(s.layers.v.Get(k.name))
-	case k.name == "home" && v.Value == "":
-		if home, err := s.Home(); err == nil {
-			v.Value = home
-		}
-	}
-	return v
+	return all.Check() // what is shown may be wrong; say so
 }
 
 func newConfigGetCommand(env *Env) *cobra.Command {
@@ -124,19 +79,16 @@ printed; of an API key only the owner's id is.`,
 }
 
 func runConfigGet(env *Env, name string) error {
-	if _, ok := findKey(name); !ok {
-		return unknownKey(name)
-	}
-	values, err := effectiveValues(env)
+	key, err := settings.Find(name)
 	if err != nil {
 		return err
 	}
-	for _, v := range values {
-		if v.Key == name {
-			return ui.Value{JSON: v, Name: v.Key, Text: func(t *ui.Text) { t.Line("%s", v.text()) }}.Print(env.Streams, env.Format())
-		}
+	all, err := env.loaded()
+	if err != nil {
+		return err
 	}
-	return nil
+	v := all.Value(key)
+	return ui.Value{JSON: v, Name: v.Key, Text: func(t *ui.Text) { t.Line("%s", v.Text()) }}.Print(env.Streams, env.Format())
 }
 
 func newConfigPathCommand(env *Env) *cobra.Command {
@@ -157,28 +109,78 @@ type configPathValue struct {
 }
 
 func runConfigPath(env *Env) error {
-	path, err := needConfigPath(env)
+	path, err := settings.Path(env.flags.set)
 	if err != nil {
 		return err
 	}
 	return ui.Value{JSON: configPathValue{path}, Name: path, Text: func(t *ui.Text) { t.Line("%s", path) }}.Print(env.Streams, env.Format())
 }
 
-func needConfigPath(env *Env) (string, error) {
-	path, _ := configPath(env)
-	if path == "" {
-		return "", usageError("no place for the configuration file", "neither HOME nor XDG_CONFIG_HOME is set to an absolute path",
-			"set HOME, or name a file with --config")
+func newConfigSetCommand(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "set KEY [VALUE]",
+		Short: "Change one setting in the configuration file",
+		Long: `Checks the value and writes it to the configuration file; comments in the file
+stay. With --profile the value holds for that profile only. An empty VALUE
+removes the key, "-" reads it from stdin. A secret is asked for when VALUE is
+left out, which keeps it out of the shell's history.`,
+		Example: `  vers-fleet config set api_url https://api.vers.sh/api/v1
+  vers-fleet config set pull.paths /root/workspace,/root/out
+  vers-fleet config set api_key_command 'pass show vers/api-key'
+  vers-fleet config set --profile staging api_url https://staging.example/api/v1`,
+		Args:              argCount(1, 2),
+		ValidArgsFunction: completeKeys,
+		RunE: func(c *cobra.Command, args []string) error {
+			return runConfigSet(c.Context(), env, args)
+		},
 	}
-	return path, nil
+	return about(c, "", "works", exitOK, exitStorage)
 }
 
-func unknownKey(name string) error {
-	next := "all keys: vers-fleet help environment"
-	if n := nearest(name, keyNames()); n != "" {
-		next = "did you mean " + n + "? " + next
+func runConfigSet(ctx context.Context, env *Env, args []string) error {
+	key, err := settings.Find(args[0])
+	if err != nil {
+		return err
 	}
-	return usageError(fmt.Sprintf("there is no setting %q", ui.Clean(name)), "", next)
+	path, err := settings.Path(env.flags.set)
+	if err != nil {
+		return err
+	}
+	value, err := valueToSet(ctx, env, key, args[1:])
+	if err != nil {
+		return err
+	}
+	if err := settings.Set(path, env.flags.profile, key.Name, value); err != nil {
+		return err
+	}
+	env.Streams.Debugf("wrote %s", path)
+	return nil
+}
+
+// valueToSet is the second argument, stdin, or an answer on the terminal.
+func valueToSet(ctx context.Context, env *Env, key settings.Key, args []string) (string, error) {
+	switch {
+	case len(args) == 1 && args[0] == "-":
+		env.Streams.Debugf("reading %s from stdin", key.Name)
+		data, err := env.Streams.ReadIn(ctx, 64<<10)
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		if err != nil {
+			return "", usageError("cannot read the value from stdin", problem.Cause(err), "")
+		}
+		return string(data), nil
+	case len(args) == 1:
+		return args[0], nil
+	case key.Secret:
+		secret, err := env.Streams.Secret(key.Name + ":")
+		if err != nil && ctx.Err() == nil {
+			return "", usageError("no value for "+key.Name, err.Error(), "pipe it in: vers-fleet config set "+key.Name+" - < file")
+		}
+		return string(secret), err
+	default:
+		return "", usageError("no value for "+key.Name, "", fmt.Sprintf("vers-fleet config set %s VALUE", key.Name))
+	}
 }
 
 func completeKeys(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -186,8 +188,8 @@ func completeKeys(_ *cobra.Command, args []string, _ string) ([]cobra.Completion
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var out []cobra.Completion
-	for _, k := range settingKeys() {
-		out = append(out, cobra.CompletionWithDesc(k.name, k.help))
+	for _, k := range settings.Keys() {
+		out = append(out, cobra.CompletionWithDesc(k.Name, k.Help))
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp
 }

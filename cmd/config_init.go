@@ -1,13 +1,15 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
+	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 func newConfigInitCommand(env *Env) *cobra.Command {
@@ -26,8 +28,7 @@ Without a terminal it refuses; use config set there.`,
 }
 
 func runConfigInit(ctx context.Context, env *Env) error {
-	env.newFile = true
-	path, err := needConfigPath(env)
+	path, err := settings.Path(env.flags.set)
 	if err != nil {
 		return err
 	}
@@ -71,63 +72,61 @@ func checkAnswers(ctx context.Context, env *Env) error {
 
 // askSetting asks until the answer is a valid value.
 func askSetting(ctx context.Context, env *Env, path, name, question string) error {
-	key, _ := findKey(name)
+	key, err := settings.Find(name)
+	if err != nil {
+		return err
+	}
 	for {
-		current := runningValue(env, name)
+		current := ""
+		if s, err := loadedAnew(env); err == nil {
+			current = s.Value(key).Text()
+		}
 		answer, err := env.Streams.Ask(ctx, question, current)
-		if err != nil {
+		if err != nil || answer == current {
 			return err
 		}
-		node, err := settingNode(env, key, answer)
-		if err != nil {
-			env.Streams.Warnf("%s", err.Error())
-			continue
+		err = settings.Set(path, env.flags.profile, name, answer)
+		if problem.KindOf(err) != problem.Usage {
+			return err
 		}
-		if answer == current {
-			return nil
-		}
-		return editConfig(path, env.flags.profile, name, node)
+		env.Streams.Warnf("%s", err.Error())
 	}
 }
 
-func runningValue(env *Env, name string) string {
-	values, err := effectiveValues(env)
-	if err != nil {
-		return ""
-	}
-	for _, v := range values {
-		if v.Key == name {
-			return v.text()
-		}
-	}
-	return ""
+// loadedAnew is the settings with the answers so far.
+func loadedAnew(env *Env) (*settings.Settings, error) {
+	src := env.source()
+	src.Warn, src.NewFile = nil, true
+	return settings.Load(src)
 }
 
 // askAPIKey asks for the key unless one is found already.
 func askAPIKey(env *Env, path string) error {
-	l, err := loadLayers(env, func(string) {})
+	s, err := loadedAnew(env)
 	if err != nil {
 		return err
 	}
-	s := &Settings{Profile: l.profile, layers: l, paths: paths{env.Getenv}, warn: func(string) {}}
-	if shown, from := s.apiKeyOrigin(); from != "not set" {
-		env.Streams.Notef("API key: %s (%s)", shown, from)
+	key, err := settings.Find("api_key")
+	if err != nil {
+		return err
+	}
+	if found := s.Value(key); found.Origin != settings.NotSet {
+		env.Streams.Notef("API key: %s (%s)", found.Text(), found.Origin)
 		return nil
 	}
-	key, _ := findKey("api_key")
 	for {
 		secret, err := env.Streams.Secret("API key (not shown):")
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		node, err := settingNode(env, key, string(secret))
-		if err == nil && node == nil {
-			err = errors.New("an empty key is of no use")
-		}
-		if err != nil {
-			env.Streams.Warnf("%s", err.Error())
+		case len(bytes.TrimSpace(secret)) == 0:
+			env.Streams.Warnf("an empty key is of no use")
 			continue
 		}
-		return editConfig(path, env.flags.profile, "api_key", node)
+		err = settings.Set(path, env.flags.profile, key.Name, string(secret))
+		if problem.KindOf(err) != problem.Usage {
+			return err
+		}
+		env.Streams.Warnf("%s", err.Error())
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 )
@@ -24,18 +25,17 @@ type Env struct {
 	Build   Build
 	Fleet   func(context.Context) (*fleet.Fleet, error)
 
-	flags    globalFlags
-	newFile  bool // the configuration file may be missing although it was named
-	format   ui.Format
-	settings func() (*Settings, error)
-	restore  atomic.Pointer[func()] // puts the terminal back as it was
+	flags   globalFlags
+	format  ui.Format
+	loaded  func() (*settings.Settings, error)
+	restore atomic.Pointer[func()] // puts the terminal back as it was
 }
 
 // NewEnv returns an Env over the given streams and environment. getenv returns
-// "" for what is not set. Fleet opens the profile's fleet once.
+// "" for what is not set; the settings read the process's own. Fleet opens the profile's fleet once.
 func NewEnv(s *ui.Streams, getenv func(string) string, args []string) *Env {
 	e := &Env{Streams: s, Getenv: getenv, Args: args, Build: readBuild()}
-	e.settings = sync.OnceValues(func() (*Settings, error) { return loadSettings(e) })
+	e.loaded = sync.OnceValues(func() (*settings.Settings, error) { return settings.Load(e.source()) })
 	e.Fleet = e.openFleetOnce()
 	return e
 }
@@ -55,7 +55,18 @@ func (e *Env) restoreTerminal() {
 
 // Settings reads and checks the settings once. Errors are of kind usage and
 // name the key and where its value came from.
-func (e *Env) Settings() (*Settings, error) { return e.settings() }
+func (e *Env) Settings() (*settings.Settings, error) {
+	s, err := e.loaded()
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Check()
+}
+
+// source is where the settings come from.
+func (e *Env) source() settings.Source {
+	return settings.Source{Flags: e.flags.set, Warn: func(s string) { e.Streams.Warnf("%s", s) }, Stderr: e.Streams.Err}
+}
 
 // Format is the output format, checked before the command runs.
 func (e *Env) Format() ui.Format { return e.format }

@@ -12,6 +12,7 @@ import (
 
 // globalFlags are the flags every command understands.
 type globalFlags struct {
+	set                     *pflag.FlagSet // where the settings find theirs
 	profile, config, apiURL string
 	output, jq, template    string
 	quiet, verbose          bool
@@ -23,6 +24,7 @@ type globalFlags struct {
 
 func (g *globalFlags) register(root *cobra.Command) {
 	f := root.PersistentFlags()
+	g.set = f
 	f.SortFlags, root.Flags().SortFlags = false, false
 	f.StringVar(&g.profile, "profile", "", "account or endpoint `NAME`; each has its own keys and records")
 	f.StringVar(&g.config, "config", "", "configuration `FILE` instead of the default one")
@@ -50,6 +52,11 @@ func (g *globalFlags) check() error {
 	}{{g.offline, "--offline"}, {g.live, "--live"}, {g.wait.set, "--wait"}} {
 		if m.set {
 			given = append(given, m.name)
+		}
+	}
+	for _, name := range []string{"profile", "config", "api-url"} {
+		if f := g.set.Lookup(name); f.Changed && f.Value.String() == "" {
+			return usageError("--"+name+" is empty", "", "give it a value, or leave it out")
 		}
 	}
 	switch {

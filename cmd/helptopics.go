@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 )
 
@@ -81,16 +82,13 @@ that profile only and win over the others. Example:
 Keys, their variables and defaults:
 
 `)
-	for _, k := range settingKeys() {
-		fmt.Fprintf(&b, "  %s\n      %s\n      %s", k.name, k.help, k.variable())
-		for _, v := range k.env {
+	for _, k := range settings.Keys() {
+		fmt.Fprintf(&b, "  %s\n      %s\n      %s", k.Name, strings.ReplaceAll(ui.Wrap(k.Help, helpWidth-6), "\n", "\n      "), k.Variable())
+		for _, v := range k.Foreign {
 			b.WriteString(", " + v)
 		}
-		if k.name == "home" {
-			b.WriteString("; default ~/.local/share/vers-fleet, or vers-fleet below $XDG_DATA_HOME")
-		}
-		if k.def != "" {
-			b.WriteString("; default " + k.def)
+		if k.Default != "" {
+			b.WriteString("; default " + k.Default)
 		}
 		b.WriteString("\n")
 	}

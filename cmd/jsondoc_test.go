@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/keystore"
@@ -25,7 +26,7 @@ func TestJSONIsDocumented(t *testing.T) {
 		"drill, keys check --probe": fleet.DrillResult{}, "queue list": fleet.QueueItem{}, "keys list": fleet.KeyInfo{},
 		"keys sync": fleet.SyncReport{}, "keys check": fleet.Finding{}, "keys import": keystore.PlanItem{},
 		"keys import --found": fleet.FoundKey{}, "alias list": fleet.Alias{}, "version": Build{},
-		"config view, config get": configValue{}, "config path": configPathValue{}, "sim status": sim.Status{},
+		"config view, config get": settings.Value{}, "config path": configPathValue{}, "sim status": sim.Status{},
 	}
 	for section, v := range types {
 		want := jsonFields(reflect.TypeOf(v), "")

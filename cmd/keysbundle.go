@@ -155,7 +155,7 @@ func runKeysImport(ctx context.Context, env *Env, o keysImportOptions) error {
 	if o.file != "-" {
 		file, err := os.Open(o.file)
 		if err != nil {
-			return &problem.Error{Kind: problem.NotFound, What: "cannot read the bundle " + o.file, Why: reason(err), Origin: problem.OriginLocal, Err: err}
+			return &problem.Error{Kind: problem.NotFound, What: "cannot read the bundle " + o.file, Why: problem.Cause(err), Origin: problem.OriginLocal, Err: err}
 		}
 		defer file.Close()
 		in = file

@@ -9,9 +9,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
@@ -123,5 +127,50 @@ func TestExitCodes(t *testing.T) {
 	}
 	if ownFailure(nil) != nil {
 		t.Error("ownFailure(nil) is an error")
+	}
+}
+
+func TestModes(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		mode fleet.Mode
+		wait time.Duration
+	}{
+		{nil, fleet.Auto, 0},
+		{[]string{"--offline"}, fleet.Offline, 0},
+		{[]string{"--live"}, fleet.Live, 0},
+		{[]string{"--wait"}, fleet.Wait, 0},
+		{[]string{"--wait=90s"}, fleet.Wait, 90 * time.Second},
+	} {
+		s, _ := ui.Fake(false, 0)
+		e := NewEnv(s, func(string) string { return "" }, append([]string{"version"}, c.args...))
+		if code := Run(t.Context(), e); code != exitOK {
+			t.Fatalf("%v: exit code %d", c.args, code)
+		}
+		if mode, wait := e.Mode(); mode != c.mode || wait != c.wait {
+			t.Errorf("%v: mode %v for %v", c.args, mode, wait)
+		}
+	}
+}
+
+// Every exit code is in the documentation.
+func TestExitCodesAreDocumented(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "docs", "exit-codes.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := string(b)
+	for _, m := range exitTable() {
+		if !strings.Contains(codes, m.meaning) {
+			t.Errorf("docs/exit-codes.md does not say %d: %s", m.code, m.meaning)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	for word, want := range map[string]string{"vmz": "vms", "statsu": "status", "xyzzy": "", "": "", "api_ulr": "api_url", "vsm": "vms"} {
+		if got := nearest(word, []string{"sim", "vms", "status", "pull", "api_url", "api_key"}); got != want {
+			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
+		}
 	}
 }

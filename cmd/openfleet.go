@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
@@ -42,7 +43,7 @@ func (e *Env) openFleet(ctx context.Context) (*fleet.Fleet, error) {
 	return fleet.Open(o)
 }
 
-func (e *Env) fleetOptions(ctx context.Context, s *Settings) (fleet.Options, error) {
+func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Options, error) {
 	home, err := s.Home()
 	if err != nil {
 		return fleet.Options{}, err
@@ -58,7 +59,7 @@ func (e *Env) fleetOptions(ctx context.Context, s *Settings) (fleet.Options, err
 	if !s.TLSVerify {
 		warn("TLS certificates of VMs are not verified (tls_verify is false); host keys still are")
 	}
-	proxyEnv, err := s.ProxyEnv()
+	environment, err := s.Environment()
 	if err != nil {
 		return fleet.Options{}, err
 	}
@@ -70,14 +71,14 @@ func (e *Env) fleetOptions(ctx context.Context, s *Settings) (fleet.Options, err
 			Warn: warn, Logf: e.Streams.Debugf,
 		},
 		VMDomain: s.VMDomain, VMGateway: s.VMGateway,
-		LoadRoots: roots, CAFile: s.TLSCA, TLSVerify: s.TLSVerify, ProxyEnv: proxyEnv, StrictSSH: s.StrictSSH,
-		Share:     e.sharing(s, home),
+		LoadRoots: roots, CAFile: s.TLSCA, TLSVerify: s.TLSVerify, ProxyEnv: environment, StrictSSH: s.StrictSSH,
+		Share:     e.sharing(s, environment),
 		PullPaths: s.PullPaths,
 		Retry: retry.Policy{
 			Base: s.RetryBase, Cap: s.RetryCap, MaxElapsed: s.RetryMaxElapsed,
 		},
 		Mode: mode, WaitFor: limit, QueueTTL: s.QueueExpires,
-		UserHome: s.UserHome(), VersHome: e.Getenv("VERS_HOME"), TempDirs: []string{os.TempDir()},
+		UserHome: settings.UserHome(), VersHome: e.Getenv("VERS_HOME"), TempDirs: []string{os.TempDir()},
 		Registry: fleet.Registry{URL: s.RegistryURL, Token: s.RegistryToken},
 		Keystore: keystore.Options{
 			Passphrase: e.Streams.Secret, IdentityFile: s.KeysIdentity, Keyring: s.KeysKeyring,
@@ -88,7 +89,7 @@ func (e *Env) fleetOptions(ctx context.Context, s *Settings) (fleet.Options, err
 }
 
 func caError(file string, err error) error {
-	return usageError("cannot read the CA file "+file, reason(err), "correct tls_ca; see: vers-fleet config view")
+	return usageError("cannot read the CA file "+file, problem.Cause(err), "correct tls_ca; see: vers-fleet config view")
 }
 
 // loadRoots is the certificate authorities of file.

@@ -4,12 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"os"
-	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 )
@@ -61,28 +59,16 @@ func runShare(ctx context.Context, env *Env, o shareOptions) error {
 // waits (pipe(7): 64 KiB on Linux, at least 16 KiB elsewhere).
 const maxShareKeys = 16 << 10
 
-// sharing is how connections are shared by the settings.
-func (e *Env) sharing(s *Settings, home string) fleet.Sharing {
-	return fleet.Sharing{
-		Idle: s.Share, Runtime: e.Getenv("XDG_RUNTIME_DIR"), Variant: e.Build.UserAgent() + "\x00" + s.TLSCA,
-		Start: func(b fleet.Background) error { return e.startShare(s, home, b) },
-	}
-}
-
-// shareEnv is all that the background process needs to know: settings as they
-// are now, with paths made absolute, and no secret.
-func (e *Env) shareEnv(s *Settings, home string) []string {
-	env := []string{
-		"VERS_FLEET_CONFIG=" + os.DevNull, "VERS_FLEET_PROFILE=" + s.Profile, "VERS_FLEET_HOME=" + home,
-		"VERS_FLEET_API_URL=" + s.APIURL, // outages are recorded by it
-		"VERS_FLEET_VM_DOMAIN=" + s.VMDomain, "VERS_FLEET_VM_GATEWAY=" + s.VMGateway,
-		"VERS_FLEET_TLS_CA=" + s.TLSCA, "VERS_FLEET_TLS_VERIFY=" + strconv.FormatBool(s.TLSVerify),
-		"VERS_FLEET_SSH_STRICT=" + strconv.FormatBool(s.StrictSSH), "VERS_FLEET_SSH_SHARE=" + s.Share.Round(time.Millisecond).String(),
-	}
-	for _, name := range []string{"HOME", "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GORACE"} {
+// sharing is how connections are shared by the settings. environment is what
+// the background process needs to know of them.
+func (e *Env) sharing(s *settings.Settings, environment []string) fleet.Sharing {
+	for _, name := range []string{"PATH", "TMPDIR", "GORACE"} {
 		if v := e.Getenv(name); v != "" {
-			env = append(env, name+"="+v)
+			environment = append(environment, name+"="+v)
 		}
 	}
-	return env
+	return fleet.Sharing{
+		Idle: s.Share, Runtime: e.Getenv("XDG_RUNTIME_DIR"), Variant: e.Build.UserAgent() + "\x00" + s.TLSCA,
+		Start: func(b fleet.Background) error { return e.startShare(s, environment, b) },
+	}
 }

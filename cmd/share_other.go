@@ -5,10 +5,13 @@ package cmd
 import (
 	"errors"
 
+	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/fleet"
 )
 
 // startShare is not possible here; every command makes its own connection.
-func (e *Env) startShare(*Settings, string, fleet.Background) error { return errors.ErrUnsupported }
+func (e *Env) startShare(*settings.Settings, []string, fleet.Background) error {
+	return errors.ErrUnsupported
+}
 
 func closeInherited() {}

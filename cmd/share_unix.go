@@ -12,13 +12,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/fleet"
 )
 
 // startShare starts the process that keeps a connection. It belongs to no
 // terminal and holds nothing of its caller's open: a shell that waits for the
 // end of this command's output must not wait for it.
-func (e *Env) startShare(s *Settings, home string, b fleet.Background) error {
+func (e *Env) startShare(s *settings.Settings, environment []string, b fleet.Background) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
@@ -33,9 +34,9 @@ func (e *Env) startShare(s *Settings, home string, b fleet.Background) error {
 	}
 	defer handOver.Close()
 	defer stdin.Close()
-	c := exec.Command(program, shareName, "--offline", "--keys-on-stdin", "--socket", b.Socket, b.VMID)
+	c := exec.Command(program, shareName, "--offline", "--profile", s.Profile, "--keys-on-stdin", "--socket", b.Socket, b.VMID)
 	c.Args[0] = "vers-fleet"
-	c.Env, c.Dir, c.Stdin = e.shareEnv(s, home), "/", stdin // stdout and stderr: /dev/null
+	c.Env, c.Dir, c.Stdin = environment, "/", stdin // stdout and stderr: /dev/null
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := c.Start(); err != nil {
 		return err

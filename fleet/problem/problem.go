@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -77,6 +78,16 @@ func KindOf(err error) Kind {
 		return e.Kind
 	}
 	return Unexpected
+}
+
+// Cause is the reason of a failed file operation without the path, for a
+// sentence that names it already.
+func Cause(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
 }
 
 // Why is the reason of an error in one clause.

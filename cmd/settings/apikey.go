@@ -1,4 +1,4 @@
-package cmd
+package settings
 
 import (
 	"bytes"
@@ -25,63 +25,60 @@ const keyCommandTimeout = time.Minute
 // `api_key_command`), then the files of other clients, which belong to the
 // default profile. It is called only when the API is. Errors are of kind auth.
 func (s *Settings) APIKey(ctx context.Context) (string, error) {
-	key, from, err := s.findAPIKey(ctx)
-	switch {
-	case err != nil:
-		return "", err
-	case key == "":
+	key, command, from := s.findKey()
+	if command != "" {
+		var err error
+		if key, err = runKeyCommand(ctx, command, from, s.source.Stderr); err != nil {
+			return "", err
+		}
+	}
+	if key == "" {
 		return "", authError("no API key", "none is set for profile "+s.Profile,
-			"set VERS_API_KEY, or: vers-fleet config set api_key_command 'COMMAND THAT PRINTS IT'")
-	case !validSecret(key):
-		return "", authError("the API key cannot be used", "it contains blanks or control characters; it comes from "+from, "correct it there")
+			"set VERS_API_KEY, or: vers-fleet config set api_key_command 'COMMAND THAT PRINTS IT'", nil)
+	}
+	if _, err := noBlanks(key); err != nil {
+		return "", authError("the API key cannot be used", err.Error()+"; it comes from "+from, "correct it there", nil)
 	}
 	return key, nil
 }
 
-func (s *Settings) findAPIKey(ctx context.Context) (key, from string, err error) {
-	r := reader{l: s.layers, paths: s.paths}
-	key, keyFrom := r.text("api_key"), s.layers.origins["api_key"]
-	command, commandFrom := r.text("api_key_command"), s.layers.origins["api_key_command"]
+// findKey is the API key or the command that prints it, and where that comes
+// from. All are "" when there is neither.
+func (s *Settings) findKey() (key, command, from string) {
+	key, keyFrom := s.layers.text("api_key")
+	command, commandFrom := s.layers.text("api_key_command")
 	switch {
 	case key != "" && (command == "" || keyFrom.layer >= commandFrom.layer):
-		return key, keyFrom.text, nil
+		return key, "", keyFrom.text
 	case command != "":
-		key, err = runKeyCommand(ctx, command, commandFrom.text, s.stderr)
-		return key, "api_key_command of " + commandFrom.text, err
-	case s.Profile != "default":
-		return "", "", nil
+		return "", command, "api_key_command of " + commandFrom.text
+	case s.Profile == "default":
+		key, from = s.foreignKey()
 	}
-	key, from = s.foreignKey()
-	return key, from, nil
+	return key, "", from
 }
 
-// apiKeyOrigin says where the key would come from, and shows the part of it
-// that may be shown; it runs no command.
-func (s *Settings) apiKeyOrigin() (shown, from string) {
-	r := reader{l: s.layers, paths: s.paths}
-	key, command := r.text("api_key"), r.text("api_key_command")
-	keyFrom, commandFrom := s.layers.origins["api_key"], s.layers.origins["api_key_command"]
-	switch {
-	case key != "" && (command == "" || keyFrom.layer >= commandFrom.layer):
-		return shownKey(key), keyFrom.text
-	case command != "":
-		return "", "api_key_command of " + commandFrom.text
-	case s.Profile == "default":
-		if key, from := s.foreignKey(); key != "" {
-			return shownKey(key), from
-		}
+// shownAPIKey is what may be shown of the API key, and where that comes from; it
+// runs no command.
+func (s *Settings) shownAPIKey() (shown, from string) {
+	switch key, _, from := s.findKey(); {
+	case from == "":
+		return "", NotSet
+	case key == "":
+		return "", from
+	default:
+		return shownKey(key), from
 	}
-	return "", "not set"
 }
 
 // RegistryToken is the bearer token for the registry, "" when none is set.
+// Errors are of kind auth.
 func (s *Settings) RegistryToken(context.Context) (string, error) {
-	r := reader{l: s.layers, paths: s.paths}
-	t := r.text("registry.token")
-	if t != "" && !validSecret(t) {
-		return "", authError("registry.token cannot be used", "it contains blanks or control characters; it comes from "+s.layers.origins["registry.token"].text, "correct it there")
+	token, from := s.layers.text("registry.token")
+	if _, err := noBlanks(token); err != nil {
+		return "", authError("registry.token cannot be used", err.Error()+"; it comes from "+from.text, "correct it there", nil)
 	}
-	return t, nil
+	return token, nil
 }
 
 // runKeyCommand runs the command through the shell, as git and age do with
@@ -118,18 +115,17 @@ func runKeyCommand(ctx context.Context, command, from string, stderr io.Writer) 
 }
 
 func keyCommandError(from, why string, err error) error {
-	e := authError("api_key_command failed", why+"; it comes from "+from, "run it by hand; it must print the API key and nothing else on stdout")
-	e.Err = err
-	return e
+	return authError("api_key_command failed", why+"; it comes from "+strings.TrimPrefix(from, "api_key_command of "),
+		"run it by hand; it must print the API key and nothing else on stdout", err)
 }
 
-func authError(what, why, next string) *problem.Error {
-	return &problem.Error{Kind: problem.Auth, What: what, Why: why, Next: next, Origin: problem.OriginLocal}
+func authError(what, why, next string, err error) error {
+	return &problem.Error{Kind: problem.Auth, What: what, Why: why, Next: next, Origin: problem.OriginLocal, Err: err}
 }
 
 // foreignKey looks for a key that other clients of the platform keep.
 func (s *Settings) foreignKey() (key, from string) {
-	home := s.paths.userHome()
+	home := UserHome()
 	if home == "" {
 		return "", ""
 	}
@@ -147,10 +143,11 @@ func (s *Settings) foreignKey() (key, from string) {
 		}
 		var doc any
 		if err == nil {
-			err = json.Unmarshal(data, &doc)
+			text, _ := decode(data)
+			err = json.Unmarshal([]byte(text), &doc)
 		}
 		if err != nil {
-			s.warn(fmt.Sprintf("%s is passed over: %s", f.path, unreadable(err)))
+			s.source.Warn(fmt.Sprintf("%s is passed over: %s", f.path, unreadable(err)))
 			continue
 		}
 		for _, field := range f.fields {
@@ -179,10 +176,6 @@ func dig(doc any, field []string) string {
 	}
 	text, _ := doc.(string)
 	return text
-}
-
-func validSecret(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
 }
 
 // shownKey is the part of an API key that may be shown: the owner's id, which

@@ -1,25 +1,42 @@
-package cmd
+package settings
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/spf13/pflag"
+
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
-// testEnv is an Env over buffers with the given variables.
-func testEnv(t *testing.T, vars map[string]string) (*Env, ui.Buffers) {
+// load is the settings with these variables and no others of ours.
+func load(t *testing.T, vars map[string]string, flags ...string) (*Settings, error) {
 	t.Helper()
-	s, b := ui.Fake(false, 0)
-	return NewEnv(s, func(k string) string { return vars[k] }, nil), b
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "VERS_") || strings.HasPrefix(name, "XDG_") || strings.HasPrefix(name, "SSL_") || slices.Contains([]string{"HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "CI"}, name) {
+			t.Setenv(name, "")
+		}
+	}
+	for name, value := range vars {
+		t.Setenv(name, value)
+	}
+	set := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	for _, name := range []string{"profile", "config", "api-url"} {
+		set.String(name, "", "")
+	}
+	if err := set.Parse(flags); err != nil {
+		t.Fatal(err)
+	}
+	return Load(Source{Flags: set})
 }
 
 func TestAPIKey(t *testing.T) {
@@ -51,8 +68,7 @@ func TestAPIKey(t *testing.T) {
 		{"pipe held open", map[string]string{"VERS_FLEET_API_KEY_COMMAND": "echo key; sleep 100 &"}, "key", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			e, _ := testEnv(t, c.vars)
-			s, err := e.Settings()
+			s, err := load(t, c.vars)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,8 +83,8 @@ func TestAPIKey(t *testing.T) {
 			if !errors.As(err, &fe) || fe.Kind != problem.Auth || !strings.Contains(fe.Why, c.why) {
 				t.Errorf("got %q, %#v; want kind auth and %q", got, err, c.why)
 			}
-			if v, _ := view(err); strings.Contains(v.Message+v.Why+v.Next, canary) {
-				t.Errorf("the key is in the error: %+v", v)
+			if strings.Contains(fmt.Sprintf("%v %+v", err, *fe), canary) {
+				t.Errorf("the key is in the error: %+v", *fe)
 			}
 		})
 	}
@@ -78,8 +94,7 @@ func TestAPIKeyCommandEndsWithContext(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the command is for sh")
 	}
-	e, _ := testEnv(t, map[string]string{"VERS_FLEET_API_KEY_COMMAND": "sleep 100"})
-	s, err := e.Settings()
+	s, err := load(t, map[string]string{"VERS_FLEET_API_KEY_COMMAND": "sleep 100"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,29 +119,6 @@ func TestShownKey(t *testing.T) {
 	}
 }
 
-func TestModes(t *testing.T) {
-	for _, c := range []struct {
-		args []string
-		mode fleet.Mode
-		wait time.Duration
-	}{
-		{nil, fleet.Auto, 0},
-		{[]string{"--offline"}, fleet.Offline, 0},
-		{[]string{"--live"}, fleet.Live, 0},
-		{[]string{"--wait"}, fleet.Wait, 0},
-		{[]string{"--wait=90s"}, fleet.Wait, 90 * time.Second},
-	} {
-		e, _ := testEnv(t, nil)
-		e.Args = append([]string{"version"}, c.args...)
-		if code := Run(t.Context(), e); code != exitOK {
-			t.Fatalf("%v: exit code %d", c.args, code)
-		}
-		if mode, wait := e.Mode(); mode != c.mode || wait != c.wait {
-			t.Errorf("%v: mode %v for %v", c.args, mode, wait)
-		}
-	}
-}
-
 func TestValidHost(t *testing.T) {
 	for host, want := range map[string]bool{
 		"vm.vers.sh": true, "a": true, "a-b.c_d": true, "": false, ".": false, "a..b": false, "-a.b": false,
@@ -138,37 +130,23 @@ func TestValidHost(t *testing.T) {
 	}
 }
 
-// Every setting and exit code is in the documentation.
-func TestDocumentationIsComplete(t *testing.T) {
-	read := func(name string) string {
-		b, err := os.ReadFile(filepath.Join("..", "docs", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
+// The table of docs/configuration.md is the table of settings.
+func TestDocumentedTable(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	configuration, codes := read("configuration.md"), read("exit-codes.md")
-	for _, k := range settingKeys() {
-		for _, word := range append(k.env, k.name, k.variable()) {
-			if !strings.Contains(configuration, "`"+word+"`") {
-				t.Errorf("docs/configuration.md does not mention %s", word)
-			}
+	code := func(words ...string) string {
+		if words[0] == "" {
+			return ""
 		}
-		if k.def != "" && !strings.Contains(configuration, "`"+k.def+"`") {
-			t.Errorf("docs/configuration.md does not mention the default %s of %s", k.def, k.name)
-		}
+		return "`" + strings.Join(words, "`, `") + "`"
 	}
-	for _, m := range exitTable() {
-		if !strings.Contains(codes, m.meaning) {
-			t.Errorf("docs/exit-codes.md does not say %d: %s", m.code, m.meaning)
-		}
+	want := "| key | variables | default | meaning |\n|---|---|---|---|\n"
+	for _, k := range Keys() {
+		want += strings.ReplaceAll(fmt.Sprintf("| %s | %s | %s | %s |\n", code(k.Name), code(append([]string{k.Variable()}, k.Foreign...)...), code(k.Default), k.Help), "|  |", "| |")
 	}
-}
-
-func TestNearest(t *testing.T) {
-	for word, want := range map[string]string{"vmz": "vms", "statsu": "status", "xyzzy": "", "": "", "api_ulr": "api_url", "vsm": "vms"} {
-		if got := nearest(word, []string{"sim", "vms", "status", "pull", "api_url", "api_key"}); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
-		}
+	if !strings.Contains(string(b), want) {
+		t.Errorf("docs/configuration.md does not hold this table:\n%s", want)
 	}
 }
