@@ -31,16 +31,16 @@ type Options struct {
 	Home    string // folder of all profiles
 	Profile string // "" means "default"
 
-	API        api.Config
-	VMDomain   string                         // host names of VMs are <vm id>.<VMDomain>
-	VMGateway  string                         // host:port dialled for every VM; "" = <vm id>.<VMDomain>:443
-	RootCAs    *x509.CertPool                 // for VM connections; nil = system roots
-	LoadRoots  func() (*x509.CertPool, error) // if not nil, further roots, read before the first of them
-	TLSVerify  bool                           // false turns verification of VM connections off
-	CAFile     string                         // PEM file behind LoadRoots, which ExportSSH copies; "" = none
-	ProxyEnv   []string                       // NAME=VALUE words with which a ProxyCommand finds the same configuration in an empty environment
-	StrictSSH  bool                           // refuse VMs whose host key was never seen before
-	Share      Sharing                        // of connections between commands
+	API       api.Config
+	VMDomain  string                         // host names of VMs are <vm id>.<VMDomain>
+	VMGateway string                         // host:port dialled for every VM; "" = <vm id>.<VMDomain>:443
+	RootCAs   *x509.CertPool                 // for VM connections; nil = system roots
+	LoadRoots func() (*x509.CertPool, error) // if not nil, further roots, read before the first of them
+	TLSVerify bool                           // false turns verification of VM connections off
+	CAFile    string                         // PEM file behind LoadRoots, which ExportSSH copies; "" = none
+	ProxyEnv  []string                       // NAME=VALUE words with which a ProxyCommand finds the same configuration in an empty environment
+	StrictSSH bool                           // refuse VMs whose host key was never seen before
+	Share     Sharing                        // of connections between commands
 
 	PullPaths []string
 	Retry     retry.Policy
