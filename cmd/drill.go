@@ -45,7 +45,7 @@ func runDrill(ctx context.Context, env *Env, flags selectFlags, names []string) 
 	w, done := env.Streams.NewWaiter(), 0
 	results, drillErr := f.Drill(ctx, sel, func(fleet.DrillResult) {
 		done++
-		w.Update(fmt.Sprintf("tried %d VMs without the API", done))
+		w.Start(fmt.Sprintf("tried %d VMs without the API", done))
 	})
 	w.Stop()
 	if results == nil && drillErr != nil {

@@ -88,7 +88,7 @@ func runKeysSync(ctx context.Context, env *Env, o fleet.SyncOptions) error {
 		return err
 	}
 	w := env.Streams.NewWaiter()
-	o.OnProgress = func(p fleet.Progress) { w.Update(fmt.Sprintf("fetched %d of %d keys", p.Done, p.Total)) }
+	o.OnProgress = func(p fleet.Progress) { w.Start(fmt.Sprintf("fetched %d of %d keys", p.Done, p.Total)) }
 	report, syncErr := f.Sync(ctx, o)
 	w.Stop()
 	if syncErr != nil && report.VMs == 0 {

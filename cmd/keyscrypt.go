@@ -60,7 +60,7 @@ func runCrypt(ctx context.Context, env *Env, o keysCryptOptions) error {
 	w := env.Streams.NewWaiter()
 	defer w.Stop()
 	opts := keystore.EncryptOptions{IdentityFile: o.identity, Recipients: o.recipients,
-		Progress: func(done, total int) { w.Update(fmt.Sprintf("%d of %d keys", done, total)) }}
+		Progress: func(done, total int) { w.Start(fmt.Sprintf("%d of %d keys", done, total)) }}
 	if byPassphrase {
 		if opts.Passphrase, err = newPassphrase(env, "New passphrase for the keystore:"); err != nil {
 			return err
@@ -98,7 +98,7 @@ func newKeysDecryptCommand(env *Env) *cobra.Command {
 			}
 			w := env.Streams.NewWaiter()
 			defer w.Stop()
-			return f.DecryptKeys(c.Context(), func(done, total int) { w.Update(fmt.Sprintf("%d of %d keys", done, total)) })
+			return f.DecryptKeys(c.Context(), func(done, total int) { w.Start(fmt.Sprintf("%d of %d keys", done, total)) })
 		},
 	}
 	return about(c, "", "works", exitOK, exitStorage)

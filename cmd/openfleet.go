@@ -111,40 +111,16 @@ const patience = 400 * time.Millisecond
 // showWait shows a pause before the next try, and a try that takes long; the
 // result ends it.
 func (e *Env) showWait(w fleet.Waiting) func() {
+	moving, delay := e.Streams.Moving(), time.Duration(0)
+	if w.Attempt == 0 {
+		if !moving {
+			return func() {}
+		}
+		delay = patience
+	}
 	waiter := e.Streams.NewWaiter()
-	if !e.Streams.Moving() && w.Attempt == 0 {
-		return func() {}
-	}
-	if !e.Streams.Moving() {
-		waiter.Start(waitText(w, time.Now(), false))
-		return waiter.Stop
-	}
-	stop := make(chan struct{})
-	var done sync.WaitGroup
-	done.Go(func() {
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		if w.Attempt == 0 {
-			select {
-			case <-stop:
-				return
-			case <-time.After(patience):
-			}
-		}
-		for {
-			waiter.Start(waitText(w, time.Now(), true))
-			select {
-			case <-stop:
-				waiter.Stop()
-				return
-			case <-tick.C:
-			}
-		}
-	})
-	return func() {
-		close(stop)
-		done.Wait()
-	}
+	waiter.StartAfter(delay, func() string { return waitText(w, time.Now(), moving) })
+	return waiter.Stop
 }
 
 // waitText tells attempt, reason, next try and for how long the API has been

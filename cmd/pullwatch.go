@@ -53,7 +53,7 @@ func awaitIdle(ctx context.Context, env *Env, f *fleet.Fleet, items []fleet.Pull
 	defer w.Stop()
 	for _, item := range items {
 		err := f.AwaitIdle(ctx, item.VM, func(a fleet.Activity) {
-			w.Update(fmt.Sprintf("%s is %s since %s", item.VM.Title(), a.Phase, ui.Ago(a.Since, time.Now())))
+			w.Start(fmt.Sprintf("%s is %s since %s", item.VM.Title(), a.Phase, ui.Ago(a.Since, time.Now())))
 		})
 		switch {
 		case err != nil && (len(items) == 1 || ctx.Err() != nil):

@@ -2,8 +2,12 @@ package cmd
 
 import (
 	"context"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/creack/pty"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -35,5 +39,31 @@ func TestTerminalAfterSignal(t *testing.T) {
 				t.Error("the terminal is still raw")
 			}
 		})
+	}
+}
+
+// While the API is awaited a spinner turns in one line, however narrow the
+// terminal, and is gone when the answer is there.
+func TestSpinnerOfAWait(t *testing.T) {
+	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	env := simEnv(t, s)
+	if err := s.SetFault(sim.Fault{Kind: sim.KindLatency, Latency: 3 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	p := sit(t, env, "vms", "--no-sync")
+	if err := pty.Setsize(p.ptmx, &pty.Winsize{Rows: 24, Cols: 30}); err != nil {
+		t.Fatal(err)
+	}
+	p.sees("waiting for")
+	p.sees("waiting for")
+	p.sees("\r\x1b[J")
+	p.sees("chad-dev")
+	p.exits(exitOK)
+	if out := p.text.String(); strings.Contains(out, "\x1b[F") || strings.Contains(out, "\x1b[?25l") || strings.LastIndex(out, "waiting for") > strings.LastIndex(out, "\r\x1b[J") {
+		t.Errorf("lines above are erased, the cursor is hidden or the spinner stays: %q", out)
 	}
 }

@@ -111,7 +111,7 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel fl
 	}
 	if o.probe {
 		w := env.Streams.NewWaiter()
-		f.Probe(ctx, list.VMs, func(p fleet.Progress) { w.Update(fmt.Sprintf("tried %d of %d VMs over SSH", p.Done, p.Total)) })
+		f.Probe(ctx, list.VMs, func(p fleet.Progress) { w.Start(fmt.Sprintf("tried %d of %d VMs over SSH", p.Done, p.Total)) })
 		w.Stop()
 	}
 	slices.SortStableFunc(list.VMs, order)

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -13,28 +14,30 @@ import (
 type display struct {
 	mu    sync.Mutex
 	w     io.Writer
-	lines int  // lines of the region now on the screen
-	open  bool // an ordinary write left the cursor inside a line
-	turn  any  // the Waiter that shows its line; others wait for theirs
+	lines int       // lines of the region now on the screen
+	open  bool      // an ordinary write left the cursor inside a line
+	turns []*Waiter // the first shows its line; others wait for theirs
 }
 
-// claim gives the region to who unless another has it.
-func (d *display) claim(who any) bool {
+// claim queues up for the region, and tells whether it is w's turn.
+func (d *display) claim(w *Waiter) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.turn == nil {
-		d.turn = who
+	if !slices.Contains(d.turns, w) {
+		d.turns = append(d.turns, w)
 	}
-	return d.turn == who
+	return d.turns[0] == w
 }
 
-// release gives the region back.
-func (d *display) release(who any) {
+// release gives the region up, and returns whose turn it is then.
+func (d *display) release(w *Waiter) *Waiter {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.turn == who {
-		d.turn = nil
+	d.turns = slices.DeleteFunc(d.turns, func(other *Waiter) bool { return other == w })
+	if len(d.turns) == 0 {
+		return nil
 	}
+	return d.turns[0]
 }
 
 // Write writes ordinary text, above the moving region.
@@ -61,6 +64,16 @@ func (d *display) draw(lines []string) {
 	b.WriteString(strings.Join(lines, "\r\n")) // the terminal may be raw
 	d.lines = len(lines)
 	_, _ = io.WriteString(d.w, b.String())
+}
+
+// drawn passes on what another draws as the one line of the region.
+func (d *display) drawn(p []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.open {
+		d.lines = 1
+		_, _ = d.w.Write(p)
+	}
 }
 
 // lineEnded tells that something else, such as an echoed Enter, has ended the

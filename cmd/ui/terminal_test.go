@@ -5,10 +5,12 @@ package ui
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,7 +90,7 @@ func TestWaiterOnATerminal(t *testing.T) {
 	w := y.s.NewWaiter()
 	w.Start("API answers 503, next try in 3 s, and this line is far too long\x1b[2J")
 	y.await(t, "⠋ API answers 503, next try in 3 s, an…")
-	w.Update("second")
+	w.Start("second")
 	y.await(t, " second")
 	y.s.Notef("a note")
 	y.await(t, "\r\x1b[Ja note\r\n")
@@ -96,7 +98,7 @@ func TestWaiterOnATerminal(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 50 {
-				w.Update("many")
+				w.Start("many")
 				w.Stop()
 			}
 		})
@@ -114,6 +116,75 @@ func TestWaiterOnATerminal(t *testing.T) {
 	}
 }
 
+// On a terminal that wants none there is no spinner, and none in colour where
+// colour is unwanted.
+func TestSpinnerByEnvironment(t *testing.T) {
+	for variable, spins := range map[string]bool{"CI=true": false, "TERM=dumb": false, "NO_COLOR=1": true, "TERM=xterm": true} {
+		y := newTTY(t)
+		name, value, _ := strings.Cut(variable, "=")
+		y.s.getenv = func(n string) string {
+			if n == name {
+				return value
+			}
+			return ""
+		}
+		w := y.s.NewWaiter()
+		w.Start("waiting")
+		if spins {
+			y.await(t, " waiting")
+		}
+		w.Stop()
+		y.s.Notef("end")
+		y.await(t, "end")
+		if got := strings.Contains(y.shown(), "waiting"); got != spins {
+			t.Errorf("%s: the spinner was shown: %v", variable, got)
+		}
+		if strings.Contains(y.shown(), "\x1b[3") {
+			t.Errorf("%s: colour in %q", variable, y.shown())
+		}
+	}
+}
+
+// A line with more bytes than the terminal has columns is one line still, and
+// what stands above is not erased; nor is an unfinished line below.
+func TestSpinnerStaysInItsLine(t *testing.T) {
+	y := newTTY(t)
+	w := y.s.NewWaiter()
+	w.Start(strings.Repeat("日本", 20))
+	y.await(t, "⠙ 日本")
+	if _, err := io.WriteString(y.s.Err, "Password: "); err != nil {
+		t.Fatal(err)
+	}
+	y.await(t, "Password: ")
+	n := len(y.shown())
+	time.Sleep(300 * time.Millisecond) // three turns of the spinner
+	if out := y.shown(); len(out) != n {
+		t.Errorf("drawn over an unfinished line: %q", out[n:])
+	}
+	w.Stop()
+	if out := y.shown(); strings.Contains(out, "\x1b[F") || !strings.HasSuffix(out, "Password: ") {
+		t.Errorf("the line above or an unfinished one is erased: %q", out)
+	}
+}
+
+// The text is asked anew at every turn, and the next in line is shown when the
+// first has ended.
+func TestWaitersTakeTurns(t *testing.T) {
+	y := newTTY(t)
+	first, second := y.s.NewWaiter(), y.s.NewWaiter()
+	var turn atomic.Int32
+	first.StartAfter(time.Millisecond, func() string { return fmt.Sprintf("turn %d", turn.Add(1)) })
+	y.await(t, "turn 3")
+	second.Start("second")
+	y.await(t, "turn 5")
+	if strings.Contains(y.shown(), "second") {
+		t.Errorf("two at a time: %q", y.shown())
+	}
+	first.Stop()
+	y.await(t, "second")
+	second.Stop()
+}
+
 func TestWaiterElsewhere(t *testing.T) {
 	for _, c := range []struct {
 		rules Rules
@@ -123,8 +194,8 @@ func TestWaiterElsewhere(t *testing.T) {
 		s.Configure(c.rules)
 		w := s.NewWaiter()
 		w.Start("a")
-		w.Update("a")
-		w.Update("b")
+		w.Start("a")
+		w.Start("b")
 		w.Stop()
 		if got := b.Err.String(); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.rules, got, c.want)
