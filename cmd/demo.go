@@ -18,6 +18,7 @@ import (
 )
 
 func newDemoCommand(env *Env) *cobra.Command {
+	var vms string
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Live through the outage of 2026-02-24, without an account",
@@ -25,10 +26,11 @@ func newDemoCommand(env *Env) *cobra.Command {
 outage: the fleet is listed, the API goes to 503, and the finished work comes
 home all the same. At the end what was pulled is compared, file by file, with
 what is on the VMs. Nothing is left behind.`,
-		Example: "  vers-fleet demo",
+		Example: "  vers-fleet demo\n  vers-fleet demo --vms sshd",
 		Args:    noArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), env) },
+		RunE:    func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), env, sim.Guest(vms)) },
 	}
+	addVMsFlag(c, &vms)
 	return about(c, groupTool, "has an API of its own", exitOK)
 }
 
@@ -40,7 +42,7 @@ type demo struct {
 	self string
 }
 
-func runDemo(ctx context.Context, env *Env) (err error) {
+func runDemo(ctx context.Context, env *Env, vms sim.Guest) (err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -50,7 +52,7 @@ func runDemo(ctx context.Context, env *Env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s, err := sim.Start(ctx, sim.Config{})
+	s, err := startSim(ctx, sim.Config{Guest: vms})
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // person sits before a terminal in which the program runs.
@@ -194,9 +195,6 @@ func TestReconnectInterrupted(t *testing.T) {
 // The shell lives on in tmux or screen, with what was in it, and the person is
 // told what happened. The API is dead all the while.
 func TestReconnectIntoKeeper(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("not root: sshd lets only the current user in, and vers-fleet logs in as root")
-	}
 	t.Run("tmux", func(t *testing.T) { reconnectInto(t, "tmux", "vers-fleet: connected again after") })
 	t.Run("screen", func(t *testing.T) { reconnectInto(t, "screen", "connected to marketing again after") })
 }
@@ -209,9 +207,9 @@ func reconnectInto(t *testing.T, keeper, told string) {
 		}
 		t.Skip(err)
 	}
-	vms := sshdtest.StartFleetWith(t, 4, sshdtest.Options{ExtraConfig: []string{"SetEnv PATH=/root/bin"}})
-	vm := vms.VM("marketing")
-	bin := vm.HostPath(vm.Home + "/bin")
+	platform := simtest.Start(t, sim.Config{Guest: sim.GuestSSHD, SSHD: sshd.Options{Config: []string{"SetEnv PATH=/root/bin"}}, Still: true})
+	vm := platform.VM("marketing")
+	bin := filepath.Join(vm.Root(), "root", "bin")
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -221,23 +219,27 @@ func reconnectInto(t *testing.T, keeper, told string) {
 		}
 	}
 	dir := t.TempDir()
-	env := append(vms.Env(filepath.Join(dir, "state")), "HOME="+dir, "PATH="+os.Getenv("PATH"), "TERM=xterm-256color", "VERS_FLEET_SSH_SHARE=off")
+	env := append(platform.Env(), "VERS_FLEET_HOME="+filepath.Join(dir, "state"), "HOME="+dir, "PATH="+os.Getenv("PATH"), "TERM=xterm-256color", "VERS_FLEET_SSH_SHARE=off")
 	list := exec.Command("vers-fleet", "vms")
 	list.Env = env
 	if out, err := list.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	vms.API.SetDown(true)
+	if err := platform.SetFault(sim.Fault{Kind: "503"}); err != nil {
+		t.Fatal(err)
+	}
 	p := sit(t, env, "ssh", "--reconnect", "marketing")
 	if keeper == "screen" { // the server of a new one is a child of the session, and dies with it as in a restart
 		p.types("echo zero-$((1+1))\r")
 		p.sees("zero-2")
-		vm.DropSessions()
+		if err := vm.DropSessions(); err != nil {
+			t.Fatal(err)
+		}
 		p.sees("fresh shell: the screen session is gone")
 	}
 	p.types("export KEPT=still; echo one-$((1+1))\r")
 	p.sees("one-2")
-	vms.Gateway.Drop()
+	platform.CutConnections()
 	p.sees("\x1b[?1049l") // the screen is the person's again, to read this
 	p.sees("connection to marketing lost")
 	p.sees(told)

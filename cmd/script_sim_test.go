@@ -30,6 +30,8 @@ type simKey struct{}
 //	sim delete VM          the VM is gone, with all that was in it
 //	sim rotate-key VM      the API hands out another key
 //	sim rotate-host VM     the VM has another host key
+//	sim restart VM         the VM's SSH server starts again
+//	sim drop VM            kills the VM's open sessions
 //	sim finish VM          lets a lieutenant finish its work
 //	sim root VM            sets $ROOT to the VM's folder on this machine
 //	sim cut                resets every open SSH connection
@@ -45,7 +47,7 @@ func scriptSim(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: sim VERB ARGS...")
 	}
 	if args[0] == "start" {
-		startSim(ts, args[1:])
+		scriptSimStart(ts, args[1:])
 		return
 	}
 	s, ok := ts.Value(simKey{}).(**sim.Sim)
@@ -60,8 +62,8 @@ func scriptSim(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(simVerb(ts, *s, args[0], args[1:]))
 }
 
-func startSim(ts *testscript.TestScript, args []string) {
-	cfg := sim.Config{Seed: 1, Still: true}
+func scriptSimStart(ts *testscript.TestScript, args []string) {
+	cfg := sim.Config{Seed: 1, Still: true, Guest: sim.Guest(ts.Getenv("VMS"))}
 	if len(args) > 0 {
 		n, err := strconv.Atoi(args[0])
 		ts.Check(err)
@@ -168,9 +170,13 @@ func vmVerb(ts *testscript.TestScript, s *sim.Sim, verb string, args []string) e
 	case "delete":
 		return vm.Delete()
 	case "rotate-key":
-		vm.RotateKey()
+		return vm.RotateKey()
 	case "rotate-host":
-		vm.RotateHostKey()
+		return vm.RotateHostKey()
+	case "restart":
+		return vm.Restart()
+	case "drop":
+		return vm.DropSessions()
 	case "root":
 		ts.Setenv("ROOT", vm.Root())
 	case "save-key":

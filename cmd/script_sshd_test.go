@@ -2,90 +2,87 @@ package cmd
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
-// TestRealOpenSSH runs testdata/sshd/*.txtar: the main stories against real
-// sshd processes behind a TLS front. The scripts have, beyond testscript's own:
-//
-//	api up|down        the REST API answers, or answers 503 to everything
-//	vm restart NAME    restarts a VM's sshd
-//	vm drop NAME       kills its open sessions
-//	vm rekey NAME      gives it a new host key
-//
-// and $HOME_OF_<name> for each VM's home folder on this machine.
+// TestRealOpenSSH runs testdata/sshd/*.txtar: the main stories on VMs that are
+// real sshd processes. Each script has a platform of its own, which the command
+// sim steers, and $HOME_OF_<name> for each VM's home folder on this machine.
 func TestRealOpenSSH(t *testing.T) { testOpenSSH(t, "sshd") }
 
 // TestPullRealOpenSSH is the same for testdata/sshdpull: what pull and push
-// promise, with VMs of their own. See scriptWire for the command wire.
+// promise. See scriptWire for the command wire.
 func TestPullRealOpenSSH(t *testing.T) { testOpenSSH(t, "sshdpull") }
 
 func testOpenSSH(t *testing.T, scripts string) {
-	if os.Geteuid() != 0 {
-		t.Skip("not root: sshd lets only the current user in, and vers-fleet logs in as root")
-	}
-	variants := map[string]sshdtest.Options{
-		"gnu":     {},
-		"nosftp":  {SFTP: sshdtest.SFTPNone},
-		"busybox": {ForceBusybox: true},
-	}
-	for name, options := range variants {
-		t.Run(name, func(t *testing.T) { runSSHDScripts(t, scripts, options) })
+	for name, o := range map[string]sshd.Options{"gnu": {}, "nosftp": {NoSFTP: true}, "busybox": {Busybox: true}} {
+		if err := sshd.Check(t.Context(), o); err != nil {
+			simtest.Missing(t, err)
+		}
+		t.Run(name, func(t *testing.T) {
+			p := scriptParams(sim.GuestSSHD)
+			p.Dir = filepath.Join("testdata", scripts)
+			p.Cmds["wire"] = scriptWire
+			setup := p.Setup
+			p.Setup = func(env *testscript.Env) error {
+				if err := setup(env); err != nil {
+					return err
+				}
+				return setUpOpenSSH(env, o)
+			}
+			testscript.Run(t, p)
+		})
 	}
 }
 
-func runSSHDScripts(t *testing.T, scripts string, options sshdtest.Options) {
-	vms := sshdtest.StartFleetWith(t, 4, options)
-	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", scripts),
-		RequireExplicitExec: true,
-		Setup: func(env *testscript.Env) error {
-			home := filepath.Join(env.WorkDir, "home")
-			env.Setenv("HOME", home)
-			env.Setenv("VERS_FLEET_SSH_SHARE", "off")
-			for _, kv := range vms.Env(filepath.Join(home, "state")) {
-				k, v, _ := strings.Cut(kv, "=")
-				env.Setenv(k, v)
-			}
-			for _, vm := range vms.VMs {
-				env.Setenv("HOME_OF_"+strings.ReplaceAll(vm.Name, "-", "_"), vm.HomeDir)
-			}
-			w, err := newWire(vms.Gateway.Addr)
-			if err != nil {
-				return err
-			}
-			env.Defer(func() { _ = w.l.Close() })
-			env.Values[wireKey{}] = w
-			env.Setenv("VERS_FLEET_VM_GATEWAY", w.l.Addr().String())
-			vms.API.SetDown(false)
-			return os.MkdirAll(home, 0o700)
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exit": scriptExit,
-			"same": scriptSame,
-			"wire": scriptWire,
-			"api":  func(ts *testscript.TestScript, _ bool, args []string) { vms.API.SetDown(args[0] == "down") },
-			"vm":   func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(vmDo(vms, args[0], args[1])) },
-		},
-	})
+func setUpOpenSSH(env *testscript.Env, o sshd.Options) error {
+	s, err := sim.Start(context.Background(), sim.Config{Guest: sim.GuestSSHD, SSHD: o, Still: true})
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { _ = s.Close() })
+	*env.Values[simKey{}].(**sim.Sim) = s
+	w, err := newWire(s.Gateway())
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { _ = w.l.Close() })
+	env.Values[wireKey{}] = w
+	for _, kv := range s.Env() {
+		k, v, _ := strings.Cut(kv, "=")
+		env.Setenv(k, v)
+	}
+	env.Setenv("VERS_FLEET_SSH_SHARE", "off")
+	env.Setenv("VERS_FLEET_VM_GATEWAY", w.l.Addr().String())
+	for _, name := range []string{"chad-dev", "chad-fix", "infra-ui", "marketing"} {
+		server, err := s.VM(name).OpenSSH()
+		if err != nil {
+			return err
+		}
+		env.Setenv("HOME_OF_"+strings.ReplaceAll(name, "-", "_"), server.HomeDir)
+	}
+	return nil
 }
 
-func vmDo(vms *sshdtest.Fleet, verb, name string) error {
-	vm := vms.VM(name)
-	switch verb {
-	case "drop":
-		vm.DropSessions()
-		return nil
-	case "rekey":
-		return vm.RotateHostKey(context.Background())
-	default:
-		return vm.Restart(context.Background())
+// TestOutageOnOpenSSH runs the outage stories of testdata/script on VMs that
+// are real sshd processes. VERS_FLEET_TEST_VMS=sshd does so with all scripts.
+func TestOutageOnOpenSSH(t *testing.T) {
+	if err := sshd.Check(t.Context(), sshd.Options{}); err != nil {
+		simtest.Missing(t, err)
 	}
+	files, err := filepath.Glob(filepath.Join("testdata", "script", "*outage.txtar"))
+	if err != nil || len(files) < 3 {
+		t.Fatalf("outage stories: %q, %v", files, err)
+	}
+	p := scriptParams(sim.GuestSSHD)
+	p.Files = append(files, filepath.Join("testdata", "script", "demo.txtar"))
+	testscript.Run(t, p)
 }

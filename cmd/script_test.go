@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
 )
 
 // TestMain lets the test binary be vers-fleet itself when a script runs it.
@@ -26,21 +28,28 @@ func TestMain(m *testing.M) {
 //	same WANT GOT           the trees must hold the same files, links and folders
 //	sim VERB ARGS...        a simulated platform, see script_sim_test.go
 //
-// and the condition [root].
+// the condition [root], and $VMS, the kind of the platform's VMs.
 //
 // UPDATE_SCRIPTS=1 rewrites the files that cmp compares with.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+	p := scriptParams(simtest.Guest())
+	p.Dir = filepath.Join("testdata", "script")
+	p.UpdateScripts = os.Getenv("UPDATE_SCRIPTS") != ""
+	testscript.Run(t, p)
+}
+
+// scriptParams is what scripts are run with; sim starts VMs of this kind.
+func scriptParams(guest sim.Guest) testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			home := filepath.Join(env.WorkDir, "home")
 			env.Setenv("HOME", home)
 			env.Setenv("USERPROFILE", home)
 			env.Setenv("GORACE", "atexit_sleep_ms=10") // a race-enabled process would sleep a second at its end
 			env.Setenv("ESC", "\x1b]0;evil\a")         // what a script cannot write
+			env.Setenv("VMS", string(cmp.Or(guest, sim.GuestBox)))
 			env.Values[simKey{}] = new(*sim.Sim)
 			env.Values[frontKey{}] = new(*front)
 			return os.MkdirAll(home, 0o700)
@@ -57,7 +66,7 @@ func TestScript(t *testing.T) {
 			"sim":   scriptSim,
 			"share": scriptShare,
 		},
-	})
+	}
 }
 
 func scriptExit(ts *testscript.TestScript, neg bool, args []string) {

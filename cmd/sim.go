@@ -17,10 +17,11 @@ import (
 )
 
 type simOptions struct {
-	vms  int
-	dir  string
-	addr string
-	seed int64
+	vms   string
+	count int
+	dir   string
+	addr  string
+	seed  int64
 }
 
 func newSimCommand(env *Env) *cobra.Command {
@@ -31,17 +32,24 @@ func newSimCommand(env *Env) *cobra.Command {
 		Long: `Runs the Vers platform in one process on loopback: the REST API, and VMs
 reachable by SSH inside TLS, six of them lieutenants at work. It prints lines
 that a shell can eval, then runs until it is interrupted. Faults are switched
-with vers-fleet sim fault. Commands inside a simulated VM are interpreted and
-never touch this machine; what the interpreter does not know is refused.`,
+with vers-fleet sim fault.
+
+With --vms box commands inside a VM are interpreted and never touch this
+machine; what the interpreter does not know is refused. With --vms sshd each VM
+is a real OpenSSH server: that needs Linux, root and an installed sshd. Such a
+VM has /root, /tmp and processes of its own, but it is no sandbox: all else that
+its commands see and change is this machine.`,
 		Example: `  vers-fleet sim > env.sh &        # in one terminal
   . ./env.sh && vers-fleet vms     # in another
   vers-fleet sim fault 503
-  vers-fleet sim fault off`,
+  vers-fleet sim fault off
+  vers-fleet sim --vms sshd > env.sh &`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runSim(c.Context(), env, o) },
 	}
 	f := c.Flags()
-	f.IntVar(&o.vms, "vms", 12, "run `N` VMs, at least 6")
+	addVMsFlag(c, &o.vms)
+	f.IntVar(&o.count, "count", 12, "run `N` VMs, at least 6")
 	f.StringVar(&o.dir, "dir", "", "`FOLDER` for the VMs' files, kept afterwards (default: a temporary one)")
 	f.StringVar(&o.addr, "addr", "127.0.0.1:0", "loopback `ADDRESS` of the API")
 	f.Int64Var(&o.seed, "seed", 0, "make ids and keys repeatable: the same for the same `N`")
@@ -49,10 +57,24 @@ never touch this machine; what the interpreter does not know is refused.`,
 	return about(c, groupTool, "has an API of its own", exitOK)
 }
 
-func runSim(ctx context.Context, env *Env, o simOptions) error {
-	s, err := sim.Start(ctx, sim.Config{VMs: o.vms, Dir: o.dir, Addr: o.addr, Seed: o.seed, Logf: env.Streams.Debugf})
+// addVMsFlag adds the choice of the kind of VM.
+func addVMsFlag(c *cobra.Command, vms *string) {
+	c.Flags().StringVar(vms, "vms", string(sim.GuestBox), "`KIND` of VM: box, portable, or sshd, a real OpenSSH server")
+	completeFlag(c, "vms", []string{string(sim.GuestBox), string(sim.GuestSSHD)})
+}
+
+func startSim(ctx context.Context, cfg sim.Config) (*sim.Sim, error) {
+	s, err := sim.Start(ctx, cfg)
 	if err != nil {
-		return usageError("the simulator cannot start", err.Error(), "see: vers-fleet sim --help")
+		return nil, usageError("the simulator cannot start", err.Error(), "see what it needs: vers-fleet sim --help")
+	}
+	return s, nil
+}
+
+func runSim(ctx context.Context, env *Env, o simOptions) error {
+	s, err := startSim(ctx, sim.Config{Guest: sim.Guest(o.vms), VMs: o.count, Dir: o.dir, Addr: o.addr, Seed: o.seed, Logf: env.Streams.Debugf})
+	if err != nil {
+		return err
 	}
 	defer s.Close()
 	// A home of its own keeps simulated keys out of the real keystore; no process outlives a rehearsal.

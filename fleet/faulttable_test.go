@@ -9,7 +9,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
 )
 
 // fate is how one fault ends for each kind of work: the kinds of the errors,
@@ -135,7 +135,7 @@ func brokenAnswers() []faultCase {
 func networkTroubles() []faultCase {
 	return []faultCase{
 		served("refused port", unsent(), func(t *testing.T, _ *world) string { return "http://" + closedPort(t, "127.0.0.1") }),
-		served("black-holed SYN", unsent(), func(t *testing.T, _ *world) string { return "http://" + sshdtest.BlackHole(t, "127.0.0.1:0") }),
+		served("black-holed SYN", unsent(), func(t *testing.T, _ *world) string { return "http://" + simtest.BlackHole(t, "127.0.0.1:0") }),
 		served("nothing at the IPv6 address", unsent(), func(t *testing.T, _ *world) string { return "http://" + closedPort(t, "::1") }),
 		served("no such host", here(), func(*testing.T, *world) string { return "http://gone.nx.test.:80" }),
 		served("name server fails", here(), func(*testing.T, *world) string { return "http://api.servfail.test.:80" }),

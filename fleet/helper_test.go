@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
@@ -51,6 +53,7 @@ func newWorld(t testing.TB, vms int) *world {
 
 func newWorldOf(t testing.TB, c sim.Config) *world {
 	t.Helper()
+	c.Guest = cmp.Or(c.Guest, simtest.Guest())
 	s, err := sim.Start(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -46,8 +46,6 @@ func routes() []route {
 		{"POST", "vm/{id}/branch", "branch", (*Sim).postBranch},
 		{"PATCH", "vm/{id}/state", "state", (*Sim).patchState},
 		{"PATCH", "vm/{id}/label", "label", (*Sim).patchLabel},
-		{"POST", "vm/{id}/exec", "exec", (*Sim).postExec},
-		{"GET", "vm/{id}/logs", "logs", (*Sim).getLogs},
 		{"DELETE", "vm/{id}", "delete", (*Sim).deleteVM},
 	}
 }

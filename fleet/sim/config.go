@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // The fleet of the outage that this simulator imitates.
@@ -48,12 +50,10 @@ type Config struct {
 	Tick time.Duration
 	// APITLS serves the REST API over https, with a certificate of the same CA.
 	APITLS bool
-	// HangDead leaves connections to VMs that are not running open and silent
-	// instead of closing them after the TLS handshake.
-	HangDead bool
-	// Hostile, if set, is called for each VM when it is created, before anyone
-	// can connect; with VM.SetExec and VM.SetSubsystem it can make a VM lie.
-	Hostile func(*VM)
+	// Guest is the kind of the VMs, GuestBox by default. Of GuestSSHD, SSHD says
+	// what each server is like; its folders, name and keys are the simulator's.
+	Guest Guest
+	SSHD  sshd.Options
 	// Logf receives a line per API call and SSH login; nil means silence.
 	Logf func(format string, args ...any)
 }
@@ -65,6 +65,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.VMs < minVMs || c.VMs > maxVMs {
 		return c, fmt.Errorf("sim: %d VMs: must be between %d and %d", c.VMs, minVMs, maxVMs)
+	}
+	if c.Guest == "" {
+		c.Guest = GuestBox
+	}
+	if c.Guest != GuestBox && c.Guest != GuestSSHD {
+		return c, fmt.Errorf("sim: no VMs of the kind %q: there are %s and %s", c.Guest, GuestBox, GuestSSHD)
 	}
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:0"

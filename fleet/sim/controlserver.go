@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -37,8 +39,8 @@ func (s *Sim) controlHandler() http.Handler {
 	handle("DELETE /faults", func(*http.Request) (any, error) { s.ClearFaults(); return done, nil })
 	handle("POST /finish", s.onVM(func(vm *VM, _ vmRequest) error { return s.Finish(vm.id) }))
 	handle("POST /vm-state", s.onVM(func(vm *VM, r vmRequest) error { return vm.SetState(r.State) }))
-	handle("POST /rotate-key", s.onVM(func(vm *VM, _ vmRequest) error { vm.RotateKey(); return nil }))
-	handle("POST /rotate-host-key", s.onVM(func(vm *VM, _ vmRequest) error { vm.RotateHostKey(); return nil }))
+	handle("POST /rotate-key", s.onVM(func(vm *VM, _ vmRequest) error { return vm.RotateKey() }))
+	handle("POST /rotate-host-key", s.onVM(func(vm *VM, _ vmRequest) error { return vm.RotateHostKey() }))
 	handle("POST /cut", func(*http.Request) (any, error) { s.CutConnections(); return done, nil })
 	handle("POST /stop", func(*http.Request) (any, error) {
 		time.AfterFunc(50*time.Millisecond, func() { _ = s.Close() }) // after this answer is out
@@ -81,7 +83,7 @@ func (s *Sim) Status() Status {
 	st := Status{BaseURL: s.BaseURL(), Gateway: s.Gateway(), CAFile: s.CAFile(), Dir: s.dir,
 		Faults: s.Faults(), Commits: s.Commits(), Calls: len(s.Calls()), VMs: []VMStatus{}}
 	for _, vm := range s.VMs() {
-		st.VMs = append(st.VMs, VMStatus{ID: vm.id, Name: vm.Name(), Role: vm.Role(), State: vm.State(),
+		st.VMs = append(st.VMs, VMStatus{ID: vm.id, Name: vm.Name(), Role: vm.role(), State: vm.State(),
 			Labels: vm.Labels(), Busy: vm.Busy()})
 	}
 	return st
@@ -98,4 +100,35 @@ func (s *Sim) trap(w http.ResponseWriter, r *http.Request) {
 	s.calls.add(Call{Time: time.Now(), Method: r.Method, Path: r.URL.RequestURI(), Status: http.StatusOK,
 		Trap: true, ValidKey: s.validKey(r), AnyKey: r.Header.Get("Authorization") != ""})
 	writeJSON(w, http.StatusOK, []vmBody{})
+}
+
+// httpListener is an HTTP server with its socket.
+type httpListener struct {
+	server   *http.Server
+	listener net.Listener
+}
+
+func listenHTTP(addr string, handler http.Handler, tlsConfig *tls.Config) (*httpListener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	h := &httpListener{listener: l, server: &http.Server{
+		Handler:  handler,
+		ErrorLog: log.New(io.Discard, "", 0), // cut connections are this server's trade
+	}}
+	if tlsConfig != nil {
+		l = tls.NewListener(l, tlsConfig)
+	}
+	go func() { _ = h.server.Serve(l) }() // ends with close
+	return h, nil
+}
+
+func (h *httpListener) addr() string { return h.listener.Addr().String() }
+
+func (h *httpListener) close() error {
+	if h == nil {
+		return nil
+	}
+	return h.server.Close()
 }

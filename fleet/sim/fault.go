@@ -97,7 +97,7 @@ func Kinds() []Kind {
 func Endpoints() []string {
 	return []string{
 		"vms", "status", "metadata", "ssh_key", "commit", "commits", "parents", "branch",
-		"from_commit", "new_root", "state", "label", "delete", "exec", "logs", "health",
+		"from_commit", "new_root", "state", "label", "delete", "health",
 	}
 }
 

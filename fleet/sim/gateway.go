@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,7 +29,6 @@ type gateway struct {
 
 	mu     sync.Mutex
 	conns  map[net.Conn]*VM // nil VM: not known yet
-	plain  []net.Listener   // VMs' ports without TLS
 	closed bool
 }
 
@@ -38,16 +38,15 @@ func listenGateway(s *Sim, addr string) (*gateway, error) {
 		return nil, err
 	}
 	g := &gateway{sim: s, listener: l, conns: make(map[net.Conn]*VM)}
-	g.handlers.Go(func() { g.accept(l, nil) })
+	g.handlers.Go(func() { g.accept() })
 	return g, nil
 }
 
 func (g *gateway) addr() string { return g.listener.Addr().String() }
 
-// accept serves a listener: the TLS one, or for a VM's plain port that VM.
-func (g *gateway) accept(l net.Listener, vm *VM) {
+func (g *gateway) accept() {
 	for {
-		conn, err := l.Accept()
+		conn, err := g.listener.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
@@ -55,33 +54,15 @@ func (g *gateway) accept(l net.Listener, vm *VM) {
 			time.Sleep(10 * time.Millisecond) // out of file descriptors: others will close theirs
 			continue
 		}
-		if !g.track(conn, vm) {
+		if !g.track(conn, nil) {
 			_ = conn.Close()
 			return
 		}
 		g.handlers.Go(func() {
 			defer g.forget(conn)
-			if vm == nil {
-				g.serve(conn)
-			} else if vm.running() {
-				vm.serveSSH(conn)
-			} else {
-				g.deadVM(conn)
-			}
+			g.serve(conn)
 		})
 	}
-}
-
-// acceptPlain serves a VM's port without TLS until one of both ends.
-func (g *gateway) acceptPlain(l net.Listener, vm *VM) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return false
-	}
-	g.plain = append(g.plain, l)
-	g.handlers.Go(func() { g.accept(l, vm) })
-	return true
 }
 
 func (g *gateway) track(conn net.Conn, vm *VM) bool {
@@ -121,9 +102,6 @@ func (g *gateway) close() error {
 	}
 	g.mu.Lock()
 	g.closed = true
-	for _, l := range g.plain {
-		_ = l.Close() // the VM may have closed it
-	}
 	g.mu.Unlock()
 	err := g.listener.Close()
 	g.cut(nil)
@@ -135,14 +113,14 @@ func (g *gateway) close() error {
 func (g *gateway) serve(conn net.Conn) {
 	meter := &meteredConn{Conn: conn}
 	var vm *VM
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	config := &tls.Config{MinVersion: tls.VersionTLS13}
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		vm = g.named(hello.ServerName)
 		cert, err := g.welcome(hello.Context(), meter, vm)
 		if err != nil {
 			return nil, err
 		}
-		return &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12}, nil
+		return &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS13, DynamicRecordSizingDisabled: true}, nil
 	}
 	stream := tls.Server(meter, config)
 	ctx, cancel := context.WithCancel(g.sim.ctx)
@@ -157,10 +135,14 @@ func (g *gateway) serve(conn net.Conn) {
 	}
 	g.track(conn, vm)
 	if !vm.running() {
-		g.deadVM(conn)
 		return
 	}
-	vm.serveSSH(stream)
+	guest, err := vm.boot()
+	if err != nil {
+		g.sim.cfg.Logf("sim: %v", err)
+		return
+	}
+	guest.serve(ctx, stream)
 	_ = stream.Close()
 }
 
@@ -225,10 +207,37 @@ func (g *gateway) silence(conn net.Conn) {
 	}
 }
 
-// deadVM is what a client finds behind the gateway when its VM does not run.
-func (g *gateway) deadVM(conn net.Conn) {
-	if g.sim.cfg.HangDead {
-		g.silence(conn)
+// meteredConn is reset after limit bytes in both directions together, if a
+// limit is set.
+type meteredConn struct {
+	net.Conn
+	limit atomic.Int64 // 0: none
+	used  atomic.Int64
+}
+
+// NetConn gives access to the TCP connection below.
+func (m *meteredConn) NetConn() net.Conn { return m.Conn }
+
+func (m *meteredConn) count(n int) error {
+	limit := m.limit.Load()
+	if limit > 0 && m.used.Add(int64(n)) > limit {
+		abort(m.Conn)
+		return net.ErrClosed
 	}
-	_ = conn.Close()
+	return nil
+}
+
+func (m *meteredConn) Read(p []byte) (int, error) {
+	n, err := m.Conn.Read(p)
+	if cut := m.count(n); cut != nil {
+		return 0, cut
+	}
+	return n, err
+}
+
+func (m *meteredConn) Write(p []byte) (int, error) {
+	if err := m.count(len(p)); err != nil {
+		return 0, err
+	}
+	return m.Conn.Write(p)
 }

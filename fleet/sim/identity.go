@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -99,22 +100,31 @@ func (vm *VM) keyPair() (*keyPair, error) {
 // HostKey returns the VM's host key in authorized_keys form. VMs of one image
 // share it, until RotateHostKey gives a VM its own.
 func (vm *VM) HostKey() (string, error) {
-	signer, err := vm.hostSigner()
+	private := vm.hostKey()
+	public, err := ssh.NewPublicKey(private.Public())
 	if err != nil {
 		return "", err
 	}
-	line := ssh.MarshalAuthorizedKey(signer.PublicKey())
-	return string(line[:len(line)-1]), nil
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))), nil
 }
 
-func (vm *VM) hostSigner() (ssh.Signer, error) {
+func (vm *VM) hostKey() ed25519.PrivateKey {
 	vm.mu.Lock()
 	defer vm.mu.Unlock()
 	purpose := "host image " + vm.image
 	if vm.hostGen > 0 {
 		purpose = "host vm " + vm.id + " " + strconv.Itoa(vm.hostGen)
 	}
-	return ssh.NewSignerFromKey(vm.sim.ed25519(purpose))
+	return vm.sim.ed25519(purpose)
+}
+
+// hostKeyPEM is the private host key in OpenSSH format.
+func (vm *VM) hostKeyPEM() ([]byte, error) {
+	block, err := ssh.MarshalPrivateKey(vm.hostKey(), "host")
+	if err != nil {
+		return nil, fmt.Errorf("sim: host key of %s: %w", vm.id, err)
+	}
+	return pem.EncodeToMemory(block), nil
 }
 
 // line is the public key in authorized_keys form, with a newline.

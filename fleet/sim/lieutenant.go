@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -20,20 +19,21 @@ const (
 	piOut = piDir + "/out"
 	piErr = piDir + "/err"
 
+	piSession = "pi-rpc" // in tmux
+
 	maxDeltas = 20_000 // a lieutenant left alone falls silent then
 )
 
 // lieutenant is the agent process on a VM.
 type lieutenant struct {
 	vm     *VM
-	m      *box.Machine
+	fs     *box.FS
 	ctx    context.Context
 	cancel context.CancelFunc
 	voice  sync.WaitGroup
 
 	mu      sync.Mutex
 	busy    bool
-	dead    bool
 	pending []byte // an unfinished line from the FIFO
 	said    int
 }
@@ -57,24 +57,22 @@ type piStatus struct {
 	IsStreaming bool `json:"isStreaming"`
 }
 
-func newLieutenant(vm *VM, m *box.Machine) *lieutenant {
-	p := &lieutenant{vm: vm, m: m}
+func newLieutenant(vm *VM, files *box.FS) *lieutenant {
+	p := &lieutenant{vm: vm, fs: files}
 	p.ctx, p.cancel = context.WithCancel(vm.sim.ctx)
 	return p
 }
 
-// begin makes the lieutenant's files and lets it talk if it is at work.
+// begin makes the lieutenant's files, all but its FIFO, and lets it talk if it
+// is at work.
 func (p *lieutenant) begin() error {
-	if err := p.m.FS.MkdirAll(piDir, 0o755); err != nil {
+	if err := p.fs.MkdirAll(piDir, 0o755); err != nil {
 		return err
 	}
-	if _, err := p.m.FS.Lstat(piIn); err != nil {
-		if err := errors.Join(p.m.FS.WriteFile(piIn, nil, 0o644), p.m.FS.WriteFile(piErr, nil, 0o644)); err != nil {
-			return err
-		}
-		p.history()
+	if err := p.fs.WriteFile(piErr, nil, 0o644); err != nil {
+		return err
 	}
-	p.m.FS.SetSpecial(piIn, p.fifo())
+	p.history()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.vm.busy() {
@@ -122,7 +120,7 @@ func (p *lieutenant) delta(text string) {
 func (p *lieutenant) emit(e piEvent) {
 	line, err := json.Marshal(e)
 	if err == nil {
-		err = p.m.FS.Append(piOut, append(line, '\n'))
+		err = p.fs.Append(piOut, append(line, '\n'))
 	}
 	if err != nil && p.ctx.Err() == nil {
 		p.vm.sim.cfg.Logf("sim: event stream of %s: %v", p.vm.id, err)
@@ -137,7 +135,7 @@ func (p *lieutenant) talk() {
 			return
 		}
 		p.mu.Lock()
-		if !p.busy || p.dead {
+		if !p.busy {
 			p.mu.Unlock()
 			return
 		}
@@ -153,7 +151,7 @@ func (p *lieutenant) finish() error {
 	if !p.busy {
 		return nil
 	}
-	c := &content{fs: p.m.FS, vm: p.vm, now: time.Now().Add(3 * time.Hour)} // content's files are three hours old
+	c := &content{fs: p.fs, vm: p.vm, now: time.Now().Add(3 * time.Hour)} // content's files are three hours old
 	c.images(workspace+"/images", "final", 2)
 	c.text(workspace+"/DONE.md", "All images are in images/. The final ones are final-01.png and final-02.png.\n")
 	if c.err != nil {
@@ -169,51 +167,12 @@ func (p *lieutenant) finish() error {
 func (p *lieutenant) working() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.busy && !p.dead
-}
-
-func (p *lieutenant) alive() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.dead
+	return p.busy
 }
 
 func (p *lieutenant) stop() {
 	p.cancel()
 	p.voice.Wait()
-}
-
-// processes is what ps shows of the lieutenant.
-func (p *lieutenant) processes() []box.Process {
-	if !p.alive() {
-		return nil
-	}
-	return []box.Process{
-		{PID: 310, Command: "tmux new-session -d -s pi-rpc"},
-		{PID: 311, Command: "pi --mode rpc"},
-	}
-}
-
-// StopAgent ends a lieutenant's process: nobody reads its FIFO any more and
-// its tmux session is gone. A crash leaves a half-written event and a message
-// in its error file.
-func (vm *VM) StopAgent(crash bool) error {
-	if _, err := vm.machine(); err != nil {
-		return err
-	}
-	p := vm.pi
-	if p == nil {
-		return fmt.Errorf("VM %s is no lieutenant", vm.id)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.dead = true
-	if !crash {
-		return nil
-	}
-	return errors.Join(
-		p.m.FS.Append(piOut, []byte(`{"type":"message_update","assistantMessageEvent":{"type":"text_de`)),
-		p.m.FS.Append(piErr, []byte("fatal: out of memory\n")))
 }
 
 // take reads what arrives through the FIFO, line by line.
@@ -229,4 +188,73 @@ func (p *lieutenant) take(data []byte) {
 		p.pending = bytes.Clone(rest)
 		p.obey(line)
 	}
+}
+
+// obey serves one command line; p.mu is held.
+func (p *lieutenant) obey(line []byte) {
+	var cmd struct {
+		Type    string `json:"type"`
+		Message string `json:"message"`
+	}
+	yes, no := true, false
+	if err := json.Unmarshal(line, &cmd); err != nil {
+		p.emit(piEvent{Type: "response", Success: &no, Error: "Failed to parse command: not JSON"})
+		return
+	}
+	ok := piEvent{Type: "response", Command: cmd.Type, Success: &yes}
+	switch cmd.Type {
+	case "get_state":
+		ok.Data = &piStatus{IsStreaming: p.busy}
+		p.emit(ok)
+	case "prompt":
+		if p.busy {
+			p.emit(piEvent{Type: "response", Command: cmd.Type, Success: &no, Error: "Agent is already processing"})
+			return
+		}
+		p.emit(ok)
+		p.reply(cmd.Message)
+	case "steer", "follow_up":
+		p.emit(ok)
+		if p.busy {
+			p.delta("(Noted: " + cmd.Message + ") ")
+		} else {
+			p.reply(cmd.Message)
+		}
+	default:
+		p.emit(piEvent{Type: "response", Command: cmd.Type, Success: &no, Error: "Unknown command: " + cmd.Type})
+	}
+}
+
+// reply answers a prompt, word by word at the lieutenant's pace, or at once
+// when it is configured to be still; p.mu is held.
+func (p *lieutenant) reply(message string) {
+	text := "You asked: " + message + "\nDone, see /root/workspace."
+	if p.vm.sim.cfg.Still {
+		p.answer(text)
+		p.said++
+		return
+	}
+	p.busy = true
+	p.emit(piEvent{Type: "agent_start"})
+	p.voice.Go(func() {
+		for _, word := range strings.SplitAfter(text, " ") {
+			if !p.vm.sim.pause(p.ctx, p.vm.sim.cfg.Tick) {
+				return
+			}
+			p.mu.Lock()
+			if !p.busy { // finished by somebody else
+				p.mu.Unlock()
+				return
+			}
+			p.delta(word)
+			p.mu.Unlock()
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.busy {
+			p.emit(piEvent{Type: "agent_end"})
+			p.busy = false
+			p.said++
+		}
+	})
 }

@@ -67,25 +67,6 @@ func TestPrompt(t *testing.T) {
 	}
 }
 
-func TestStoppedAgent(t *testing.T) {
-	s := start(t, Config{Still: true})
-	vm := s.VM("chad-dev")
-	client := mustLogin(t, s, vm)
-	if err := vm.StopAgent(true); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct{ command, want string }{
-		{"tmux has-session -t pi-rpc 2>/dev/null; echo $?", "1\n"},
-		{"timeout 0.1 sh -c 'echo x > /tmp/pi-rpc/in'; echo $?", "124\n"},
-		{"dd of=/tmp/pi-rpc/in oflag=nonblock conv=notrunc status=none 2>&1 < /etc/hostname; true", "dd: Failed to open '/tmp/pi-rpc/in': No such device or address\n"},
-		{"cat /tmp/pi-rpc/err", "fatal: out of memory\n"},
-	} {
-		if out, _, err := run(t, client, c.command, ""); err != nil || out != c.want {
-			t.Errorf("%s: %q %v", c.command, out, err)
-		}
-	}
-}
-
 func TestLiveStream(t *testing.T) {
 	s := start(t, Config{Tick: time.Millisecond})
 	vm := s.VM("marketing")

@@ -16,9 +16,6 @@ import (
 func TestAnswersAreAsDescribed(t *testing.T) {
 	v := openapitest.New(t)
 	s := start(t, Config{Still: true})
-	if _, err := s.VM("golden").ListenSSH(); err != nil {
-		t.Fatal(err)
-	}
 	server := httptest.NewServer(v.Handler(t, s.apiHandler()))
 	defer server.Close()
 	marketing, golden := "/vm/"+MarketingID, "/vm/"+s.VM("golden").ID()

@@ -57,9 +57,6 @@ func (s *Sim) addVM(vm *VM) {
 	s.vms[vm.id] = vm
 	s.order = append(s.order, vm)
 	s.mu.Unlock()
-	if s.cfg.Hostile != nil {
-		s.cfg.Hostile(vm)
-	}
 }
 
 // busy reports whether a lieutenant of the first fleet is at work from the

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // Sim is a running simulated platform. Its methods are safe for concurrent use.
@@ -49,6 +51,11 @@ func Start(ctx context.Context, cfg Config) (*Sim, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Guest == GuestSSHD {
+		if err := sshd.Check(ctx, cfg.SSHD); err != nil {
+			return nil, err
+		}
 	}
 	s := &Sim{cfg: cfg, vms: make(map[string]*VM), byCommit: make(map[string]int), closed: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(ctx)
@@ -261,7 +268,7 @@ func (s *Sim) Finish(nameOrID string) error {
 	if vm == nil {
 		return fmt.Errorf("no VM %q in the simulator", nameOrID)
 	}
-	if _, err := vm.machine(); err != nil {
+	if _, err := vm.boot(); err != nil {
 		return err
 	}
 	if vm.pi == nil {

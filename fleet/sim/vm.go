@@ -2,14 +2,13 @@ package sim
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sim/box"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // The states of a VM, as the API writes them.
@@ -21,14 +20,6 @@ const (
 	StateDead     = "dead"
 )
 
-// ExecFunc lets a test answer a command in a VM's stead. cmd is "" for an
-// interactive shell. handled false leaves the command to the VM.
-type ExecFunc func(cmd string, stdin io.Reader, stdout, stderr io.Writer) (handled bool, status int)
-
-// SubsystemFunc lets a test answer a subsystem request (such as "sftp") in a
-// VM's stead; it owns rw until it returns.
-type SubsystemFunc func(name string, rw io.ReadWriteCloser) (handled bool)
-
 // VM is one simulated VM. Its methods are safe for concurrent use.
 type VM struct {
 	sim     *Sim
@@ -39,24 +30,19 @@ type VM struct {
 	kind    string // what its files look like
 	parent  string // commit it was started from
 	grandVM string // VM that commit was made of
-	logins  atomic.Int64
 
-	mu        sync.Mutex
-	labels    map[string]string
-	state     string
-	deleted   time.Time
-	keyGen    int
-	hostGen   int
-	key       *keyPair
-	exec      ExecFunc
-	subsystem SubsystemFunc
-	noSFTP    bool
-	plain     *plainListener
-	logs      []logEntry
-	net       virtualNet
+	mu         sync.Mutex
+	labels     map[string]string
+	state      string
+	deleted    time.Time
+	keyGen     int
+	hostGen    int
+	key        *keyPair
+	loginsSeen int // when they were last reset
 
-	bootMu sync.Mutex // held while files and machine are created
-	boot   *box.Machine
+	bootMu sync.Mutex // held while files and guest are created
+	files  *box.FS    // nil before
+	guest  guest      // nil before
 	pi     *lieutenant
 }
 
@@ -64,10 +50,29 @@ type VM struct {
 func (vm *VM) ID() string { return vm.id }
 
 // Logins counts the SSH logins so far.
-func (vm *VM) Logins() int { return int(vm.logins.Load()) }
+func (vm *VM) Logins() int {
+	all := vm.allLogins()
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
+	return all - vm.loginsSeen
+}
 
 // ResetLogins counts from 0 again.
-func (vm *VM) ResetLogins() { vm.logins.Store(0) }
+func (vm *VM) ResetLogins() {
+	all := vm.allLogins()
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
+	vm.loginsSeen = all
+}
+
+func (vm *VM) allLogins() int {
+	vm.bootMu.Lock()
+	defer vm.bootMu.Unlock()
+	if vm.guest == nil {
+		return 0
+	}
+	return vm.guest.logins()
+}
 
 // Name is the VM's label "name", or its id without one.
 func (vm *VM) Name() string {
@@ -79,8 +84,7 @@ func (vm *VM) Name() string {
 	return vm.id
 }
 
-// Role is the VM's label "role".
-func (vm *VM) Role() string { return vm.Labels()["role"] }
+func (vm *VM) role() string { return vm.Labels()["role"] }
 
 // Labels returns a copy of the VM's labels.
 func (vm *VM) Labels() map[string]string {
@@ -123,71 +127,26 @@ func (vm *VM) SetState(state string) error {
 	return nil
 }
 
-// Created is when the VM was made.
-func (vm *VM) Created() time.Time { return vm.created }
-
-// Root returns the folder on this machine that is the VM's "/", and creates
-// its content if nobody connected yet. On an I/O error it is still the name
-// of the folder.
+// Root returns the folder on this machine that is the VM's "/" (of a real sshd
+// only /root and /tmp lie in it), and creates its content if nobody connected
+// yet. On an I/O error it is still the name of the folder.
 func (vm *VM) Root() string {
-	if _, err := vm.machine(); err != nil {
-		vm.sim.cfg.Logf("sim: files of %s: %v", vm.id, err)
+	if _, err := vm.boot(); err != nil {
+		vm.sim.cfg.Logf("sim: %v", err)
 	}
 	return vm.folder()
 }
 
 func (vm *VM) folder() string { return filepath.Join(vm.sim.dir, "vms", vm.id) }
 
-// SetExec installs fn in front of the VM's shell; nil removes it.
-func (vm *VM) SetExec(fn ExecFunc) {
-	vm.mu.Lock()
-	defer vm.mu.Unlock()
-	vm.exec = fn
-}
-
-// SetSubsystem installs fn in front of the VM's subsystems; nil removes it.
-func (vm *VM) SetSubsystem(fn SubsystemFunc) {
-	vm.mu.Lock()
-	defer vm.mu.Unlock()
-	vm.subsystem = fn
-}
-
-// SetSFTP says whether the VM has an SFTP subsystem, as minimal images do not.
-func (vm *VM) SetSFTP(on bool) {
-	vm.mu.Lock()
-	defer vm.mu.Unlock()
-	vm.noSFTP = !on
-}
-
-// Disable takes commands away from the VM, as on an image that lacks them.
-func (vm *VM) Disable(commands ...string) error {
-	m, err := vm.machine()
-	if err != nil {
-		return err
+// OpenSSH returns the VM's real sshd and starts it if nobody connected yet;
+// without an error it is nil for a VM of another kind.
+func (vm *VM) OpenSSH() (*sshd.Server, error) {
+	g, err := vm.boot()
+	if real, ok := g.(*sshdGuest); ok && err == nil {
+		return real.server, nil
 	}
-	m.Disable(commands...)
-	return nil
-}
-
-// SetDiskFree lets the VM's disk take only n more bytes; a negative n lifts
-// the limit to its default.
-func (vm *VM) SetDiskFree(n int64) error {
-	m, err := vm.machine()
-	if err != nil {
-		return err
-	}
-	m.FS.SetFree(n)
-	return nil
-}
-
-// SetReadOnly makes the VM's file system refuse every change, or not.
-func (vm *VM) SetReadOnly(on bool) error {
-	m, err := vm.machine()
-	if err != nil {
-		return err
-	}
-	m.FS.SetReadOnly(on)
-	return nil
+	return nil, err
 }
 
 // PrivateKey returns the VM's current private key in OpenSSH format.
@@ -200,18 +159,38 @@ func (vm *VM) PrivateKey() ([]byte, error) {
 }
 
 // RotateKey gives the VM a new login key; the old one is refused from now on.
-func (vm *VM) RotateKey() {
+func (vm *VM) RotateKey() error {
 	vm.mu.Lock()
-	defer vm.mu.Unlock()
 	vm.keyGen++
 	vm.key = nil
+	vm.mu.Unlock()
+	return vm.onGuest(guest.rekeyed)
 }
 
 // RotateHostKey gives the VM a host key of its own that it never had before.
-func (vm *VM) RotateHostKey() {
+func (vm *VM) RotateHostKey() error {
 	vm.mu.Lock()
-	defer vm.mu.Unlock()
 	vm.hostGen++
+	vm.mu.Unlock()
+	return vm.Restart()
+}
+
+// DropSessions ends every session as a crash of the VM would.
+func (vm *VM) DropSessions() error { return vm.onGuest(func(g guest) error { g.drop(); return nil }) }
+
+// Restart ends every session and starts the VM's SSH server again.
+func (vm *VM) Restart() error {
+	return vm.onGuest(func(g guest) error { return g.restart(vm.sim.ctx) })
+}
+
+// onGuest does something to what runs in the VM, if anything does.
+func (vm *VM) onGuest(fn func(guest) error) error {
+	vm.bootMu.Lock()
+	defer vm.bootMu.Unlock()
+	if vm.guest == nil {
+		return nil
+	}
+	return fn(vm.guest)
 }
 
 // running reports whether the VM accepts connections.

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/crypto/ssh/agent"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 func TestAgentForwarding(t *testing.T) {
@@ -40,7 +40,7 @@ func TestAgentForwarding(t *testing.T) {
 			go func() { defer c.Close(); _ = agent.ServeAgent(keys, c) }()
 		}
 	}()
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	var out strings.Builder
 	if err := v.dial(t).Run(t.Context(), RunOptions{Command: "ssh-add -l", AgentSocket: socket, Stdout: &out}); err != nil {
 		t.Fatal(err)

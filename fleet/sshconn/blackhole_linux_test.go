@@ -9,16 +9,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // Nothing but silence: it ends by the stage's deadline, and the error names the
 // stage and all addresses.
 func TestSilentAddresses(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	v.dialer.Timeouts.TCP = time.Second
-	one, two, three := sshdtest.BlackHole(t, "127.0.0.1:0"), sshdtest.BlackHole(t, "127.0.0.2:0"), sshdtest.BlackHole(t, "127.0.0.3:0")
+	one, two, three := simtest.BlackHole(t, "127.0.0.1:0"), simtest.BlackHole(t, "127.0.0.2:0"), simtest.BlackHole(t, "127.0.0.3:0")
 	v.target.Endpoints = []Endpoint{{Network: NetworkTLS, Address: one}, {Network: NetworkTCP, Address: two}, {Network: NetworkTCP, Address: three}}
 	_, err := v.dialer.Dial(t.Context(), v.target)
 	var e *Error
@@ -36,14 +37,14 @@ func TestSilentAddresses(t *testing.T) {
 // without their deadline having to pass.
 func TestSilentRecordedAddress(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	v.dialer.Timeouts.TCP = time.Hour
 	_, port, err := net.SplitHostPort(v.TLSAddr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sshdtest.BlackHole(t, "127.0.0.2:"+port)
-	sshdtest.BlackHole(t, "127.0.0.3:"+port)
+	simtest.BlackHole(t, "127.0.0.2:"+port)
+	simtest.BlackHole(t, "127.0.0.3:"+port)
 	v.dialer.lookup = func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("no DNS") }
 	v.target.Endpoints = []Endpoint{{Network: NetworkTLS, Address: net.JoinHostPort(v.ServerName, port), IPs: []string{"127.0.0.2", "127.0.0.3", "127.0.0.1"}}}
 	c, err := v.dialer.Dial(within(t, time.Minute), v.target)

@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 func TestDialInfo(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
-	other, _, err := sshdtest.NewKey("ed25519", "other")
+	v := startVM(t, sshd.Options{})
+	other, _, err := sshd.NewKey("ed25519", "other")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +43,7 @@ func TestDialInfo(t *testing.T) {
 }
 
 func TestDialKeyTypes(t *testing.T) {
-	v := startVM(t, sshdtest.Options{HostKeys: []string{"rsa", "ecdsa", "ed25519"}})
+	v := startVM(t, sshd.Options{MoreHostKeys: []string{"rsa", "ecdsa"}})
 	for _, pinned := range v.HostKeys() {
 		v.target.HostKeys = []string{pinned}
 		if i := v.dial(t).Info(); i.HostKey != pinned || i.FirstContact {
@@ -56,9 +57,9 @@ func TestDialKeyTypes(t *testing.T) {
 
 func TestHostKeyChanged(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	old := v.HostKey()
-	if err := v.RotateHostKey(t.Context()); err != nil {
+	if err := v.VM.RotateHostKey(); err != nil {
 		t.Fatal(err)
 	}
 	_, err := v.dialer.Dial(t.Context(), v.target)
@@ -81,8 +82,8 @@ func TestHostKeyChanged(t *testing.T) {
 
 func TestLoginRefused(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
-	other, _, err := sshdtest.NewKey("ed25519", "other")
+	v := startVM(t, sshd.Options{})
+	other, _, err := sshd.NewKey("ed25519", "other")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func TestLoginRefused(t *testing.T) {
 
 func TestTLSRefusals(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	stage := func(d *Dialer, target Target) Stage {
 		t.Helper()
 		_, err := d.Dial(t.Context(), target)
@@ -126,7 +127,7 @@ func TestTLSRefusals(t *testing.T) {
 		}
 		_ = c.Close()
 	}
-	if err := v.Gateway.SetNames("elsewhere.example"); err != nil {
+	if err := v.Sim.SetFault(sim.Fault{Kind: sim.KindGatewayCert}); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range []*Dialer{v.dialer, {RootCAs: none, Roots: further(v.CAPool)}} {
@@ -147,7 +148,7 @@ func TestTLSRefusals(t *testing.T) {
 // after the head start, not after the first one's deadline.
 func TestSideBySide(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	v.dialer.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if strings.HasPrefix(address, "192.0.2.") {
 			<-ctx.Done()
@@ -176,7 +177,7 @@ func TestSideBySide(t *testing.T) {
 
 func TestBlackHole(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	v.dialer.Timeouts.TCP = 200 * time.Millisecond
 	v.dialer.dial = func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
 	v.target.Endpoints = append(v.target.Endpoints, Endpoint{Network: NetworkTCP, Address: "192.0.2.7:22"})
@@ -192,7 +193,7 @@ func TestBlackHole(t *testing.T) {
 
 func TestDNS(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	_, port, err := net.SplitHostPort(v.TLSAddr)
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +246,7 @@ func hanging(ctx context.Context, _ string) ([]netip.Addr, error) {
 }
 
 func TestDialConfig(t *testing.T) {
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	cases := map[string]func(*Target){
 		"no endpoint":       func(t *Target) { t.Endpoints = nil },
 		"no port":           func(t *Target) { t.Endpoints = []Endpoint{{Network: NetworkTCP, Address: "h"}} },
@@ -266,7 +267,7 @@ func TestDialConfig(t *testing.T) {
 
 func TestDialCancelled(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // Every way to write the VM's side works with a real sshd, whether that obeys
@@ -19,7 +19,7 @@ func TestRemoteForwardForms(t *testing.T) {
 	noLeaks(t)
 	address := listen(t, echo)
 	for _, gatewayPorts := range []string{"no", "clientspecified", "yes"} {
-		c := startVM(t, sshdtest.Options{ExtraConfig: []string{"GatewayPorts " + gatewayPorts}}).dial(t)
+		c := startVM(t, sshd.Options{Config: []string{"GatewayPorts " + gatewayPorts}}).dial(t)
 		binds := []string{"", "localhost:", "127.0.0.1:", ":", "*:", "0.0.0.0:"}
 		if l, err := net.Listen("tcp", "[::1]:0"); err == nil { // not every machine has IPv6
 			_ = l.Close()
@@ -90,7 +90,7 @@ func (l *told) has(words ...string) bool {
 // line; more and less can be asked for.
 func TestForwardFailureIsTold(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	var heard told
 	c.OnNote(heard.add)
 	f := forwardT(t, c, 'L', "0:127.0.0.1:1")
@@ -131,7 +131,7 @@ func TestForwardFailureIsTold(t *testing.T) {
 // What a forwarded connection moves is not cut off by the session's end.
 func TestLogoutWaitsForForwards(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	f := forwardT(t, c, 'L', "0:"+listen(t, echo))
 	x := dialT(t, "tcp", f.addr())
 	defer x.Close()
@@ -165,7 +165,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 // SOCKS 4 and 4A, byte by byte (there is no client of it in the library).
 func TestForwardSocks4(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	_, text, _ := net.SplitHostPort(listen(t, echo))
 	port, _ := strconv.Atoi(text)
 	where := string([]byte{byte(port >> 8), byte(port)})

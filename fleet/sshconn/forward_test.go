@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/net/proxy"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // echo answers what it is sent, in capitals, once the sender has finished.
@@ -66,7 +66,7 @@ func forwardT(t *testing.T, c *Conn, kind ForwardKind, spec string) *Forward {
 
 func TestForwards(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	c := v.dial(t)
 	address := listen(t, echo)
 	t.Run("local", func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestForwards(t *testing.T) {
 
 func TestForwardDynamic(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	_, port, _ := net.SplitHostPort(listen(t, echo))
 	f := forwardT(t, c, 'D', "127.0.0.1:0")
 	socks, err := proxy.SOCKS5("tcp", f.addr(), nil, proxy.Direct)
@@ -171,7 +171,7 @@ func TestForwardDynamic(t *testing.T) {
 
 func TestForwardSockets(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	c := v.dial(t)
 	address := listen(t, echo)
 	short, err := os.MkdirTemp("", "vf") // socket paths are limited to about 100 bytes
@@ -198,7 +198,7 @@ func TestForwardSockets(t *testing.T) {
 
 func TestForwardsEndWithConnection(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	f := forwardT(t, c, 'L', "0:"+listen(t, hang))
 	x := dialT(t, "tcp", f.addr())
 	defer x.Close()
@@ -219,7 +219,7 @@ func TestForwardsEndWithConnection(t *testing.T) {
 
 func TestProxy(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	in, toProxy := io.Pipe()
 	fromProxy, out := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -242,7 +242,7 @@ func TestProxy(t *testing.T) {
 // OpenSSH ends its ProxyCommand with a signal when it has no more need of it.
 func TestProxyEndedByCaller(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	in, toProxy := io.Pipe()
 	fromProxy, out := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())

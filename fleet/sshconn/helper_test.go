@@ -8,20 +8,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // vm is a real sshd behind a TLS front, and how to reach it.
 type vm struct {
-	*sshdtest.Server
+	*simtest.OpenSSH
 	dialer *Dialer
 	target Target
 }
 
-func startVM(t testing.TB, o sshdtest.Options) vm {
+func startVM(t testing.TB, o sshd.Options) vm {
 	t.Helper()
-	s := sshdtest.Start(t, o)
-	return vm{Server: s, dialer: &Dialer{RootCAs: s.CAPool}, target: Target{
+	s := simtest.StartOpenSSH(t, o)
+	return vm{OpenSSH: s, dialer: &Dialer{RootCAs: s.CAPool}, target: Target{
 		VMID: s.VMID, Name: "marketing", User: s.User, ServerName: s.ServerName,
 		Endpoints: []Endpoint{{Network: NetworkTLS, Address: s.TLSAddr}},
 		Keys:      [][]byte{s.ClientKey}, HostKeys: []string{s.HostKey()},

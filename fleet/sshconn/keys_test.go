@@ -10,12 +10,12 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 func TestParseKey(t *testing.T) {
 	for _, kind := range []string{"ed25519", "ecdsa", "rsa"} {
-		private, public, err := sshdtest.NewKey(kind, "c")
+		private, public, err := sshd.NewKey(kind, "c")
 		if err != nil {
 			t.Fatal(err)
 		}

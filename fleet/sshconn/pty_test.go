@@ -17,7 +17,7 @@ import (
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // screen is a terminal with a person in front of it.
@@ -103,7 +103,7 @@ func (s *screen) start(c *Conn, o RunOptions) <-chan error {
 
 func TestTerminalSession(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{ExtraConfig: []string{"AcceptEnv LANG LC_*"}}).dial(t)
+	c := startVM(t, sshd.Options{Config: []string{"AcceptEnv LANG LC_*"}}).dial(t)
 	s := openScreen(t)
 	before := s.modes()
 	ended := s.start(c, RunOptions{Term: "xterm-256color", Env: map[string]string{"LC_TEST": "ä", "FORBIDDEN": "x"},
@@ -131,7 +131,7 @@ func TestTerminalSession(t *testing.T) {
 
 func TestTerminalRestored(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	for name, end := range map[string]func(*Conn, *screen, context.CancelFunc){
 		"connection lost": func(c *Conn, _ *screen, _ context.CancelFunc) { _ = c.wire.raw.Close() },
 		"VM crashed":      func(*Conn, *screen, context.CancelFunc) { v.DropSessions() },
@@ -167,7 +167,7 @@ func TestTerminalRestored(t *testing.T) {
 
 func TestTerminalEscapes(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	s := openScreen(t)
 	ended := s.start(c, RunOptions{Term: "xterm", Command: "stty -echo; echo up; cat"})
 	s.shows("up")
@@ -192,7 +192,7 @@ func TestTerminalEscapes(t *testing.T) {
 // on the VM, and says what to do instead.
 func TestTerminalEscapeShared(t *testing.T) {
 	noLeaks(t)
-	own := startVM(t, sshdtest.Options{}).dial(t)
+	own := startVM(t, sshd.Options{}).dial(t)
 	s := openScreen(t)
 	ended := s.start(Borrow(own.Client(), own.Info(), "m"), RunOptions{Term: "xterm", Command: "stty -echo; echo up; cat"})
 	s.shows("up")
@@ -208,7 +208,7 @@ func TestTerminalEscapeShared(t *testing.T) {
 
 func TestLargePaste(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	s := openScreen(t)
 	paste := make([]byte, 600<<10)
 	random := rand.NewChaCha8([32]byte{7})
@@ -231,7 +231,7 @@ func TestLargePaste(t *testing.T) {
 // Terminal modes travel, and what is typed after the end stays in the terminal.
 func TestTerminalModesAndRest(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	s := openScreen(t)
 	tio := s.modes()
 	tio.Cc[unix.VERASE], tio.Cc[unix.VINTR] = 'H'-64, 'X'-64
@@ -257,7 +257,7 @@ func TestTerminalModesAndRest(t *testing.T) {
 
 func TestTTYModes(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	for _, test := range []struct {
 		name string
 		mode TTYMode

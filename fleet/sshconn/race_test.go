@@ -7,14 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // A bare address is not even asked while a slow way through TLS gets on: in
 // another network it may be another host.
 func TestBareAddressIsSpare(t *testing.T) {
 	noLeaks(t)
-	v := far(t, startVM(t, sshdtest.Options{}), 200*time.Millisecond)
+	v := far(t, startVM(t, sshd.Options{}), 200*time.Millisecond)
 	slow := v.target.Endpoints[0]
 	var asked atomic.Bool
 	v.dialer.dial = func(ctx context.Context, network, address string) (net.Conn, error) {

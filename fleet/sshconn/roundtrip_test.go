@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/wan"
 )
 
@@ -44,7 +44,7 @@ func roundTrips(near, away vm, rtt time.Duration, enough float64, f func(vm)) fl
 // request, "none", key offer, signature, channel, exec. A new session on an
 // open connection costs the last two.
 func TestRoundTrips(t *testing.T) {
-	near := startVM(t, sshdtest.Options{})
+	near := startVM(t, sshd.Options{})
 	const rtt = 120 * time.Millisecond
 	away := far(t, near, rtt)
 	command := func(v vm) {
@@ -74,7 +74,7 @@ func TestRoundTrips(t *testing.T) {
 func BenchmarkDialExec(b *testing.B) {
 	for _, rtt := range []time.Duration{0, 40 * time.Millisecond, 80 * time.Millisecond} {
 		b.Run(rtt.String(), func(b *testing.B) {
-			v := far(b, startVM(b, sshdtest.Options{}), rtt)
+			v := far(b, startVM(b, sshd.Options{}), rtt)
 			for b.Loop() {
 				c, err := v.dialer.Dial(b.Context(), v.target)
 				if err != nil {

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // The switch to the other screen is noticed however the output is cut up.
@@ -44,7 +44,7 @@ func TestAltScreen(t *testing.T) {
 // A full-screen program whose connection is cut leaves an ordinary terminal.
 func TestScreenAfterCut(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	const mouse, other = "\x1b[?1000l", "\x1b[?1049l"
 	for _, test := range []struct {
 		name, program, term string
@@ -86,7 +86,7 @@ func TestScreenAfterCut(t *testing.T) {
 // size and no line is lost.
 func TestResizeStorm(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	s := openScreen(t)
 	const lines = 20000
 	ended := s.start(c, RunOptions{Term: "xterm", Command: fmt.Sprintf(`seq 1 %d; until test "$(stty size)" = "57 131"; do sleep 0.02; done; echo si-zed`, lines)})
@@ -116,7 +116,7 @@ func TestResizeStorm(t *testing.T) {
 // they were typed, whatever pieces they came in.
 func TestFloodAndWideCharacters(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	s := openScreen(t)
 	ended := s.start(c, RunOptions{Term: "xterm", Command: "yes flood"})
 	s.shows("flood\r\nflood\r\n")

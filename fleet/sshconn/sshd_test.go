@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 func TestExec(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	t.Run("streams stay apart", func(t *testing.T) {
 		var out, errOut bytes.Buffer
 		err := c.Exec(t.Context(), "printf o; printf e >&2; cat", strings.NewReader("in\x00\xff"), &out, &errOut)
@@ -76,7 +76,7 @@ func TestExec(t *testing.T) {
 
 func TestExecBinaryBothWays(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	data := make([]byte, 8<<20)
 	random := rand.NewChaCha8([32]byte{1})
 	_, _ = random.Read(data)
@@ -91,7 +91,7 @@ func TestExecBinaryBothWays(t *testing.T) {
 
 func TestExecBackPressure(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() { ended <- c.Exec(t.Context(), "head -c 33554432 /dev/zero; echo done >&2", nil, w, nil) }()
@@ -115,7 +115,7 @@ func TestExecBackPressure(t *testing.T) {
 
 func TestExecCancelled(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	started := make(chan struct{})
 	ended := make(chan error, 1)
@@ -143,7 +143,7 @@ func (s signalWriter) Write(p []byte) (int, error) { close(s.c); return len(p), 
 
 func TestExecWriterFails(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	broken := errors.New("disk full")
 	err := c.Exec(within(t, 20*time.Second), "yes", nil, failingWriter{broken}, nil)
 	if !errors.Is(err, broken) {
@@ -157,7 +157,7 @@ func (f failingWriter) Write([]byte) (int, error) { return 0, f.err }
 
 func TestExecConnectionLost(t *testing.T) {
 	noLeaks(t)
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	c := v.dial(t)
 	started := make(chan struct{})
 	ended := make(chan error, 1)
@@ -178,7 +178,7 @@ func TestExecConnectionLost(t *testing.T) {
 
 func TestSubsystem(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{}).dial(t)
+	c := startVM(t, sshd.Options{}).dial(t)
 	rw, err := c.OpenSubsystem(t.Context(), "sftp")
 	if err != nil {
 		t.Fatal(err)
@@ -212,7 +212,7 @@ func TestSubsystem(t *testing.T) {
 
 func TestSessionLimit(t *testing.T) {
 	noLeaks(t)
-	c := startVM(t, sshdtest.Options{MaxSessions: 2}).dial(t)
+	c := startVM(t, sshd.Options{MaxSessions: 2}).dial(t)
 	for range 2 {
 		if _, err := c.OpenSubsystem(t.Context(), "sftp"); err != nil {
 			t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // TestMain lets the test binary play a program with a session on its stdin.
@@ -47,7 +47,7 @@ func playSession(plan []byte) int {
 // startProgram runs a session in a process of its own on the terminal.
 func startProgram(t *testing.T, s *screen, env ...string) *exec.Cmd {
 	t.Helper()
-	v := startVM(t, sshdtest.Options{})
+	v := startVM(t, sshd.Options{})
 	v.target.Endpoints = []Endpoint{{Network: NetworkTCP, Address: v.Addr}}
 	plan, err := json.Marshal(v.target)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
 )
 
 // TestMain lets the test binary be its own contestant, as the program is.
@@ -138,17 +138,26 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestUnfairRunsAreSeen(t *testing.T) {
-	vm := sshdtest.Start(t, sshdtest.Options{Stock: true})
-	r := &rig{o: options{limit: time.Minute}, log: io.Discard, fleet: &sshdtest.Fleet{VMs: []*sshdtest.Server{vm}}}
+	s, err := newPlatform(t.Context(), t.TempDir())
+	if err != nil {
+		simtest.Missing(t, err)
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	v, err := newVM(s, s.VM("marketing"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{o: options{limit: time.Minute}, log: io.Discard, vms: []*vm{v}}
 	ssh := func(extra ...string) func(context.Context) (*exec.Cmd, error) {
-		args := append(extra, "-F", "none", "-n", "-i", vm.ClientKeyFile, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
-			"-o", "UserKnownHostsFile=/dev/null", "-l", vm.User)
+		args := append(extra, "-F", "none", "-n", "-i", v.KeyFile, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
+			"-o", "UserKnownHostsFile=/dev/null", "-l", v.User)
 		return func(context.Context) (*exec.Cmd, error) {
 			return exec.Command("ssh", append(args, "127.0.0.1", "true")...), nil
 		}
 	}
-	_, port, _ := strings.Cut(vm.Addr, ":")
-	proxy := "openssl s_client -quiet -verify_quiet -servername " + vm.ServerName + " -connect " + vm.TLSAddr
+	_, port, _ := strings.Cut(v.Addr, ":")
+	proxy := "openssl s_client -quiet -verify_quiet -servername " + v.ServerName + " -connect " + s.Gateway()
 	around := &entry{result: result{name: "around", factor: 1}, run: ssh("-p", port)}
 	through := &entry{result: result{name: "through", factor: 1}, run: ssh("-o", "ProxyCommand="+proxy)}
 	warm := &entry{result: result{name: "warm", factor: 1, ours: true},
@@ -168,7 +177,7 @@ func TestSmallRealRun(t *testing.T) {
 	}
 	var out, log bytes.Buffer
 	if err := run(t.Context(), args, &out, &log); err != nil {
-		sshdtest.Missing(t, err)
+		simtest.Missing(t, err)
 		t.Fatalf("%v\n%s", err, log.String())
 	}
 	for _, want := range []string{"### Pull B, 2 ms", "| ssh tar", "sequential", "12 VMs at once, 2 ms", "of what the same bytes take from one VM", "| bare Go x/crypto/ssh |"} {

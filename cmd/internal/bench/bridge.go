@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"sync"
-
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
 )
 
 // bridge is a plain TCP port that leads through TLS to one VM, for tools that
@@ -18,7 +16,7 @@ type bridge struct {
 	wg       sync.WaitGroup
 }
 
-func newBridge(ctx context.Context, gateway string, vm *sshdtest.Server) (*bridge, error) {
+func newBridge(ctx context.Context, gateway string, vm *vm) (*bridge, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

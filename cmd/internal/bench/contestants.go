@@ -28,7 +28,7 @@ type job struct {
 	to   string // existing local folder that it lands in
 }
 
-func (j job) vm() string { return j.rig.fleet.VMs[0].Name }
+func (j job) vm() string { return j.rig.vms[0].Name }
 
 // shell runs a pipeline that fails if any part of it does.
 func shell(script string, args ...string) *exec.Cmd {
@@ -75,17 +75,17 @@ func rsync(j job) *exec.Cmd {
 // rclone copies a folder's contents, so the folder is named on both sides. Its
 // own SSH goes over the bridge.
 func rclone(j job) *exec.Cmd {
-	vm := j.rig.fleet.VMs[0]
+	vm := j.rig.vms[0]
 	host, port, _ := strings.Cut(j.road.bridge.addr, ":")
 	return exec.Command("rclone", "copy", "--config", "/dev/null", "--quiet",
-		"--sftp-host", host, "--sftp-port", port, "--sftp-user", vm.User, "--sftp-key-file", vm.ClientKeyFile,
+		"--sftp-host", host, "--sftp-port", port, "--sftp-user", vm.User, "--sftp-key-file", vm.KeyFile,
 		"--transfers", "16", "--checkers", "16",
 		"--sftp-disable-hashcheck", // else it runs md5sum on the VM for every file
 		":sftp:"+j.from, filepath.Join(j.to, filepath.Base(j.from)))
 }
 
 func sequentialWalk(j job) *exec.Cmd {
-	args := append(innerArgs(walkCommand, j.road, j.rig.fleet.VMs[0]), "-from", j.from, "-to", j.to)
+	args := append(innerArgs(walkCommand, j.road, j.rig.vms[0]), "-from", j.from, "-to", j.to)
 	return exec.Command(self(), args...)
 }
 

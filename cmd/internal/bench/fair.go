@@ -18,12 +18,10 @@ type logins struct{ all, direct int }
 
 func (r *rig) logins() logins {
 	var n logins
-	if r.fleet == nil {
-		return n
-	}
-	for _, vm := range r.fleet.VMs {
-		n.all += vm.Logins()
-		n.direct += vm.DirectLogins()
+	for _, vm := range r.vms {
+		all, direct := vm.Logins()
+		n.all += all
+		n.direct += direct
 	}
 	return n
 }

@@ -11,8 +11,6 @@ import (
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
-
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
 )
 
 // These words make this program a contestant itself.
@@ -29,10 +27,10 @@ type innerOptions struct {
 }
 
 // innerArgs is the command line of an inner contestant for one VM.
-func innerArgs(command string, way *road, vm *sshdtest.Server) []string {
+func innerArgs(command string, way *road, vm *vm) []string {
 	return []string{
 		command, "-gateway", way.gateway, "-name", vm.ServerName, "-ca", vm.CAFile,
-		"-user", vm.User, "-key", vm.ClientKeyFile, "-hostkey", vm.HostKey(),
+		"-user", vm.User, "-key", vm.KeyFile, "-hostkey", vm.HostKey,
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,7 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
 // vmCount is the size of the fleet in the outage report.
@@ -19,7 +20,8 @@ const vmCount = 12
 type rig struct {
 	o      options
 	dir    string
-	fleet  *sshdtest.Fleet
+	sim    *sim.Sim
+	vms    []*vm
 	binary string
 	noBin  error // why there is no vers-fleet to measure
 	maker  *maker
@@ -42,18 +44,17 @@ func newRig(ctx context.Context, o options, log io.Writer) (*rig, error) {
 		o: o, dir: dir, log: log, maker: newMaker(filepath.Join(dir, "vm"), o.quick),
 		sets: map[string]*set{}, roads: map[time.Duration]*road{},
 	}
-	// Stock: as root an isolated /tmp could hide the data. The empty home keeps
-	// this machine's own ~/.bashrc, which may be slow, out of every session.
-	home := filepath.Join(dir, "home")
-	if err := os.Mkdir(home, 0o700); err != nil {
-		return nil, err
-	}
-	r.fleet, err = sshdtest.LaunchFleet(ctx, vmCount, sshdtest.Options{
-		Dir: filepath.Join(dir, "sshd"), Stock: true, ExtraConfig: []string{"SetEnv HOME=" + home},
-	})
-	if err != nil {
+	if r.sim, err = newPlatform(ctx, dir); err != nil {
 		r.close()
 		return nil, err
+	}
+	for _, of := range r.sim.VMs() {
+		made, err := newVM(r.sim, of)
+		if err != nil {
+			r.close()
+			return nil, err
+		}
+		r.vms = append(r.vms, made)
 	}
 	if r.binary = o.binary; r.binary == "" {
 		r.binary = filepath.Join(dir, "vers-fleet")
@@ -77,10 +78,11 @@ func (r *rig) close() {
 	for _, road := range r.roads {
 		road.close()
 	}
-	if r.fleet != nil {
-		r.fleet.Stop()
+	var err error
+	if r.sim != nil {
+		err = r.sim.Close()
 	}
-	if err := os.RemoveAll(r.dir); err != nil {
+	if err := errors.Join(err, os.RemoveAll(r.dir)); err != nil {
 		fmt.Fprintln(r.log, "bench:", err)
 	}
 }

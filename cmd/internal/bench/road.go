@@ -27,7 +27,7 @@ func (r *rig) road(ctx context.Context, rtt time.Duration) (*road, error) {
 	if r.roads[rtt] != nil {
 		return r.roads[rtt], nil
 	}
-	way := &road{rtt: rtt, gateway: r.fleet.Gateway.Addr}
+	way := &road{rtt: rtt, gateway: r.sim.Gateway()}
 	dir := filepath.Join(r.dir, "road"+rtt.String())
 	if err := os.MkdirAll(filepath.Join(dir, "home"), 0o700); err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (r *rig) road(ctx context.Context, rtt time.Duration) (*road, error) {
 		way.relay, way.gateway = relay, relay.Addr
 	}
 	var err error
-	if way.bridge, err = newBridge(ctx, way.gateway, r.fleet.VMs[0]); err != nil {
+	if way.bridge, err = newBridge(ctx, way.gateway, r.vms[0]); err != nil {
 		return nil, errors.Join(err, way.close())
 	}
 	way.config = filepath.Join(dir, "ssh_config")
@@ -73,14 +73,14 @@ func (w *road) String() string {
 // writeSSHConfig gives OpenSSH one host per VM, named like the VM.
 func (r *rig) writeSSHConfig(way *road, dir string) error {
 	var config, known strings.Builder
-	for _, vm := range r.fleet.VMs {
-		fmt.Fprintf(&known, "%s %s\n", vm.ServerName, vm.HostKey())
+	for _, vm := range r.vms {
+		fmt.Fprintf(&known, "%s %s\n", vm.ServerName, vm.HostKey)
 		fmt.Fprintf(&config, `Host %s
   HostName %s
   User %s
   IdentityFile %s
   ProxyCommand openssl s_client -quiet -verify_quiet -verify_return_error -CAfile %s -servername %%h -connect %s
-`, vm.Name, vm.ServerName, vm.User, vm.ClientKeyFile, vm.CAFile, way.gateway)
+`, vm.Name, vm.ServerName, vm.User, vm.KeyFile, vm.CAFile, way.gateway)
 	}
 	fmt.Fprintf(&config, "Host *\n  IdentitiesOnly yes\n  BatchMode yes\n  LogLevel ERROR\n  UserKnownHostsFile %s/known_hosts\n", dir)
 	if r.o.cipher != "" {
@@ -101,8 +101,8 @@ func (r *rig) environment(way *road, dir string) []string {
 	}
 	home := filepath.Join(dir, "home")
 	env = append(env, "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_DATA_HOME="+home, "XDG_CACHE_HOME="+home)
-	env = append(env, r.fleet.Env(filepath.Join(dir, "state"))...)
-	return append(env, "VERS_FLEET_VM_GATEWAY="+way.gateway, "VERS_FLEET_SSH_SHARE=off")
+	env = append(env, r.sim.Env()...)
+	return append(env, "VERS_FLEET_HOME="+filepath.Join(dir, "state"), "VERS_FLEET_VM_GATEWAY="+way.gateway, "VERS_FLEET_SSH_SHARE=off")
 }
 
 // introduce lets vers-fleet record keys and host keys, as any earlier use of
@@ -112,7 +112,7 @@ func (r *rig) introduce(ctx context.Context, way *road) {
 		return
 	}
 	lists := [][]string{{"vms"}}
-	for _, vm := range r.fleet.VMs {
+	for _, vm := range r.vms {
 		lists = append(lists, []string{"ssh", vm.Name, "--", "true"})
 	}
 	for _, args := range lists {

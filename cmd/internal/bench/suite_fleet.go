@@ -8,8 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
 )
 
 // fleetSuite fetches 50 MB from each of twelve VMs at once, and the same bytes
@@ -69,7 +67,7 @@ func manyToOne(many, one *table) string {
 }
 
 func (r *rig) pullMany(ctx context.Context, way *road, data *set, n int, out io.Writer) (*table, error) {
-	vms := r.fleet.VMs[:n]
+	vms := r.vms[:n]
 	t := &table{
 		title: fmt.Sprintf("Pull from %d VMs at once, %v", n, way),
 		about: fmt.Sprintf("%d MB in %d files from each", data.bytes/1e6, data.files),
@@ -101,12 +99,12 @@ type manyContestant struct {
 	name    string
 	ours    bool
 	needs   []string
-	command func(r *rig, way *road, vms []*sshdtest.Server, from, to string) *exec.Cmd
+	command func(r *rig, way *road, vms []*vm, from, to string) *exec.Cmd
 }
 
 func manyPullers() []manyContestant {
-	sideBySide := func(script string) func(*rig, *road, []*sshdtest.Server, string, string) *exec.Cmd {
-		return func(_ *rig, way *road, vms []*sshdtest.Server, from, to string) *exec.Cmd {
+	sideBySide := func(script string) func(*rig, *road, []*vm, string, string) *exec.Cmd {
+		return func(_ *rig, way *road, vms []*vm, from, to string) *exec.Cmd {
 			args := []string{way.config, from, to}
 			for _, vm := range vms {
 				args = append(args, vm.Name)
@@ -121,7 +119,7 @@ func manyPullers() []manyContestant {
 		{name: "ssh tar | tar, all at once", needs: []string{"tar", "bash", "xargs"},
 			command: sideBySide(`ssh -F "$conf" "$1" "tar -C ${from%/*} -cf - ${from##*/}" | tar -C "$to/$1" -xf -`)},
 		{name: "vers-fleet pull", ours: true,
-			command: func(r *rig, way *road, vms []*sshdtest.Server, from, to string) *exec.Cmd {
+			command: func(r *rig, way *road, vms []*vm, from, to string) *exec.Cmd {
 				args := []string{"pull"}
 				for _, vm := range vms {
 					args = append(args, vm.Name+":"+from)
@@ -136,7 +134,7 @@ func manyPullers() []manyContestant {
 	}
 }
 
-func freshEach(to string, vms []*sshdtest.Server) error {
+func freshEach(to string, vms []*vm) error {
 	if err := fresh(to); err != nil {
 		return err
 	}
@@ -148,7 +146,7 @@ func freshEach(to string, vms []*sshdtest.Server) error {
 	return nil
 }
 
-func arrivedEach(from, to string, vms []*sshdtest.Server, contents bool) error {
+func arrivedEach(from, to string, vms []*vm, contents bool) error {
 	for _, vm := range vms {
 		if err := arrived(from, filepath.Join(to, vm.Name, filepath.Base(from)), contents); err != nil {
 			return fmt.Errorf("%s: %w", vm.Name, err)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
 // loginSuite times "true" on one VM.
@@ -31,10 +33,10 @@ func (r *rig) loginTable(ctx context.Context, way *road, out io.Writer) error {
 	control := filepath.Join(r.dir, "control")
 	stop, masterErr := r.master(ctx, way, control)
 	defer stop()
-	defer r.fleet.API.SetDown(false)
-	up := func() error { r.fleet.API.SetDown(false); return nil }
-	down := func() error { r.fleet.API.SetDown(true); return nil }
-	vm, master, cold := r.fleet.VMs[0], r.overMaster(way, control), r.ours(way, "off")
+	defer r.sim.ClearFaults()
+	up := func() error { r.sim.ClearFaults(); return nil }
+	down := func() error { return r.sim.SetFault(sim.Fault{Kind: "503"}) }
+	vm, master, cold := r.vms[0], r.overMaster(way, control), r.ours(way, "off")
 	err := r.loginRace(ctx, fmt.Sprintf("ssh VM -- true, %v", way), []*entry{
 		{result: result{name: "OpenSSH through openssl s_client", err: missing([]string{"ssh", "openssl"})},
 			run: always(func() *exec.Cmd { return exec.Command("ssh", "-n", "-F", way.config, vm.Name, "true") })},
@@ -60,7 +62,7 @@ func (r *rig) loginTable(ctx context.Context, way *road, out io.Writer) error {
 // ours runs vers-fleet with this setting of ssh.share.
 func (r *rig) ours(way *road, share string) func() *exec.Cmd {
 	return func() *exec.Cmd {
-		cmd := exec.Command(r.binary, "ssh", r.fleet.VMs[0].Name, "--", "true")
+		cmd := exec.Command(r.binary, "ssh", r.vms[0].Name, "--", "true")
 		cmd.Env = append(slices.Clip(way.env), "VERS_FLEET_SSH_SHARE="+share)
 		return cmd
 	}
@@ -68,7 +70,7 @@ func (r *rig) ours(way *road, share string) func() *exec.Cmd {
 
 func (r *rig) overMaster(way *road, control string) func() *exec.Cmd {
 	return func() *exec.Cmd {
-		return exec.Command("ssh", "-n", "-F", way.config, "-o", "ControlPath="+control, r.fleet.VMs[0].Name, "true")
+		return exec.Command("ssh", "-n", "-F", way.config, "-o", "ControlPath="+control, r.vms[0].Name, "true")
 	}
 }
 
@@ -112,7 +114,7 @@ func always(make func() *exec.Cmd) func(context.Context) (*exec.Cmd, error) {
 
 // master opens the connection that ControlMaster sessions share.
 func (r *rig) master(ctx context.Context, way *road, control string) (stop func(), err error) {
-	vm := r.fleet.VMs[0]
+	vm := r.vms[0]
 	cmd := exec.CommandContext(ctx, "ssh", "-F", way.config, "-M", "-N", "-o", "ControlPath="+control, vm.Name)
 	if err := cmd.Start(); err != nil {
 		return func() {}, err

@@ -3,7 +3,6 @@ package box
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,88 +35,16 @@ func cmdDf(c *cmd) int {
 	return 0
 }
 
-func cmdPs(c *cmd) int {
-	fmt.Fprintln(c.out, "  PID TTY          TIME CMD")
-	for _, p := range c.processes() {
-		fmt.Fprintf(c.out, "%5d ?        00:00:00 %s\n", p.PID, p.Command)
+// cmdTmux only knows the session of a lieutenant.
+func cmdTmux(c *cmd) int {
+	if len(c.args) < 3 || c.args[0] != "has-session" || c.args[1] != "-t" {
+		return c.failf("not available in the simulator")
+	}
+	session := strings.TrimPrefix(c.args[2], "=")
+	if session == "" || session != c.m.Tmux {
+		return c.failf("can't find session: %s", session)
 	}
 	return 0
-}
-
-func (c *cmd) processes() []Process {
-	list := []Process{{PID: 1, Command: "/sbin/init"}, {PID: 200, Command: "sshd: /usr/sbin/sshd -D"}}
-	if c.m.Processes != nil {
-		list = append(list, c.m.Processes()...)
-	}
-	return append(list, Process{PID: 4242, Command: "sh"})
-}
-
-func cmdPgrep(c *cmd) int {
-	f, rest, ok := c.parse("flxa", "full=f")
-	if !ok || len(rest) != 1 {
-		return 2
-	}
-	status := 1
-	for _, p := range c.processes() {
-		name, _, _ := strings.Cut(p.Command, " ")
-		text := name
-		if f.on("f") {
-			text = p.Command
-		}
-		if text == rest[0] || !f.on("x") && strings.Contains(text, rest[0]) {
-			status = 0
-			line := strconv.Itoa(p.PID)
-			if f.on("l") || f.on("a") {
-				line += " " + p.Command
-			}
-			fmt.Fprintln(c.out, line)
-		}
-	}
-	return status
-}
-
-// cmdKill only answers whether a process is there: nothing can be killed.
-func cmdKill(c *cmd) int {
-	if len(c.args) == 2 && c.args[0] == "-0" {
-		pid, err := strconv.Atoi(c.args[1])
-		if err == nil && slices.ContainsFunc(c.processes(), func(p Process) bool { return p.PID == pid }) {
-			return 0
-		}
-		return c.failf("(%s) - No such process", c.args[1])
-	}
-	return c.failf("not available in the simulator")
-}
-
-func cmdTmux(c *cmd) int {
-	if len(c.args) == 0 {
-		return c.failf("open terminal failed: not available in the simulator")
-	}
-	switch verb := c.args[0]; verb {
-	case "-V":
-		fmt.Fprintln(c.out, "tmux 3.5a")
-		return 0
-	case "has-session", "has", "list-sessions", "ls":
-		session := ""
-		for i, arg := range c.args[1:] {
-			if arg == "-t" && i+2 < len(c.args) {
-				session = strings.TrimPrefix(c.args[i+2], "=")
-			} else if rest, found := strings.CutPrefix(arg, "-t"); found && rest != "" {
-				session = strings.TrimPrefix(rest, "=")
-			}
-		}
-		if verb == "list-sessions" || verb == "ls" {
-			session = "pi-rpc"
-		}
-		if c.m.HasTmux == nil || !c.m.HasTmux(session) {
-			fmt.Fprintf(c.err, "can't find session: %s\n", session)
-			return 1
-		}
-		if verb == "list-sessions" || verb == "ls" {
-			fmt.Fprintln(c.out, "pi-rpc: 1 windows (created by the simulator)")
-		}
-		return 0
-	}
-	return c.failf("%s: not available in the simulator", c.args[0])
 }
 
 func cmdWhich(c *cmd) int {
@@ -136,7 +63,7 @@ func (c *cmd) locate(names []string, keep func(string) bool) int {
 		switch {
 		case keep(name):
 			fmt.Fprintln(c.out, name)
-		case c.sh.table[base] != nil && !c.m.isDisabled(base) && isBinary(name, base):
+		case c.sh.table[base] != nil && isBinary(name, base):
 			if base == name {
 				name = "/usr/bin/" + name
 			}
@@ -158,7 +85,7 @@ func cmdCommandV(c *cmd) int {
 	if !f.on("v") && !f.on("V") {
 		return c.subshell(Quote(names), "sh", nil)
 	}
-	return c.locate(names, func(name string) bool { return interp.IsBuiltin(name) && !c.m.isDisabled(name) })
+	return c.locate(names, func(name string) bool { return interp.IsBuiltin(name) })
 }
 
 func cmdType(c *cmd) int {
@@ -172,7 +99,7 @@ func cmdType(c *cmd) int {
 		switch {
 		case interp.IsBuiltin(name):
 			kind, text = "builtin", name+" is a shell builtin"
-		case c.sh.table[name] != nil && !c.m.isDisabled(name):
+		case c.sh.table[name] != nil:
 			kind, text = "file", name+" is /usr/bin/"+name
 		default:
 			if !f.on("t") && !f.on("p") && !f.on("P") {

@@ -75,10 +75,6 @@ func (c *cmd) start(args []string) int {
 	c.name, c.args = path.Base(strings.TrimPrefix(name, "\x00")), args[1:]
 	run, found := c.sh.table[c.name]
 	if found && isBinary(name, c.name) {
-		if c.m.isDisabled(c.name) {
-			fmt.Fprintf(c.err, "sh: %s: not found\n", name)
-			return 127
-		}
 		return run(c)
 	}
 	if strings.Contains(name, "/") {

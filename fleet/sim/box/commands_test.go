@@ -129,11 +129,10 @@ func TestRefusals(t *testing.T) {
 		{"if", "", 2},
 		{"cat <(echo x)", "process substitution: not available", 2},
 		{"eval 'cat <(echo x)'", "cannot create fifo", 0},
-		{"curl http://example.org/", "no network", 7},
 		{"printf '\\x7fELF\\0' > e; chmod +x e; ./e", "not available in the simulator", 126},
 		{"printf '#!/usr/bin/python3\\n' > p; chmod +x p; ./p", "not available in the simulator", 127},
 		{"rm -rf /", "refusing", 1},
-		{"kill -9 1", "not available in the simulator", 1},
+		{"kill -9 1", "not available in the simulator", 127},
 		{"f() { f; }; f", "nesting", 1},
 		{"x=$(yes)", "", 141},
 	} {
@@ -141,9 +140,5 @@ func TestRefusals(t *testing.T) {
 		if status != c.status || !strings.Contains(errOut, c.stderr) {
 			t.Errorf("%q: status %d, want %d; stderr %q, want %q", c.command, status, c.status, errOut, c.stderr)
 		}
-	}
-	m.Disable("tar")
-	if _, errOut, status := sh(t, m, "tar -cf - ."); status != 127 || !strings.Contains(errOut, "not found") {
-		t.Errorf("disabled command: %d %q", status, errOut)
 	}
 }

@@ -1,10 +1,8 @@
 package box
 
 import (
-	"context"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -16,22 +14,8 @@ type Machine struct {
 	Hostname string
 	// Started is when the VM booted.
 	Started time.Time
-	// Processes lists what `ps` shows besides the shell; nil means nothing.
-	Processes func() []Process
-	// Dial connects to a port inside the VM, for nc and curl; nil means that
-	// nothing listens.
-	Dial func(ctx context.Context, port int) (io.ReadWriteCloser, error)
-	// HasTmux reports whether a tmux session of this name exists.
-	HasTmux func(session string) bool
-
-	mu       sync.Mutex
-	disabled map[string]bool
-}
-
-// Process is one line of `ps`.
-type Process struct {
-	PID     int
-	Command string
+	// Tmux is the name of the one tmux session that there is, "" for none.
+	Tmux string
 }
 
 // Session is one run of a command.
@@ -45,24 +29,6 @@ type Session struct {
 	TTY     *TTY // nil without a terminal
 
 	bare bool // Env is the whole environment
-}
-
-// Disable takes commands away, as on an image that lacks them.
-func (m *Machine) Disable(names ...string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.disabled == nil {
-		m.disabled = make(map[string]bool)
-	}
-	for _, name := range names {
-		m.disabled[name] = true
-	}
-}
-
-func (m *Machine) isDisabled(name string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.disabled[name]
 }
 
 // Quote turns an argument list into a command line.

@@ -96,3 +96,26 @@ func isNilFile(r io.Reader) bool {
 type noInput struct{}
 
 func (noInput) Read([]byte) (int, error) { return 0, io.EOF }
+
+// FIFO is a named pipe that somebody outside the VM reads: fn gets what is
+// written to it. Another reader waits, as there is nothing left for it.
+func FIFO(fn func([]byte)) Special {
+	return Special{
+		Mode: fs.ModeNamedPipe | 0o644,
+		Open: func(ctx context.Context, flag int) (File, error) {
+			if flag&(os.O_WRONLY|os.O_RDWR) == 0 {
+				<-ctx.Done()
+				return nil, syscall.EINTR
+			}
+			return stream{w: reader(fn)}, nil
+		},
+	}
+}
+
+// reader reads a FIFO.
+type reader func([]byte)
+
+func (r reader) Write(p []byte) (int, error) {
+	r(p)
+	return len(p), nil
+}

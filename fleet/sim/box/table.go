@@ -18,11 +18,11 @@ func commands() map[string]command {
 		"sort": cmdSort, "uniq": cmdUniq, "cut": cmdCut, "grep": cmdGrep, "tee": cmdTee, "tr": cmdTr, "xargs": cmdXargs, "seq": cmdSeq,
 		"sleep": cmdSleep, "yes": cmdYes, "env": cmdEnv, "printenv": cmdPrintenv, "hostname": cmdHostname, "uname": cmdUname,
 		"arch": cmdSay(cpuName + "\n"), "id": cmdID, "whoami": cmdWhoami, "date": cmdDate, "nproc": cmdSay(strconv.Itoa(cpuCount) + "\n"),
-		"uptime": cmdUptime, "free": cmdFree, "sync": cmdSay(""), "ps": cmdPs, "pgrep": cmdPgrep, "kill": cmdKill, "tmux": cmdTmux,
+		"uptime": cmdUptime, "free": cmdFree, "sync": cmdSay(""), "tmux": cmdTmux,
 		"which": cmdWhich, "command": cmdCommandV, "type": cmdType, "stty": cmdStty, "tty": cmdTty, "tput": cmdTput,
 		"clear": cmdSay("\x1b[H\x1b[2J"), "umask": cmdUmask, "ulimit": cmdSay("unlimited\n"), "jobs": cmdSay(""),
 		"sh": cmdSh, "bash": cmdSh, "dash": cmdSh, "timeout": cmdTimeout, "nohup": cmdPrefix(""), "nice": cmdPrefix("n"),
-		"ionice": cmdPrefix("cn"), "setsid": cmdPrefix(""), "stdbuf": cmdPrefix("ioe"), "getconf": cmdGetconf, "nc": cmdNc, "curl": cmdCurl,
+		"ionice": cmdPrefix("cn"), "setsid": cmdPrefix(""), "stdbuf": cmdPrefix("ioe"), "getconf": cmdGetconf,
 	}
 	for _, name := range []string{"echo", "printf", "true", "false", "test", "["} {
 		table[name] = cmdBuiltin

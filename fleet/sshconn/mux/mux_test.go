@@ -14,7 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet/sim/sshdtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/wan"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
@@ -33,7 +34,7 @@ func socketPath(t testing.TB) string {
 type shared struct {
 	path  string
 	conn  *sshconn.Conn
-	vm    *sshdtest.Server
+	vm    *simtest.OpenSSH
 	relay *wan.Relay
 	ended chan error
 }
@@ -41,7 +42,7 @@ type shared struct {
 // share serves a connection to a real sshd at some distance.
 func share(t testing.TB, rtt time.Duration, o Options) shared {
 	t.Helper()
-	vm := sshdtest.Start(t, sshdtest.Options{})
+	vm := simtest.StartOpenSSH(t, sshd.Options{})
 	relay, err := wan.Listen(t.Context(), "", vm.TLSAddr, wan.Options{RTT: rtt})
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package sshdtest
+package sshd
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -28,8 +29,12 @@ func (s *Server) runSSHD(ctx context.Context, addr string) (*process, error) {
 	if err != nil {
 		return nil, ErrMissing
 	}
-	config, err := s.writeConfig(ctx, sshd, addr)
+	text, err := s.config(addr)
 	if err != nil {
+		return nil, err
+	}
+	config := filepath.Join(s.opt.Dir, "sshd_config")
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
 	log, err := os.OpenFile(s.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -40,7 +45,7 @@ func (s *Server) runSSHD(ctx context.Context, addr string) (*process, error) {
 	already := len(s.Log())
 	args := []string{sshd, "-D", "-e", "-f", config}
 	if s.Isolated {
-		script, err := s.mountScript()
+		script, err := s.enterScript()
 		if err != nil {
 			return nil, err
 		}

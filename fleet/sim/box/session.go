@@ -1,4 +1,4 @@
-package sim
+package box
 
 import (
 	"context"
@@ -8,8 +8,6 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
-
-	"github.com/vers-fleet/vers-fleet/fleet/sim/box"
 )
 
 // The payloads of session requests (RFC 4254, section 6).
@@ -36,7 +34,7 @@ type session struct {
 	conn    *sshConn
 	channel ssh.Channel
 	env     []string
-	tty     *box.TTY
+	tty     *TTY
 	ctx     context.Context
 	cancel  context.CancelFunc
 	started bool
@@ -72,7 +70,7 @@ func (s *session) request(req *ssh.Request) bool {
 		if ssh.Unmarshal(req.Payload, &p) != nil || s.started {
 			return false
 		}
-		s.tty = box.NewTTY(p.Term, int(p.Cols), int(p.Rows))
+		s.tty = NewTTY(p.Term, int(p.Cols), int(p.Rows))
 		return true
 	case "window-change":
 		var p windowChange
@@ -120,43 +118,32 @@ func (s *session) start(req *ssh.Request) bool {
 	if s.started || (req.Type != "shell" && ssh.Unmarshal(req.Payload, &p) != nil) {
 		return false
 	}
-	var run func() int
+	m := s.conn.m
 	switch {
+	case req.Type == "subsystem" && p.Text != "sftp":
+		return false
 	case req.Type == "subsystem":
-		if run = s.subsystem(p.Text); run == nil {
-			return false
-		}
+		s.run = s.sftp
 	case s.tty != nil:
-		run = func() int { return s.terminal(p.Text) }
+		s.run = func() int { return m.Terminal(s.ctx, s.channel, Session{Command: p.Text, Env: s.env, TTY: s.tty}) }
+	case req.Type == "shell":
+		s.run = s.scriptShell
 	default:
-		run = func() int {
-			return s.conn.vm.runCommand(s.ctx, box.Session{Command: p.Text, Env: s.env, Stdin: s.channel,
-				Stdout: s.channel, Stderr: s.channel.Stderr()})
-		}
-		if req.Type == "shell" {
-			run = s.scriptShell
+		s.run = func() int {
+			return m.Run(s.ctx, Session{Command: p.Text, Env: s.env, Stdin: s.channel, Stdout: s.channel, Stderr: s.channel.Stderr()})
 		}
 	}
-	s.started, s.run = true, run
+	s.started = true
 	return true
 }
 
 // scriptShell is a shell without a terminal: it runs what it is sent.
 func (s *session) scriptShell() int {
-	if fn := s.conn.vm.execFunc(); fn != nil {
-		if handled, status := fn("", s.channel, s.channel, s.channel.Stderr()); handled {
-			return status
-		}
-	}
-	text, err := io.ReadAll(io.LimitReader(s.channel, maxBody))
+	text, err := io.ReadAll(io.LimitReader(s.channel, maxCapture))
 	if err != nil {
 		return 1
 	}
-	m, err := s.conn.vm.machine()
-	if err != nil {
-		return 255
-	}
-	return m.Run(s.ctx, box.Session{Command: string(text), Env: s.env, Stdin: strings.NewReader(""),
+	return s.conn.m.Run(s.ctx, Session{Command: string(text), Env: s.env, Stdin: strings.NewReader(""),
 		Stdout: s.channel, Stderr: s.channel.Stderr()})
 }
 
@@ -172,25 +159,4 @@ func (s *session) end(status int) {
 	}
 	_ = s.channel.CloseWrite()
 	_ = s.channel.Close()
-}
-
-// subsystem returns what runs a subsystem, nil if there is none of this name.
-func (s *session) subsystem(name string) func() int {
-	vm := s.conn.vm
-	vm.mu.Lock()
-	fn, without := vm.subsystem, vm.noSFTP
-	vm.mu.Unlock()
-	known := name == "sftp" && !without
-	if fn == nil && !known {
-		return nil
-	}
-	return func() int {
-		if fn != nil && fn(name, s.channel) {
-			return 0
-		}
-		if !known {
-			return 1
-		}
-		return s.sftp()
-	}
 }

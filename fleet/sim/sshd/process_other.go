@@ -1,9 +1,10 @@
 //go:build !linux
 
-package sshdtest
+package sshd
 
 import (
 	"context"
+	"os"
 	"os/exec"
 )
 
@@ -14,4 +15,9 @@ func canIsolate(context.Context) bool { return false }
 // descendants finds nothing here: sessions end when their connections do.
 func descendants(int) []int { return nil }
 
+func sessions(int) []int { return nil }
+
 func killAll([]int) {}
+
+// FIFO is needed by isolated servers only.
+func FIFO(string) (*os.File, error) { return nil, ErrNotLinux }

@@ -1,4 +1,4 @@
-package sshdtest
+package simtest
 
 import (
 	"net"

@@ -1,4 +1,4 @@
-package sshdtest
+package sshd
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 func (s *Server) prepareHome(ctx context.Context) error {
 	s.HomeDir = s.opt.Home
 	if s.HomeDir == "" {
-		s.HomeDir = filepath.Join(s.dir, "home")
+		s.HomeDir = filepath.Join(s.opt.Dir, "home")
 	}
 	var err error
 	if s.HomeDir, err = filepath.Abs(s.HomeDir); err != nil {
@@ -23,17 +23,13 @@ func (s *Server) prepareHome(ctx context.Context) error {
 	if err := os.MkdirAll(s.HomeDir, 0o700); err != nil {
 		return err
 	}
-	if s.opt.ForceBusybox {
+	if s.opt.Busybox {
 		if err := s.makeApplets(ctx); err != nil {
 			return err
 		}
 	}
-	if canIsolate(ctx) {
-		s.Isolated, s.TmpDir = true, filepath.Join(s.dir, "tmp")
-		return os.MkdirAll(s.TmpDir, 0o777)
-	}
-	if s.opt.LogTo != nil {
-		fmt.Fprintln(s.opt.LogTo, "sshdtest: no mount namespaces here; sessions share /tmp with this machine")
+	if s.Isolated = !s.opt.Shared || canIsolate(ctx); s.Isolated {
+		return os.MkdirAll(s.tmpDir, 0o777)
 	}
 	s.Home = s.HomeDir
 	return s.writeWrapper()
@@ -42,17 +38,17 @@ func (s *Server) prepareHome(ctx context.Context) error {
 // wrapped tells that a forced command, not a mount, moves sessions to HomeDir.
 func (s *Server) wrapped() bool { return !s.opt.Stock && !s.Isolated }
 
-func (s *Server) wrapperPath() string { return filepath.Join(s.dir, "session") }
+func (s *Server) wrapperPath() string { return filepath.Join(s.opt.Dir, "session") }
 
 // writeWrapper writes the forced command. sshd runs it for subsystems too and
 // then names the subsystem's command in SSH_ORIGINAL_COMMAND.
 func (s *Server) writeWrapper() error {
 	sftp, err := sftpServer()
-	if err != nil && s.opt.SFTP != SFTPNone {
+	if err != nil && !s.opt.NoSFTP {
 		return err
 	}
 	shell := `"${SHELL:-/bin/sh}"`
-	if s.opt.ForceBusybox {
+	if s.opt.Busybox {
 		shell = filepath.Join(s.appletDir(), "sh")
 	}
 	text := "#!/bin/sh\ncd " + quote(s.HomeDir) + ` || exit 1
@@ -65,7 +61,7 @@ esac
 	return os.WriteFile(s.wrapperPath(), []byte(text), 0o755)
 }
 
-func (s *Server) appletDir() string { return filepath.Join(s.dir, "applets") }
+func (s *Server) appletDir() string { return filepath.Join(s.opt.Dir, "applets") }
 
 // makeApplets fills a folder with links to busybox, one per applet.
 func (s *Server) makeApplets(ctx context.Context) error {
@@ -89,33 +85,35 @@ func (s *Server) makeApplets(ctx context.Context) error {
 	return nil
 }
 
-// mountScript is run in a fresh mount namespace: it gives the server a /tmp
-// and a home of its own, keeps its folder visible under the old path even if
-// that lies below /tmp, and becomes sshd ("$@").
-func (s *Server) mountScript() (string, error) {
+// enterScript is run in fresh namespaces: it gives the server /proc, /tmp, a
+// home and a name of its own, keeps its folder visible under the old path even
+// if that lies below /tmp, starts the agent and becomes sshd ("$@").
+func (s *Server) enterScript() (string, error) {
 	accounts, err := s.accountFiles()
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("set -e\n")
-	if below(s.dir, "/tmp") {
-		keep := s.TmpDir + strings.TrimPrefix(s.dir, "/tmp")
-		fmt.Fprintf(&b, "mkdir -p %s\nmount --bind %s %s\n", quote(keep), quote(s.dir), quote(keep))
-	}
-	if below(s.HomeDir, "/tmp") && !below(s.HomeDir, s.dir) {
-		keep := s.TmpDir + strings.TrimPrefix(s.HomeDir, "/tmp")
-		fmt.Fprintf(&b, "mkdir -p %s\nmount --bind %s %s\n", quote(keep), quote(s.HomeDir), quote(keep))
+	b.WriteString("set -e\nmount -t proc proc /proc\n")
+	bind := func(from, to string) { fmt.Fprintf(&b, "mount --bind %s %s\n", quote(from), quote(to)) }
+	if rest, found := strings.CutPrefix(s.opt.Dir, "/tmp/"); found {
+		keep := filepath.Join(s.tmpDir, rest)
+		fmt.Fprintf(&b, "mkdir -p %s\n", quote(keep))
+		bind(s.opt.Dir, keep)
 	}
 	for path, file := range accounts {
-		fmt.Fprintf(&b, "mount --bind %s %s\n", quote(file), quote(path))
+		bind(file, path)
 	}
-	fmt.Fprintf(&b, "mount --bind %s %s\n", quote(s.HomeDir), quote(s.Home))
-	fmt.Fprintf(&b, "mount --rbind %s /tmp\n", quote(s.TmpDir))
+	bind(s.HomeDir, s.Home)
+	fmt.Fprintf(&b, "mount --rbind %s /tmp\n", quote(s.tmpDir))
+	if s.opt.Hostname != "" {
+		fmt.Fprintf(&b, "echo %s >/proc/sys/kernel/hostname || true\n", quote(s.opt.Hostname))
+	}
+	if s.opt.Agent != "" {
+		fmt.Fprintf(&b, "(export HOME=%s; cd; %s) </dev/null >/dev/null 2>&1 &\n", quote(s.Home), s.opt.Agent)
+	}
 	b.WriteString(`exec "$@"` + "\n")
 	return b.String(), nil
 }
-
-func below(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package sshdtest
+package simtest
 
 import "testing"
 

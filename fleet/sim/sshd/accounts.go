@@ -1,4 +1,4 @@
-package sshdtest
+package sshd
 
 import (
 	"os"
@@ -22,7 +22,7 @@ func (s *Server) accountFiles() (map[string]string, error) {
 		},
 		"/etc/passwd": func(fields []string) bool {
 			fields[len(fields)-1] = filepath.Join(s.appletDir(), "sh")
-			return s.opt.ForceBusybox
+			return s.opt.Busybox
 		},
 	}
 	for path, edit := range edits {
@@ -34,7 +34,7 @@ func (s *Server) accountFiles() (map[string]string, error) {
 		if !changed {
 			continue
 		}
-		files[path] = filepath.Join(s.dir, filepath.Base(path))
+		files[path] = filepath.Join(s.opt.Dir, filepath.Base(path))
 		if err := os.WriteFile(files[path], []byte(text), 0o600); err != nil {
 			return nil, err
 		}

@@ -1,15 +1,18 @@
-package sshdtest
+package sshd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // prepare writes everything sshd needs except its configuration, which names
@@ -22,12 +25,8 @@ func (s *Server) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.User, s.Home = account.Username, account.HomeDir
-	s.HomeDir = s.Home
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return err
-	}
-	if err := makePrivsepDir(); err != nil {
+	s.User, s.Home, s.HomeDir = account.Username, account.HomeDir, account.HomeDir
+	if err := errors.Join(os.MkdirAll(s.opt.Dir, 0o755), makePrivsepDir()); err != nil {
 		return err
 	}
 	if !s.opt.Stock {
@@ -35,10 +34,7 @@ func (s *Server) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.makeHostKeys(); err != nil {
-		return err
-	}
-	return s.makeClientKey()
+	return errors.Join(s.makeKeys(), s.SetLogin(s.opt.Login))
 }
 
 // makePrivsepDir provides the empty folder that a root sshd insists on; the
@@ -50,56 +46,40 @@ func makePrivsepDir() error {
 	return os.MkdirAll("/run/sshd", 0o755)
 }
 
-func (s *Server) config(addr string, modern bool) (string, error) {
+func (s *Server) config(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return "", err
 	}
-	level := s.opt.LogLevel
-	if level == "" {
-		level = "VERBOSE"
+	keys, err := s.writeHostKeys()
+	if err != nil {
+		return "", err
 	}
-	lines := append([]string(nil), s.opt.ExtraConfig...)
+	lines := slices.Clone(s.opt.Config)
 	lines = append(lines,
-		"ListenAddress "+host, "Port "+port, "PidFile none", "LogLevel "+level,
+		"ListenAddress "+host, "Port "+port, "PidFile none", "LogLevel VERBOSE",
 		"UsePAM no", "StrictModes no", "PermitRootLogin prohibit-password",
 		"PasswordAuthentication no", "KbdInteractiveAuthentication no",
 		"AuthorizedKeysFile "+s.authorizedKeys(),
 		"PrintMotd no", "PrintLastLog no", "UseDNS no", "AcceptEnv LANG LC_*")
-	if modern { // OpenSSH 9.8 and later punish addresses whose logins fail
+	if punishes() {
 		lines = append(lines, "PerSourcePenalties no")
 	}
-	for _, kind := range s.hostKeyTypes() {
-		lines = append(lines, "HostKey "+s.hostKeyPath(kind))
-	}
-	if s.opt.MaxStartups != "" {
-		lines = append(lines, "MaxStartups "+s.opt.MaxStartups)
+	for _, path := range keys {
+		lines = append(lines, "HostKey "+path)
 	}
 	if s.opt.MaxSessions > 0 {
 		lines = append(lines, "MaxSessions "+strconv.Itoa(s.opt.MaxSessions))
 	}
-	session, err := s.sessionConfig()
-	if err != nil {
-		return "", err
-	}
-	return strings.Join(append(lines, session...), "\n") + "\n", nil
+	return strings.Join(append(lines, s.sessionConfig()...), "\n") + "\n", nil
 }
 
-func (s *Server) sessionConfig() ([]string, error) {
-	var lines []string
-	switch s.opt.SFTP {
-	case SFTPInternal:
+func (s *Server) sessionConfig() []string {
+	var lines, env []string
+	if !s.opt.NoSFTP {
 		lines = append(lines, "Subsystem sftp internal-sftp")
-	case SFTPExternal:
-		path, err := sftpServer()
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, "Subsystem sftp "+path)
-	case SFTPNone:
 	}
-	var env []string
-	if s.opt.ForceBusybox {
+	if s.opt.Busybox {
 		env = append(env, "PATH="+s.appletDir())
 	}
 	if s.wrapped() {
@@ -109,27 +89,22 @@ func (s *Server) sessionConfig() ([]string, error) {
 	if len(env) > 0 { // one line: sshd takes the first SetEnv only
 		lines = append(lines, "SetEnv "+strings.Join(env, " "))
 	}
-	return lines, nil
+	return lines
 }
 
-// writeConfig writes sshd_config, leaving out what this sshd does not know.
-func (s *Server) writeConfig(ctx context.Context, sshd, addr string) (string, error) {
-	path := filepath.Join(s.dir, "sshd_config")
-	var report []byte
-	for _, modern := range []bool{true, false} {
-		text, err := s.config(addr, modern)
-		if err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			return "", err
-		}
-		if report, err = exec.CommandContext(ctx, sshd, "-t", "-f", path).CombinedOutput(); err == nil {
-			return path, nil
-		}
+// punishes tells whether this machine's sshd punishes addresses whose logins
+// fail, as OpenSSH does since 9.8; an older one refuses to be told not to.
+var punishes = sync.OnceValue(func() bool {
+	sshd, err := findProgram("sshd")
+	if err != nil {
+		return false
 	}
-	return "", fmt.Errorf("sshd refuses its configuration: %s", strings.TrimSpace(string(report)))
-}
+	out, _ := exec.Command(sshd, "-V").CombinedOutput() // before 9.2 a usage error, with the version
+	_, version, _ := strings.Cut(string(out), "OpenSSH_")
+	var major, minor int
+	n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return n == 2 && (major > 9 || major == 9 && minor >= 8)
+})
 
 // findProgram looks in PATH and in the folders that a normal user's PATH
 // lacks. sshd must be started by its absolute path.

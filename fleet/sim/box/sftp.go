@@ -1,4 +1,4 @@
-package sim
+package box
 
 import (
 	"context"
@@ -11,17 +11,11 @@ import (
 	"time"
 
 	"github.com/pkg/sftp"
-
-	"github.com/vers-fleet/vers-fleet/fleet/sim/box"
 )
 
 // sftp serves the VM's files on the session's channel.
 func (s *session) sftp() int {
-	m, err := s.conn.vm.machine()
-	if err != nil {
-		return 255
-	}
-	h := &sftpFiles{ctx: s.ctx, fs: m.FS}
+	h := &sftpFiles{ctx: s.ctx, fs: s.conn.m.FS}
 	server := sftp.NewRequestServer(s.channel, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h},
 		sftp.WithStartDirectory("/root"))
 	stop := context.AfterFunc(s.ctx, func() { _ = server.Close() })
@@ -35,7 +29,7 @@ func (s *session) sftp() int {
 // sftpFiles answers SFTP requests from a VM's confined file system.
 type sftpFiles struct {
 	ctx context.Context
-	fs  *box.FS
+	fs  *FS
 }
 
 // Fileread opens a file to read from any place.
