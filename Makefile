@@ -3,11 +3,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PREFIX ?= /usr/local
 FUZZTIME ?= 5s
-GOTEST = go test -json -count=1
-SUMMARY = go run ./cmd/internal/testsum
+RUNS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race fuzz torture lint verify generate bench demo cross vuln install clean
+.PHONY: help build test race steady fuzz torture lint verify generate bench demo cross vuln install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -17,17 +16,20 @@ build: ## build bin/vers-fleet
 
 test: ## run all tests; installs what they need where it may
 	@.ci/setup
-	$(GOTEST) -timeout 15m ./... | $(SUMMARY)
+	@.ci/test
 
 race: ## run the tests under the race detector, the heavy ones shortened
-	$(GOTEST) -race -short -timeout 15m ./... | $(SUMMARY)
+	@.ci/test -race -short
+
+steady: ## run the tests RUNS (10) times beside four busy loops
+	@.ci/steady $(RUNS)
 
 fuzz: ## fuzz every target for FUZZTIME (5s) each
 	@.ci/fuzz $(FUZZTIME)
 
 torture: ## run the tests at full size (kills, power cuts, floods); takes long
 	@.ci/setup
-	VERS_FLEET_TORTURE=1 $(GOTEST) -timeout 3h -p 1 ./... | $(SUMMARY)
+	VERS_FLEET_TORTURE=1 .ci/test -timeout 3h -p 1
 
 lint: ## run every linter
 	@.ci/lint

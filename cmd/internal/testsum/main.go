@@ -1,25 +1,42 @@
 // Command testsum reads the output of `go test -json` and prints what a person
-// needs: the closing line of each package, everything a failed test said, and
-// which tests were left out and why.
+// needs: the closing line of each package, everything a failed test said, which
+// tests were left out and why, and which took longest.
 //
 //	go test -json ./... | go run ./cmd/internal/testsum
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"io"
 	"log"
+	"maps"
 	"os"
+	"path"
+	"slices"
 	"strings"
 )
 
+// slowest is how many of the slow tests are named.
+const slowest = 10
+
 // event is a line of `go test -json`, see `go doc test2json`.
 type event struct {
-	Action, Package, Test, Output, ImportPath string
+	Action, Package, Test, Output string
+	Elapsed                       float64 // seconds
 }
 
 type testName struct{ pkg, test string }
+
+// summary is what is known so far.
+type summary struct {
+	said           map[testName]*strings.Builder
+	took           map[testName]float64
+	left           []string
+	passed, failed int
+	printf         func(string, ...any)
+}
 
 func main() {
 	log.SetFlags(0)
@@ -31,9 +48,7 @@ func main() {
 
 // summarise returns how many tests or packages failed.
 func summarise(r io.Reader, printf func(string, ...any)) (failed int) {
-	said := map[testName]*strings.Builder{}
-	var left []string
-	passed := 0
+	s := &summary{said: map[testName]*strings.Builder{}, took: map[testName]float64{}, printf: printf}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -42,41 +57,67 @@ func summarise(r io.Reader, printf func(string, ...any)) (failed int) {
 			printf("%s", lines.Text()) // the go command itself speaks
 			continue
 		}
-		name := testName{e.Package, e.Test}
-		if said[name] == nil {
-			said[name] = new(strings.Builder)
-		}
-		switch e.Action {
-		case "output":
-			said[name].WriteString(e.Output)
-		case "build-output":
-			printf("%s", strings.TrimRight(e.Output, "\n"))
-		case "build-fail":
-			failed++
-		case "pass", "fail", "skip":
-			text := said[name].String()
-			delete(said, name)
-			switch {
-			case e.Test == "":
-				closing(e.Action, text, printf)
-				if e.Action == "fail" {
-					failed++
-				}
-			case e.Action == "pass":
-				passed++
-			case e.Action == "skip":
-				left = append(left, e.Package+" "+e.Test+": "+reason(text))
-			default:
-				failed++
-				printf("%s", strings.TrimRight(text, "\n"))
-			}
-		}
+		s.add(e)
 	}
-	printf("\n%d tests passed, %d left out, %d failures", passed, len(left), failed)
-	for _, l := range left {
+	printf("\n%d tests passed, %d left out, %d failures", s.passed, len(s.left), s.failed)
+	for _, l := range s.left {
 		printf("  left out: %s", l)
 	}
-	return failed
+	s.printSlowest()
+	return s.failed
+}
+
+func (s *summary) add(e event) {
+	name := testName{e.Package, e.Test}
+	if s.said[name] == nil {
+		s.said[name] = new(strings.Builder)
+	}
+	switch e.Action {
+	case "output":
+		s.said[name].WriteString(e.Output)
+	case "build-output":
+		s.printf("%s", strings.TrimRight(e.Output, "\n"))
+	case "build-fail":
+		s.failed++
+	case "pass", "fail", "skip":
+		text := s.said[name].String()
+		delete(s.said, name)
+		s.end(e, name, text)
+	}
+}
+
+// end notes how a test, or a whole package, ended.
+func (s *summary) end(e event, name testName, text string) {
+	if e.Action == "fail" {
+		s.failed++
+	}
+	switch {
+	case e.Test == "":
+		closing(e.Action, text, s.printf)
+		return
+	case e.Action == "pass":
+		s.passed++
+	case e.Action == "skip":
+		s.left = append(s.left, e.Package+" "+e.Test+": "+reason(text))
+	default:
+		s.printf("%s", strings.TrimRight(text, "\n"))
+	}
+	s.took[name] = e.Elapsed
+}
+
+// printSlowest names the tests that took longest, not the ones around them.
+func (s *summary) printSlowest() {
+	for name := range s.took {
+		for around := path.Dir(name.test); around != "."; around = path.Dir(around) {
+			delete(s.took, testName{name.pkg, around})
+		}
+	}
+	tests := slices.SortedFunc(maps.Keys(s.took), func(a, b testName) int { return cmp.Compare(s.took[b], s.took[a]) })
+	for _, name := range tests[:min(slowest, len(tests))] {
+		if s.took[name] >= 1 {
+			s.printf("  slow: %.1f s %s %s", s.took[name], name.pkg, name.test)
+		}
+	}
 }
 
 // closing prints a package's last line, or all it said when it failed: that

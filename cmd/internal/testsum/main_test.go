@@ -12,7 +12,11 @@ func TestSummarise(t *testing.T) {
 {"Action":"skip","Package":"p","Test":"TestA"}
 {"Action":"output","Package":"p","Test":"TestB","Output":"    b_test.go:2: broken\n"}
 {"Action":"fail","Package":"p","Test":"TestB"}
-{"Action":"pass","Package":"p","Test":"TestC"}
+{"Action":"pass","Package":"p","Test":"TestC","Elapsed":0.2}
+{"Action":"pass","Package":"p","Test":"TestD/slow/er","Elapsed":1.5}
+{"Action":"pass","Package":"p","Test":"TestD/slow","Elapsed":1.5}
+{"Action":"pass","Package":"p","Test":"TestD","Elapsed":1.6}
+{"Action":"pass","Package":"p","Test":"TestE","Elapsed":2}
 {"Action":"output","Package":"p","Output":"FAIL\n"}
 {"Action":"output","Package":"p","Output":"FAIL\tp\t0.1s\n"}
 {"Action":"fail","Package":"p"}
@@ -23,7 +27,8 @@ not json
 	var out strings.Builder
 	failed := summarise(strings.NewReader(in), func(f string, a ...any) { fmt.Fprintf(&out, f+"\n", a...) })
 	want := "    b_test.go:2: broken\nFAIL\nFAIL\tp\t0.1s\nok  \tq\t0.2s\nnot json\n\n" +
-		"1 tests passed, 1 left out, 2 failures\n  left out: p TestA: a_test.go:1: needs root\n"
+		"5 tests passed, 1 left out, 2 failures\n  left out: p TestA: a_test.go:1: needs root\n" +
+		"  slow: 2.0 s p TestE\n  slow: 1.5 s p TestD/slow/er\n"
 	if got := out.String(); got != want || failed != 2 {
 		t.Errorf("%d failed, got:\n%s\nwant:\n%s", failed, got, want)
 	}
