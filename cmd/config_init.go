@@ -9,6 +9,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
@@ -62,7 +63,7 @@ func checkAnswers(ctx context.Context, env *Env) error {
 	switch {
 	case err != nil:
 		return err
-	case list.Source == fleet.FromAPI:
+	case list.Source == outage.FromAPI:
 		env.Streams.Notef("the API answers and knows %d VMs; record their keys with: vers-fleet vms", len(list.VMs))
 	default:
 		env.Streams.Notef("the API could not be asked, so the answers are not tested yet; see: vers-fleet status")

@@ -12,6 +12,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 )
 
 // Env is what every command is built with: the streams, the flags that all
@@ -72,17 +73,17 @@ func (e *Env) source() settings.Source {
 func (e *Env) Format() ui.Format { return e.format }
 
 // Mode is how the flags ask to treat the API; the duration belongs to
-// fleet.Wait and is 0 when there is no limit.
-func (e *Env) Mode() (fleet.Mode, time.Duration) {
+// outage.Wait and is 0 when there is no limit.
+func (e *Env) Mode() (outage.Mode, time.Duration) {
 	switch {
 	case e.flags.offline:
-		return fleet.Offline, 0
+		return outage.Offline, 0
 	case e.flags.live:
-		return fleet.Live, 0
+		return outage.Live, 0
 	case e.flags.wait.set:
-		return fleet.Wait, e.flags.wait.limit
+		return outage.Wait, e.flags.wait.limit
 	default:
-		return fleet.Auto, 0
+		return outage.Auto, 0
 	}
 }
 

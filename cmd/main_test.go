@@ -17,6 +17,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
@@ -133,14 +134,14 @@ func TestExitCodes(t *testing.T) {
 func TestModes(t *testing.T) {
 	for _, c := range []struct {
 		args []string
-		mode fleet.Mode
+		mode outage.Mode
 		wait time.Duration
 	}{
-		{nil, fleet.Auto, 0},
-		{[]string{"--offline"}, fleet.Offline, 0},
-		{[]string{"--live"}, fleet.Live, 0},
-		{[]string{"--wait"}, fleet.Wait, 0},
-		{[]string{"--wait=90s"}, fleet.Wait, 90 * time.Second},
+		{nil, outage.Auto, 0},
+		{[]string{"--offline"}, outage.Offline, 0},
+		{[]string{"--live"}, outage.Live, 0},
+		{[]string{"--wait"}, outage.Wait, 0},
+		{[]string{"--wait=90s"}, outage.Wait, 90 * time.Second},
 	} {
 		s, _ := ui.Fake(false, 0)
 		e := NewEnv(s, func(string) string { return "" }, append([]string{"version"}, c.args...))

@@ -13,6 +13,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 	"github.com/vers-fleet/vers-fleet/retry"
@@ -110,7 +111,7 @@ const patience = 400 * time.Millisecond
 
 // showWait shows a pause before the next try, and a try that takes long; the
 // result ends it.
-func (e *Env) showWait(w fleet.Waiting) func() {
+func (e *Env) showWait(w outage.Waiting) func() {
 	moving, delay := e.Streams.Moving(), time.Duration(0)
 	if w.Attempt == 0 {
 		if !moving {
@@ -125,7 +126,7 @@ func (e *Env) showWait(w fleet.Waiting) func() {
 
 // waitText tells attempt, reason, next try and for how long the API has been
 // down. A live line counts down; a plain one says when.
-func waitText(w fleet.Waiting, now time.Time, live bool) string {
+func waitText(w outage.Waiting, now time.Time, live bool) string {
 	if w.Attempt == 0 {
 		return w.What + ": waiting for the API's answer"
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
@@ -146,10 +147,10 @@ func localsLine(locals []fleet.LocalLieutenant) string {
 
 // sayListing tells on stderr what the rows do not: age, outage, warnings.
 func sayListing(env *Env, f *fleet.Fleet, list fleet.Listing) {
-	if list.Source == fleet.FromCache {
+	if list.Source == outage.FromCache {
 		sayCached(env, list.AsOf, list.Outage)
 	}
-	for _, w := range f.Warnings() {
+	for _, w := range f.API.Warnings() {
 		env.Streams.Warnf("%s", w.Text)
 	}
 	if list.KeysLeft > 0 {

@@ -24,7 +24,7 @@ func runWait(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if err := f.AwaitAPI(ctx, env.Timeout()); err != nil {
+	if err := f.API.Await(ctx, env.Timeout()); err != nil {
 		return err
 	}
 	env.Streams.Notef("the API answers")

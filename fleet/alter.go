@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
-	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
 // StateChange is what became of one pause or resume.
@@ -35,9 +34,10 @@ func (f *Fleet) Resume(ctx context.Context, vm VM) (StateChange, error) {
 
 func (f *Fleet) setState(ctx context.Context, vm VM, verb string, want api.State) (StateChange, error) {
 	change := StateChange{VMID: vm.ID, VMName: vm.Name, State: "unknown"}
-	answer, err := reach(ctx, f, call[api.VM]{
-		what: verb + " " + vm.Title(), repeatable: true, acts: true,
-		live: func(ctx context.Context, c *api.Client) (api.VM, error) {
+	answer, err := outage.Ask(ctx, f.API, outage.Call[api.VM]{
+		Mode: f.mode,
+		What: verb + " " + vm.Title(), Repeatable: true, Acts: true,
+		Live: func(ctx context.Context, c *api.Client) (api.VM, error) {
 			if err := c.SetState(ctx, vm.ID, want); err != nil {
 				return api.VM{}, err
 			}
@@ -70,9 +70,10 @@ func (f *Fleet) Branch(ctx context.Context, vm VM, count int) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	answer, err := reach(ctx, f, call[[]string]{
-		what: "branch " + vm.Title(), acts: true, // and not repeatable
-		live: func(ctx context.Context, c *api.Client) ([]string, error) { return c.Branch(ctx, vm.ID, count) },
+	answer, err := outage.Ask(ctx, f.API, outage.Call[[]string]{
+		Mode: f.mode,
+		What: "branch " + vm.Title(), Acts: true, // and not repeatable
+		Live: func(ctx context.Context, c *api.Client) ([]string, error) { return c.Branch(ctx, vm.ID, count) },
 	})
 	if err == nil {
 		return answer.Value, nil
@@ -86,7 +87,7 @@ func (f *Fleet) Branch(ctx context.Context, vm VM, count int) ([]string, error) 
 
 // lookForBranch says what a branch without an answer may have made.
 func (f *Fleet) lookForBranch(ctx context.Context, vm VM, before map[string]bool, cause error) error {
-	ctx, stop := settleContext(ctx)
+	ctx, stop := outage.Afterwards(ctx)
 	defer stop()
 	e := &problem.Error{Kind: problem.KindOf(cause), What: "whether " + vm.Title() + " was branched is not known", Why: problem.Why(cause), Origin: problem.OriginAPI, Err: cause,
 		Next: "look before branching again: vers-fleet vms --live"}
@@ -100,7 +101,7 @@ func (f *Fleet) lookForBranch(ctx context.Context, vm VM, before map[string]bool
 			fresh = append(fresh, id)
 		}
 	}
-	if len(fresh) == 0 && mayStillAct(cause) {
+	if len(fresh) == 0 && outage.MayStillAct(cause) {
 		e.Why += "; the fleet has no new VM yet"
 		return e
 	}
@@ -117,9 +118,10 @@ func (f *Fleet) lookForBranch(ctx context.Context, vm VM, before map[string]bool
 
 // liveIDs asks the API which VMs there are.
 func (f *Fleet) liveIDs(ctx context.Context) (map[string]bool, error) {
-	answer, err := reach(ctx, f, call[[]api.VM]{
-		what: "list the VMs", repeatable: true, insist: true,
-		live: func(ctx context.Context, c *api.Client) ([]api.VM, error) { return c.VMs(ctx) },
+	answer, err := outage.Ask(ctx, f.API, outage.Call[[]api.VM]{
+		Mode: f.mode,
+		What: "list the VMs", Repeatable: true, Insist: true,
+		Live: func(ctx context.Context, c *api.Client) ([]api.VM, error) { return c.VMs(ctx) },
 	})
 	ids := map[string]bool{}
 	for _, v := range answer.Value {
@@ -151,25 +153,6 @@ func (f *Fleet) alterAll(ctx context.Context, s Selection, done string, alter fu
 	return changes, problem.Sum{Failed: "could not be " + done, Next: problem.SeeList, Alike: true}.Of(ctx, outcomes(vms, errs))
 }
 
-// keepStates records the states that the API told, so that the record does not
-// show the old ones until the next listing.
-func (f *Fleet) keepStates(changes []StateChange) error {
-	told := map[string]string{}
-	for _, c := range changes {
-		if c.State != "unknown" {
-			told[c.VMID] = c.State
-		}
-	}
-	if len(told) == 0 {
-		return nil
-	}
-	return f.keys.UpdateInventory(func(vms []keystore.InventoryVM) {
-		for i, v := range vms {
-			vms[i].State = cmp.Or(told[v.ID], v.State)
-		}
-	})
-}
-
 // BranchNamed is Branch for the VM of a name, which is resolved by the API. The
 // new VMs and their keys are recorded, so that an outage finds them covered.
 func (f *Fleet) BranchNamed(ctx context.Context, name string, count int) (VM, []string, error) {
@@ -187,7 +170,7 @@ func (f *Fleet) BranchNamed(ctx context.Context, name string, count int) (VM, []
 // cover records new VMs and their keys. It never waits for the API: what was
 // made must be told.
 func (f *Fleet) cover(ctx context.Context, ids []string) {
-	_, err := f.with(Live).List(ctx, ListOptions{})
+	_, err := f.with(outage.Live).List(ctx, ListOptions{})
 	keyless := slices.ContainsFunc(ids, func(id string) bool { return !f.keys.HasKey(id) })
 	switch {
 	case err != nil:
@@ -200,8 +183,8 @@ func (f *Fleet) cover(ctx context.Context, ids []string) {
 // mustBeLive is the same fleet for what only the API can do: the record does
 // not stand in for it, as a name may have moved to another VM meanwhile.
 func (f *Fleet) mustBeLive() *Fleet {
-	if f.o.Mode != Auto {
+	if f.API.Mode(f.mode) != outage.Auto {
 		return f
 	}
-	return f.with(Live)
+	return f.with(outage.Live)
 }

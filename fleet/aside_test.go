@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -47,7 +48,7 @@ func TestRegistryIsAskedBesideTheAPI(t *testing.T) {
 		_, _ = fmt.Fprintf(rw, `[{"id":%q,"name":"from-registry"}]`, sim.MarketingID)
 	})
 	list, err := w.open().List(t.Context(), fleet.ListOptions{})
-	if err != nil || list.Source != fleet.FromAPI {
+	if err != nil || list.Source != outage.FromAPI {
 		t.Fatal(list.Source, err)
 	}
 	if !slices.ContainsFunc(list.VMs, func(vm fleet.VM) bool {
@@ -69,7 +70,7 @@ func TestSilentRegistryIsLeftAlone(t *testing.T) {
 		_, _ = fmt.Fprintf(rw, `[{"id":%q,"name":"from-registry"}]`, sim.MarketingID)
 	})
 	var warned []string
-	list := func() fleet.Source {
+	list := func() outage.Source {
 		l, err := w.open(func(o *fleet.Options) { o.Warn = func(s string) { warned = append(warned, s) } }).
 			List(t.Context(), fleet.ListOptions{})
 		if err != nil {
@@ -83,7 +84,7 @@ func TestSilentRegistryIsLeftAlone(t *testing.T) {
 	list()
 	down = http.StatusServiceUnavailable
 	for range 3 {
-		if from := list(); from != fleet.FromAPI {
+		if from := list(); from != outage.FromAPI {
 			t.Errorf("from %s", from)
 		}
 	}
@@ -96,7 +97,7 @@ func TestSilentRegistryIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls.Store(0)
-	if from := list(); from != fleet.FromCache || calls.Load() > 0 {
+	if from := list(); from != outage.FromCache || calls.Load() > 0 {
 		t.Errorf("in an outage: from %s, registry asked %d times", from, calls.Load())
 	}
 }

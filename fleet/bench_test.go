@@ -13,6 +13,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
@@ -46,7 +47,7 @@ func recordedFleet(b *testing.B, n int) *fleet.Fleet {
 	if err := store.PutInventory(inv); err != nil {
 		b.Fatal(err)
 	}
-	f, err := fleet.Open(fleet.Options{Home: home, Mode: fleet.Offline, API: api.Config{BaseURL: "http://127.0.0.1:1"}})
+	f, err := fleet.Open(fleet.Options{Home: home, Mode: outage.Offline, API: api.Config{BaseURL: "http://127.0.0.1:1"}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -80,7 +81,7 @@ func (f *Fleet) checkKeystore(context.Context) Check {
 // checkClock compares this machine's clock with that of the API's last answer.
 func (f *Fleet) checkClock(context.Context) Check {
 	c := Check{Name: "clock", State: CheckSkipped, Detail: "the API has not answered this command"}
-	client, err := f.client()
+	client, err := f.API.Client()
 	if err != nil {
 		return c
 	}
@@ -116,7 +117,7 @@ func proxyVariables() []string {
 }
 
 func (f *Fleet) checkAPIName(ctx context.Context) Check {
-	u, err := url.Parse(f.o.API.BaseURL)
+	u, err := url.Parse(f.API.BaseURL())
 	if err != nil {
 		return Check{Name: "api_dns", State: CheckFailed, Detail: "the API URL cannot be read", Next: "vers-fleet config view"}
 	}
@@ -126,7 +127,7 @@ func (f *Fleet) checkAPIName(ctx context.Context) Check {
 func (f *Fleet) checkAPITLS(getenv func(string) string) func(context.Context) Check {
 	return func(ctx context.Context) Check {
 		c := Check{Name: "api_tls", State: CheckSkipped}
-		u, err := url.Parse(f.o.API.BaseURL)
+		u, err := url.Parse(f.API.BaseURL())
 		switch {
 		case err != nil:
 			c.Detail = "the API URL cannot be read"
@@ -134,7 +135,7 @@ func (f *Fleet) checkAPITLS(getenv func(string) string) func(context.Context) Ch
 		case u.Scheme != "https":
 			c.Detail = "the API URL is not https"
 			return c
-		case f.o.Mode == Offline:
+		case f.API.Mode(f.mode) == outage.Offline:
 			c.Detail = "--offline"
 			return c
 		case getenv("HTTPS_PROXY") != "" || getenv("https_proxy") != "":

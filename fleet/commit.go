@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
@@ -70,7 +71,7 @@ func (f *Fleet) Commit(ctx context.Context, vm VM, o CommitOptions) (CommitResul
 	// clear that this process works on it.
 	release, err := f.keys.Lock(ctx, commitLock(i.CommitID), true)
 	if ctx.Err() != nil {
-		err = f.apiError("commit "+i.title(), ctx.Err())
+		err = f.API.Explain("commit "+i.title(), ctx.Err())
 	}
 	if err != nil {
 		return f.result(i, StatusFailed, err), problem.OfStorage("lock the commit's intent; nothing was sent", err)
@@ -121,10 +122,11 @@ func (f *Fleet) send(ctx context.Context, i Intent) (CommitResult, error) {
 // that no snapshot was taken.
 func (f *Fleet) post(ctx context.Context, i *Intent) (doubt, err error) {
 	var last error
-	_, err = reach(ctx, f, call[string]{
-		what: "commit " + i.title(), repeatable: true, acts: true,
-		live: func(ctx context.Context, c *api.Client) (string, error) {
-			if i.Sent && (doubt == nil || mayStillAct(last)) {
+	_, err = outage.Ask(ctx, f.API, outage.Call[string]{
+		Mode: f.mode,
+		What: "commit " + i.title(), Repeatable: true, Acts: true,
+		Live: func(ctx context.Context, c *api.Client) (string, error) {
+			if i.Sent && (doubt == nil || outage.MayStillAct(last)) {
 				doubt = last
 			}
 			if err := f.markSent(i); err != nil {
@@ -158,13 +160,13 @@ func (f *Fleet) markSent(i *Intent) error {
 // settle ends an attempt whose answer is missing or ambiguous (a timeout, a
 // reset, a 409 or 5xx after the server may have acted).
 func (f *Fleet) settle(ctx context.Context, i Intent, reason, doubt error) (CommitResult, error) {
-	ctx, stop := settleContext(ctx)
+	ctx, stop := outage.Afterwards(ctx)
 	defer stop()
 	taken, err := f.taken(ctx, i)
 	switch {
 	case err == nil && taken:
 		return f.acknowledged(i)
-	case err != nil, mayStillAct(reason), doubt != nil && mayStillAct(doubt):
+	case err != nil, outage.MayStillAct(reason), doubt != nil && outage.MayStillAct(doubt):
 		return f.leave(i, reason)
 	}
 	i.Sent = false
@@ -174,37 +176,17 @@ func (f *Fleet) settle(ctx context.Context, i Intent, reason, doubt error) (Comm
 	return f.refused(i, reason)
 }
 
-// settleTimeout bounds the question what became of a request.
-const settleTimeout = 10 * time.Second
-
-// settleContext allows that question even after the user interrupted the
-// command or its time was over, but then more briefly.
-func settleContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	limit := settleTimeout
-	if ctx.Err() != nil {
-		limit = probeTimeout
-	}
-	return context.WithTimeout(context.WithoutCancel(ctx), limit)
-}
-
 // lostAfter is when a request that the API knows nothing of counts as lost. It
 // exceeds the time that an API at work on a commit takes to answer.
 const lostAfter = 5 * time.Minute
 
-// mayStillAct reports whether the API could be at work on a request that ended
-// with err: nobody answered, or a gateway did in its place.
-func mayStillAct(err error) bool {
-	const badGateway, gatewayTimeout = 502, 504
-	var ae *api.Error
-	return !errors.As(err, &ae) || ae.Status == 0 || ae.Status == badGateway || ae.Status == gatewayTimeout
-}
-
 // taken asks the API for the commit's id and compares the VM. An error means
 // that it is still not known.
 func (f *Fleet) taken(ctx context.Context, i Intent) (bool, error) {
-	answer, err := reach(ctx, f, call[[]api.Commit]{
-		what: "ask whether the commit of " + i.title() + " was taken", repeatable: true, insist: true,
-		live: func(ctx context.Context, c *api.Client) ([]api.Commit, error) {
+	answer, err := outage.Ask(ctx, f.API, outage.Call[[]api.Commit]{
+		Mode: f.mode,
+		What: "ask whether the commit of " + i.title() + " was taken", Repeatable: true, Insist: true,
+		Live: func(ctx context.Context, c *api.Client) ([]api.Commit, error) {
 			return c.CommitParents(ctx, i.CommitID)
 		},
 	})
@@ -252,7 +234,7 @@ func (f *Fleet) refused(i Intent, why error) (CommitResult, error) {
 	if err := f.journal().remove(i.CommitID); err != nil {
 		f.o.Warn("the journal entry of a refused commit could not be removed: " + err.Error())
 	}
-	return f.result(i, StatusFailed, why), f.apiError("commit "+i.title(), why)
+	return f.result(i, StatusFailed, why), f.API.Explain("commit "+i.title(), why)
 }
 
 // leave keeps an intent for later, or drops it when nothing was sent and the

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/retry"
@@ -152,7 +153,7 @@ func noteSilent(t *testing.T, w *world, run commitRun, asked, settled map[string
 func runQueue(t *testing.T, w *world, settled map[string]string, when ...func(*fleet.Options)) {
 	t.Helper()
 	w.forget() // nor is there a reason to wait for the next probe
-	f := w.open(append(when, func(o *fleet.Options) { o.Mode, o.WaitFor = fleet.Wait, time.Minute })...)
+	f := w.open(append(when, func(o *fleet.Options) { o.Mode, o.WaitFor = outage.Wait, time.Minute })...)
 	results, err := f.RunQueue(t.Context())
 	for _, r := range results {
 		settled[r.CommitID] = r.Status

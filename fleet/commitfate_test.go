@@ -11,6 +11,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -103,7 +104,7 @@ func TestTimeoutEndsSoon(t *testing.T) {
 		t.Errorf("commit took %s", took)
 	}
 	w.forget()
-	if list, err := w.open().List(ctx, fleet.ListOptions{}); err != nil || list.Source != fleet.FromCache {
+	if list, err := w.open().List(ctx, fleet.ListOptions{}); err != nil || list.Source != outage.FromCache {
 		t.Errorf("vms: from %s, %v", list.Source, err)
 	}
 }

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"net"
 	"strconv"
-	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
-	"github.com/vers-fleet/vers-fleet/retry"
 )
 
 // Connect opens an SSH connection to the VM. With a recorded key it connects
@@ -19,7 +17,7 @@ import (
 // API. The error says why not: the stage that failed, the last known state of
 // the VM, or why no key could be had.
 func (f *Fleet) Connect(ctx context.Context, vm VM) (*sshconn.Conn, error) {
-	if f.o.Mode == Live || !f.hasKey(vm.ID) {
+	if f.API.Mode(f.mode) == outage.Live || !f.hasKey(vm.ID) {
 		if err := f.needKey(ctx, vm); err != nil {
 			return nil, err
 		}
@@ -110,7 +108,7 @@ func (f *Fleet) learn(vm VM, record keystore.Record, info sshconn.Info) {
 	err := f.keys.Proved(vm.ID, info.PublicKey, keystore.Endpoint{Network: info.Endpoint.Network, Address: info.Endpoint.Address,
 		IPs: info.Endpoint.IPs}, info.HostKey)
 	if err == nil && info.FirstContact {
-		err = f.keys.PinHostKey(vm.ID, info.HostKey, f.apiVouches(), []string{f.hostName(vm.ID)})
+		err = f.keys.PinHostKey(vm.ID, info.HostKey, f.API.Vouches(f.mode), []string{f.hostName(vm.ID)})
 	}
 	if info.FirstContact {
 		f.met(vm, info, err == nil)
@@ -119,21 +117,6 @@ func (f *Fleet) learn(vm VM, record keystore.Record, info sshconn.Info) {
 		f.o.Warn("connected, but what was learned could not be recorded: " + err.Error())
 	}
 }
-
-// apiIsUp is what the outage memory believes.
-func (f *Fleet) apiIsUp() bool {
-	_, up := f.apiState()
-	return up
-}
-
-// apiState is the outage memory, and whether it believes that the API is up.
-func (f *Fleet) apiState() (retry.State, bool) {
-	s, err := f.memory.State()
-	return s, f.o.Mode != Offline && err == nil && !s.Down()
-}
-
-// hostName is the VM's name on the platform, and its SNI.
-func (f *Fleet) hostName(id string) string { return id + "." + f.o.VMDomain }
 
 // endpoint is where the VM is dialled first.
 func (f *Fleet) endpoint(id string) sshconn.Endpoint {
@@ -169,52 +152,4 @@ func (f *Fleet) noteRefused(vm VM) {
 	if err != nil {
 		f.o.Logf("the refusal could not be recorded: %v", err)
 	}
-}
-
-// stateNow says that a state was asked for just now.
-const stateNow = "now"
-
-// currentState says what state the VM is in, or when nobody can tell now, what
-// it was. It only explains a failure, so it neither waits for the API nor
-// insists on it, whatever the command's mode.
-func (f *Fleet) currentState(ctx context.Context, vm VM) (state, when string) {
-	asking := f
-	if f.o.Mode != Offline {
-		asking = f.with(Auto)
-	}
-	ctx, stop := context.WithTimeout(ctx, probeTimeout)
-	defer stop()
-	answer, err := reach(ctx, asking, call[string]{
-		what: "ask for the state of " + vm.Title(), repeatable: true,
-		live: func(ctx context.Context, c *api.Client) (string, error) {
-			now, err := c.Status(ctx, vm.ID)
-			return string(now.State), err
-		},
-		recorded: func() (string, time.Time, error) { return f.recordedState(vm.ID) },
-	})
-	switch {
-	case err == nil && answer.Source == FromAPI:
-		return answer.Value, stateNow
-	case problem.KindOf(err) == problem.NotFound:
-		return "deleted", stateNow
-	}
-	state, asOf, err := f.recordedState(vm.ID) // a refused API key does not make it less true
-	if err != nil {
-		return "", ""
-	}
-	return state, "as of " + problem.Ago(f.o.Now(), asOf)
-}
-
-// recordedState is the VM's state in the recorded inventory.
-func (f *Fleet) recordedState(id string) (string, time.Time, error) {
-	inv, err := f.keys.Inventory()
-	if err != nil {
-		return "", time.Time{}, errNothingRecorded
-	}
-	for _, v := range inv.VMs {
-		if v.ID == id {
-			return v.State, inv.AsOf, nil
-		}
-	}
-	return "", time.Time{}, errNothingRecorded
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
@@ -13,15 +14,15 @@ import (
 
 // DrillResult says whether one VM could be reached right now without the API.
 type DrillResult struct {
-	VMID     string    `json:"vm_id"`
-	Name     string    `json:"name"`
-	State    string    `json:"state"`
-	OK       bool      `json:"reachable"`
-	Why      string    `json:"why,omitempty"`
-	Duration float64   `json:"duration_seconds"`
-	ProvedAt time.Time `json:"proved_at,omitzero"`
-	Source   Source    `json:"source"`
-	AsOf     time.Time `json:"as_of"`
+	VMID     string        `json:"vm_id"`
+	Name     string        `json:"name"`
+	State    string        `json:"state"`
+	OK       bool          `json:"reachable"`
+	Why      string        `json:"why,omitempty"`
+	Duration float64       `json:"duration_seconds"`
+	ProvedAt time.Time     `json:"proved_at,omitzero"`
+	Source   outage.Source `json:"source"`
+	AsOf     time.Time     `json:"as_of"`
 }
 
 // drillJobs bounds the logins made side by side.
@@ -35,9 +36,9 @@ const drillTimeout = 20 * time.Second
 // if none would; its kind is Unreachable else. VMs recorded as paused, asleep
 // or dead accept no SSH and are counted as lost too: their work is not at hand.
 func (f *Fleet) Drill(ctx context.Context, s Selection, onDone func(DrillResult)) ([]DrillResult, error) {
-	off := f.with(Offline)
+	off := f.with(outage.Offline)
 	vms, err := off.ResolveLive(ctx, s)
-	if problem.KindOf(err) == problem.Unavailable && f.o.Mode != Offline {
+	if problem.KindOf(err) == problem.Unavailable && f.API.Mode(f.mode) != outage.Offline {
 		return nil, &problem.Error{Kind: problem.Unavailable, What: "no VM could be reached without the API", Origin: problem.OriginLocal,
 			Why: "nothing is recorded yet", Next: "while the API is up, this records the fleet and its keys: vers-fleet vms", Err: err}
 	}
@@ -91,7 +92,7 @@ func (f *Fleet) drillOne(ctx context.Context, vm VM) DrillResult {
 // Probe tries every VM of the listing over SSH with what is recorded, side by
 // side, and notes what it found in place.
 func (f *Fleet) Probe(ctx context.Context, vms []VM, onDone func(Progress)) {
-	off := f.with(Offline)
+	off := f.with(outage.Offline)
 	var mu sync.Mutex
 	done := 0
 	problem.Each(len(vms), drillJobs, func(n int) {
@@ -156,7 +157,7 @@ func (f *Fleet) unpinned(vms []keystore.InventoryVM) (ids []string) {
 // pinFresh is pinMissing after new keys came with a listing, which it must not
 // hold up for long; keys sync pins the rest.
 func (f *Fleet) pinFresh(ctx context.Context, vms []keystore.InventoryVM) error {
-	ctx, stop := context.WithTimeout(ctx, probeTimeout)
+	ctx, stop := context.WithTimeout(ctx, outage.ProbeTimeout)
 	defer stop()
 	_, err := f.pinMissing(ctx, vms)
 	return err
@@ -174,7 +175,7 @@ func (f *Fleet) pinHostKey(ctx context.Context, id string) error {
 		f.o.Logf("the host key of %s was not learned: %v", id, err)
 		return err
 	}
-	return problem.OfStorage("record the host key of "+id, f.keys.PinHostKey(id, key, f.apiVouches(), []string{f.hostName(id)}))
+	return problem.OfStorage("record the host key of "+id, f.keys.PinHostKey(id, key, f.API.Vouches(f.mode), []string{f.hostName(id)}))
 }
 
 // AcceptHostKey replaces the pinned host keys of a VM by the one it shows now,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -64,7 +65,7 @@ func runFault(t *testing.T, c faultCase) {
 	record(t, w)
 	good := w.o.API
 	w.o.Retry.MaxElapsed = faultBound
-	if c.want.source == fleet.FromCache { // else a busy machine must not make it fail
+	if c.want.source == outage.FromCache { // else a busy machine must not make it fail
 		w.o.API.Timeouts = api.Timeouts{Connect: faultCall, Headers: faultCall, Whole: faultCall, Action: faultCall}
 		w.o.Retry.MaxElapsed = faultRetry
 	}
@@ -157,10 +158,10 @@ func (m *matrix) list(f *fleet.Fleet) error {
 	if want := m.c.want.source; want != either && list.Source != want || len(list.VMs) != 6 {
 		m.t.Errorf("vms: %d VMs from %s, want 6 from %s", len(list.VMs), list.Source, want)
 	}
-	if (list.Source == fleet.FromCache) != (list.Outage != nil) {
+	if (list.Source == outage.FromCache) != (list.Outage != nil) {
 		m.t.Errorf("vms: source %s with outage %v", list.Source, list.Outage)
 	}
-	if list.Source == fleet.FromCache && list.AsOf.IsZero() {
+	if list.Source == outage.FromCache && list.AsOf.IsZero() {
 		m.t.Error("vms: the record's answer has no age")
 	}
 	if list.Unsaved != nil {
@@ -230,7 +231,7 @@ func (m *matrix) run(name, home string, w work) {
 	if err != nil && (!errors.As(err, &e) || e.What == "" || e.Why == "") {
 		m.t.Errorf("%s: the error does not say what and why: %#v", name, err)
 	}
-	before.compare(m.t, name, home, w.touches || m.c.want.source != fleet.FromCache)
+	before.compare(m.t, name, home, w.touches || m.c.want.source != outage.FromCache)
 }
 
 // afterwards the API is back: every key still opens its VM without it, and

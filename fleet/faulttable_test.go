@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
@@ -15,9 +15,9 @@ import (
 // fate is how one fault ends for each kind of work: the kinds of the errors,
 // which cmd/exit.go maps to exit codes, and the source of a listing.
 type fate struct {
-	source fleet.Source // of vms; "" when it fails, or either
-	list   problem.Kind // vms
-	key    problem.Kind // ssh to a VM whose key is not recorded, keys sync
+	source outage.Source // of vms; "" when it fails, or either
+	list   problem.Kind  // vms
+	key    problem.Kind  // ssh to a VM whose key is not recorded, keys sync
 	commit problem.Kind
 	local  bool // the error says that the trouble is this machine's
 }
@@ -26,7 +26,7 @@ type fate struct {
 const either = "either"
 
 // The fates. With a recorded key ssh and pull work in all of them.
-func works() fate { return fate{source: fleet.FromAPI} }
+func works() fate { return fate{source: outage.FromAPI} }
 func mayWork() fate {
 	return fate{source: either, key: either, commit: either}
 }
@@ -34,7 +34,7 @@ func refused(k problem.Kind) fate { return fate{list: k, key: k, commit: k} }
 
 // unsent: no request can have reached the API, so nothing is left to settle.
 func unsent() fate {
-	return fate{source: fleet.FromCache, key: problem.Unavailable, commit: problem.Unavailable}
+	return fate{source: outage.FromCache, key: problem.Unavailable, commit: problem.Unavailable}
 }
 
 // here is unsent with the cause on this machine.
@@ -46,7 +46,7 @@ func here() fate {
 
 // doubtful: a request may have reached the API, so a commit stays queued.
 func doubtful() fate {
-	return fate{source: fleet.FromCache, key: problem.Unavailable, commit: problem.Queued}
+	return fate{source: outage.FromCache, key: problem.Unavailable, commit: problem.Queued}
 }
 
 // faultCase is one row of the matrix. prepare changes the world before it is

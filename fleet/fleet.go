@@ -4,25 +4,14 @@ import (
 	"context"
 	"crypto/x509"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
 	"github.com/vers-fleet/vers-fleet/retry"
-)
-
-// Mode is how a command treats the API.
-type Mode int
-
-// The modes; see --offline, --live and --wait.
-const (
-	Auto    Mode = iota // try, retry briefly, fall back to the record
-	Offline             // no API call at all
-	Live                // no fallback
-	Wait                // keep trying until the API answers
 )
 
 // Options is everything a Fleet needs to know. Only Home and Profile are
@@ -44,7 +33,7 @@ type Options struct {
 
 	PullPaths []string
 	Retry     retry.Policy
-	Mode      Mode
+	Mode      outage.Mode
 	WaitFor   time.Duration // with Wait: give up after this long; 0 = never
 	QueueTTL  time.Duration // a queued commit older than this is not sent
 
@@ -54,10 +43,10 @@ type Options struct {
 	Registry Registry
 	Keystore keystore.Options
 	Now      func() time.Time
-	Warn     func(string)         // something the user should know, on stderr
-	Logf     func(string, ...any) // verbose detail
-	OnWait   func(Waiting) func() // shown while waiting; the result ends the display
-	Confirm  func(q string) error // asks before something is lost; nil refuses
+	Warn     func(string)                // something the user should know, on stderr
+	Logf     func(string, ...any)        // verbose detail
+	OnWait   func(outage.Waiting) func() // shown while waiting; the result ends the display
+	Confirm  func(q string) error        // asks before something is lost; nil refuses
 }
 
 // Registry is the optional service that knows names of VMs.
@@ -66,43 +55,22 @@ type Registry struct {
 	Token func(context.Context) (string, error)
 }
 
-// Waiting describes a try of an API call, or a pause before the next.
-type Waiting struct {
-	What      string // what the caller is trying to do
-	Attempt   int    // the attempt that failed, from 1; 0 during a try, and nothing else is set
-	Reason    string
-	Next      time.Time // when the next attempt starts
-	DownSince time.Time // zero when the API is not known to be down
-	Forecast  string    // what earlier outages say, "" when they say nothing
-}
-
 // Fleet is one profile's VMs. Its methods may be called concurrently.
 type Fleet struct {
+	API *outage.API
+
 	o       Options
+	mode    outage.Mode
 	keys    *keystore.Store
-	memory  *retry.Memory
 	dialer  *sshconn.Dialer
-	account *account
 	unsaved *unsavedKeys
-	foreign *sync.Once // the warning of tellForeign
 
 	newcomers *newcomers // see forMany; nil: first contacts are told one by one
-
-	// client is built on first use, so that commands served by the record
-	// never read the API key.
-	client func() (*api.Client, error)
 }
 
 // keepAlive is how often an idle connection is probed; after three missed
 // answers it counts as lost.
 const keepAlive = 15 * time.Second
-
-// The retry budget of one process: so many retries, and a tenth of one more
-// for each call that succeeds, however many VMs are worked on at once.
-const (
-	retryBudget = 20
-	retryRefill = 0.1
-)
 
 // Open opens the profile's local state. It makes no network call and creates
 // nothing on disk. It returns an *Error of kind Storage when the state is
@@ -115,11 +83,9 @@ func Open(o Options) (*Fleet, error) {
 	if err != nil {
 		return nil, problem.OfStorage("open the local record", err)
 	}
-	o.Retry.Budget = retry.NewBudget(retryBudget, retryRefill)
-	who := &account{fetch: o.API.APIKey}
-	o.API.APIKey = who.apiKey
-	f := &Fleet{o: o, keys: store, account: who, unsaved: &unsavedKeys{}, foreign: &sync.Once{}, client: sync.OnceValues(func() (*api.Client, error) { return api.New(o.API) })}
-	f.memory = f.memoryOf(o.API.BaseURL)
+	f := &Fleet{o: o, keys: store, unsaved: &unsavedKeys{}}
+	f.API = outage.New(outage.Options{Config: o.API, Store: store, Profile: o.Profile, Retry: o.Retry, Mode: o.Mode, WaitFor: o.WaitFor,
+		Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait})
 	f.dialer = &sshconn.Dialer{RootCAs: o.RootCAs, Roots: o.LoadRoots, InsecureSkipVerify: !o.TLSVerify, KeepAlive: keepAlive, Logf: o.Logf}
 	return f, nil
 }
@@ -144,7 +110,7 @@ func (o Options) withDefaults() Options {
 		o.Logf = func(string, ...any) {}
 	}
 	if o.OnWait == nil {
-		o.OnWait = func(Waiting) func() { return func() {} }
+		o.OnWait = func(outage.Waiting) func() { return func() {} }
 	}
 	if o.QueueTTL == 0 {
 		o.QueueTTL = 24 * time.Hour
@@ -153,8 +119,8 @@ func (o Options) withDefaults() Options {
 }
 
 // with is the same fleet that treats the API in another way.
-func (f *Fleet) with(m Mode) *Fleet {
+func (f *Fleet) with(m outage.Mode) *Fleet {
 	other := *f
-	other.o.Mode = m
+	other.mode = m
 	return &other
 }

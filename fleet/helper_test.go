@@ -12,6 +12,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
@@ -112,7 +113,7 @@ func (w *world) forget() {
 // later is when the API is surely done with whatever it was sent before.
 func later(o *fleet.Options) { o.Now = func() time.Time { return time.Now().Add(10 * time.Minute) } }
 
-func offline(o *fleet.Options) { o.Mode = fleet.Offline }
+func offline(o *fleet.Options) { o.Mode = outage.Offline }
 
 // asError insists that err is an *Error.
 func asError(err error, e **problem.Error) {

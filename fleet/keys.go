@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
@@ -11,20 +12,20 @@ import (
 // KeyInfo is one recorded key as keys list shows it; the key itself is never
 // part of it.
 type KeyInfo struct {
-	VMID        string    `json:"vm_id"`
-	Name        string    `json:"name"`
-	Fingerprint string    `json:"fingerprint,omitempty"`
-	Source      string    `json:"key_source,omitempty"`
-	FetchedAt   time.Time `json:"fetched_at,omitzero"`
-	ProvedAt    time.Time `json:"proved_at,omitzero"`
-	RefusedAt   time.Time `json:"refused_at,omitzero"`
-	HostKey     string    `json:"host_key,omitempty"` // fingerprint
-	Confirmed   bool      `json:"host_key_confirmed"`
-	GoneAt      time.Time `json:"gone_at,omitzero"`
-	Problem     string    `json:"problem,omitempty"`
-	Path        string    `json:"path"`
-	Cache       Source    `json:"source"`
-	AsOf        time.Time `json:"as_of"`
+	VMID        string        `json:"vm_id"`
+	Name        string        `json:"name"`
+	Fingerprint string        `json:"fingerprint,omitempty"`
+	Source      string        `json:"key_source,omitempty"`
+	FetchedAt   time.Time     `json:"fetched_at,omitzero"`
+	ProvedAt    time.Time     `json:"proved_at,omitzero"`
+	RefusedAt   time.Time     `json:"refused_at,omitzero"`
+	HostKey     string        `json:"host_key,omitempty"` // fingerprint
+	Confirmed   bool          `json:"host_key_confirmed"`
+	GoneAt      time.Time     `json:"gone_at,omitzero"`
+	Problem     string        `json:"problem,omitempty"`
+	Path        string        `json:"path"`
+	Cache       outage.Source `json:"source"`
+	AsOf        time.Time     `json:"as_of"`
 }
 
 // Keys lists the recorded keys, by name.
@@ -54,7 +55,7 @@ func (f *Fleet) Keys() ([]KeyInfo, error) {
 	out := []KeyInfo{}
 	for _, vm := range vms {
 		if k, ok := byID[vm.ID]; ok && (k.Fingerprint != "" || k.Problem != "") {
-			k.Name, k.Path, k.Cache, k.AsOf = vm.Name, f.keys.KeyPath(vm.ID), FromCache, f.o.Now().UTC()
+			k.Name, k.Path, k.Cache, k.AsOf = vm.Name, f.keys.KeyPath(vm.ID), outage.FromCache, f.o.Now().UTC()
 			out = append(out, k)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -129,72 +128,6 @@ func (f *Fleet) ImportKeys(ctx context.Context, r io.Reader, identityFile string
 		}})
 	f.namePlan(plan, names)
 	return plan, problem.OfStorage("import the bundle", err)
-}
-
-// namePlan gives the VMs of a plan the names that the bundle, or the record,
-// has for them.
-func (f *Fleet) namePlan(plan keystore.Plan, names namesDoc) {
-	book := nameBook{names: map[string][]namedVM{}}
-	for _, n := range append(names.aliases(), names.Recorded...) {
-		book.add(n)
-	}
-	for _, v := range plan.Inventory.VMs {
-		for _, n := range labelNames(v) {
-			book.add(n)
-		}
-	}
-	known, _ := f.known() // a name is a convenience
-	for _, vm := range known {
-		for _, n := range vm.Names {
-			book.add(namedVM{VMID: vm.ID, Name: n.Name, Source: n.Source})
-		}
-	}
-	for i, item := range plan.Items {
-		if found := book.of(&VM{ID: item.VMID}); len(found) > 0 {
-			plan.Items[i].Name = found[0].Name
-		}
-	}
-}
-
-// importDoc merges names: aliases of one's own win.
-func (f *Fleet) importDoc(ctx context.Context, name string, data []byte, dryRun bool) (keystore.Action, error) {
-	if name != namesDocName {
-		return keystore.ActionRefuse, nil
-	}
-	theirs, err := decodeNames(data)
-	if err != nil {
-		return keystore.ActionRefuse, nil
-	}
-	ours, err := f.readNamesDoc()
-	if err != nil {
-		return keystore.ActionRefuse, err
-	}
-	if !ours.merge(theirs) {
-		return keystore.ActionSame, nil
-	}
-	if dryRun {
-		return keystore.ActionUpdate, nil
-	}
-	return keystore.ActionUpdate, f.updateNames(ctx, func(d *namesDoc) { d.merge(theirs) })
-}
-
-// merge adds what is missing, and tells whether anything was.
-func (d *namesDoc) merge(other namesDoc) bool {
-	changed := false
-	if d.Aliases == nil {
-		d.Aliases = map[string]string{}
-	}
-	for name, id := range other.Aliases {
-		if _, have := d.Aliases[name]; !have {
-			d.Aliases[name], changed = id, true
-		}
-	}
-	for _, n := range other.Recorded {
-		if !slices.Contains(d.Recorded, n) {
-			d.Recorded, changed = append(d.Recorded, n), true
-		}
-	}
-	return changed
 }
 
 // ExportSSH writes every key, decrypted, and an ssh_config into dir, for plain

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -25,7 +26,7 @@ type SyncReport struct {
 	HostKeys int           `json:"host_keys"` // host keys pinned by a handshake
 	Failed   []SyncFailure `json:"failed"`
 	AsOf     time.Time     `json:"as_of"`
-	Source   Source        `json:"source"`
+	Source   outage.Source `json:"source"`
 }
 
 // SyncFailure is one key that could not be fetched.
@@ -58,7 +59,7 @@ type syncer struct {
 // key could not be recorded.
 func (f *Fleet) syncKeys(ctx context.Context, vms []keystore.InventoryVM, all bool, onDone func(Progress)) (SyncReport, error) {
 	s := &syncer{f: f, onDone: onDone, refused: map[string]bool{}}
-	s.report = SyncReport{VMs: len(vms), Failed: []SyncFailure{}, AsOf: f.o.Now().UTC(), Source: FromAPI}
+	s.report = SyncReport{VMs: len(vms), Failed: []SyncFailure{}, AsOf: f.o.Now().UTC(), Source: outage.FromAPI}
 	var ids []string
 	for _, vm := range vms {
 		if vm.State == string(api.StateDead) {
@@ -132,11 +133,12 @@ func (s *syncer) finished(id string, changed bool, err error, total int) error {
 // kept in memory.
 func (f *Fleet) fetchKey(ctx context.Context, id string) (changed bool, err error) {
 	had := f.keys.HasKey(id)
-	answer, err := reach(ctx, f, call[api.SSHKey]{
-		what: "fetch the SSH key of " + id, repeatable: true,
-		live: func(ctx context.Context, c *api.Client) (api.SSHKey, error) { return c.SSHKey(ctx, id) },
-		keep: func(k api.SSHKey) error {
-			if err := f.bind(); err != nil {
+	answer, err := outage.Ask(ctx, f.API, outage.Call[api.SSHKey]{
+		Mode: f.mode,
+		What: "fetch the SSH key of " + id, Repeatable: true,
+		Live: func(ctx context.Context, c *api.Client) (api.SSHKey, error) { return c.SSHKey(ctx, id) },
+		Keep: func(k api.SSHKey) error {
+			if err := f.API.Bind(); err != nil {
 				return err
 			}
 			changed, err = f.keys.PutKey(id, k.PrivateKey, keystore.KeyInfo{Source: "api", SSHPort: k.Port})
@@ -160,14 +162,14 @@ func (f *Fleet) fetchKey(ctx context.Context, id string) (changed bool, err erro
 // is a second way to it for machines there. Failing to is an early sign of an
 // outage, and else only worth a line of detail.
 func (f *Fleet) fetchAddress(ctx context.Context, id string) {
-	client, err := f.client()
+	client, err := f.API.Client()
 	if err != nil {
 		return
 	}
-	meta, err := aside(ctx, f, f.o.API.BaseURL+"/vm/metadata", func(ctx context.Context) (api.Metadata, error) {
+	meta, err := outage.BestEffort(ctx, f.API, f.mode, f.API.BaseURL()+"/vm/metadata", func(ctx context.Context) (api.Metadata, error) {
 		return client.Metadata(ctx, id)
 	})
-	f.stumbled(err)
+	f.API.Stumbled(err)
 	if err != nil || !meta.IP.IsValid() {
 		f.o.Logf("no address of %s is recorded: %v", id, err)
 		return
@@ -193,10 +195,10 @@ type SyncOptions struct {
 // recorded it stops there.
 func (f *Fleet) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
 	answer, err := f.inventory(ctx, ListOptions{})
-	if err == nil && answer.Source == FromCache {
+	if err == nil && answer.Source == outage.FromCache {
 		err = answer.Outage
 		if answer.Outage == nil {
-			err = offlineError("fetch keys")
+			err = outage.OfflineError("fetch keys")
 		}
 	}
 	if err == nil {

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
-	"github.com/vers-fleet/vers-fleet/retry"
 )
 
 // ListOptions says what List does besides listing.
@@ -35,7 +35,7 @@ func (f *Fleet) List(ctx context.Context, o ListOptions) (Listing, error) {
 		return Listing{}, err
 	}
 	list := Listing{Source: answer.Source, AsOf: answer.AsOf, Outage: answer.Outage, Unsaved: answer.Unsaved}
-	if answer.Source == FromAPI && answer.Unsaved == nil && !o.NoSync {
+	if answer.Source == outage.FromAPI && answer.Unsaved == nil && !o.NoSync {
 		report, err := f.syncKeys(ctx, answer.Value.VMs, false, nil)
 		if o.OnKeys != nil && report.Wanted > 0 {
 			o.OnKeys(report)
@@ -47,7 +47,7 @@ func (f *Fleet) List(ctx context.Context, o ListOptions) (Listing, error) {
 			list.Unsaved = errors.Join(list.Unsaved, err)
 		}
 	}
-	if answer.Source == FromAPI && answer.Unsaved == nil {
+	if answer.Source == outage.FromAPI && answer.Unsaved == nil {
 		f.keepNames(ctx, registry)
 	}
 	vms, err := f.merged(answer.Value)
@@ -85,15 +85,16 @@ func byName(a, b *VM) int {
 }
 
 // inventory asks for the list of VMs by the offline rule.
-func (f *Fleet) inventory(ctx context.Context, o ListOptions) (Answer[keystore.Inventory], error) {
-	return reach(ctx, f, call[keystore.Inventory]{
-		what: "list the VMs", repeatable: true, soon: o.Soon, quick: o.Quick,
-		live: func(ctx context.Context, c *api.Client) (keystore.Inventory, error) {
+func (f *Fleet) inventory(ctx context.Context, o ListOptions) (outage.Answer[keystore.Inventory], error) {
+	return outage.Ask(ctx, f.API, outage.Call[keystore.Inventory]{
+		Mode: f.mode,
+		What: "list the VMs", Repeatable: true, Soon: o.Soon, Quick: o.Quick,
+		Live: func(ctx context.Context, c *api.Client) (keystore.Inventory, error) {
 			vms, err := c.VMs(ctx)
 			return f.toInventory(vms), err
 		},
-		keep: f.keepInventory,
-		recorded: func() (keystore.Inventory, time.Time, error) {
+		Keep: f.keepInventory,
+		Recorded: func() (keystore.Inventory, time.Time, error) {
 			inv, err := f.recordedInventory()
 			if keystore.IsNotFound(err) {
 				return f.inventoryOfKeys()
@@ -119,7 +120,7 @@ func (f *Fleet) recordedInventory() (keystore.Inventory, error) {
 func (f *Fleet) inventoryOfKeys() (keystore.Inventory, time.Time, error) {
 	ids, err := f.keys.IDs()
 	if err == nil && len(ids) == 0 {
-		err = errNothingRecorded
+		err = outage.ErrNothingRecorded
 	}
 	return keystore.Inventory{}, time.Time{}, err
 }
@@ -143,7 +144,7 @@ func (f *Fleet) keepInventory(inv keystore.Inventory) error {
 			return nil
 		}
 	}
-	if err := f.bind(); err != nil {
+	if err := f.API.Bind(); err != nil {
 		return err
 	}
 	if err := f.keepGoneNames(inv); err != nil {
@@ -201,7 +202,7 @@ func (f *Fleet) merged(inv keystore.Inventory) ([]VM, error) {
 		}
 		vm.Role = book.role(vm)
 		vm.Endpoint = f.endpoint(vm.ID).Address
-		vm.Source, vm.AsOf = FromCache, inv.AsOf
+		vm.Source, vm.AsOf = outage.FromCache, inv.AsOf
 	}
 	slices.SortFunc(vms, byName)
 	out := make([]VM, len(vms))
@@ -246,12 +247,3 @@ func (v *VM) setRecord(r keystore.Record) {
 
 // Select narrows the listing to a selection.
 func (l Listing) Select(s Selection) ([]VM, error) { return choose(l.VMs, s) }
-
-// Warnings are the early signs of an outage: failed calls, rising latency.
-func (f *Fleet) Warnings() []retry.Warning {
-	s, err := f.memory.State()
-	if err != nil {
-		return nil
-	}
-	return s.Warnings(f.o.Now())
-}

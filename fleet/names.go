@@ -12,6 +12,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -188,8 +189,8 @@ func (f *Fleet) keepNames(ctx context.Context, registry func() ([]namedVM, error
 	switch {
 	case err == nil:
 		fresh, seen[SourceRegistry] = append(fresh, names...), true
-	case !errors.Is(err, errNotAsked):
-		f.o.Warn("the registry gives no names, so those recorded are used: " + reason(err))
+	case !errors.Is(err, outage.ErrNotAsked):
+		f.o.Warn("the registry gives no names, so those recorded are used: " + outage.Reason(err))
 	}
 	if len(seen) == 0 {
 		return
@@ -220,4 +221,70 @@ func (d *namesDoc) record(fresh []namedVM, seen map[NameSource]bool) bool {
 	}
 	d.Recorded = next
 	return true
+}
+
+// merge adds what is missing, and tells whether anything was.
+func (d *namesDoc) merge(other namesDoc) bool {
+	changed := false
+	if d.Aliases == nil {
+		d.Aliases = map[string]string{}
+	}
+	for name, id := range other.Aliases {
+		if _, have := d.Aliases[name]; !have {
+			d.Aliases[name], changed = id, true
+		}
+	}
+	for _, n := range other.Recorded {
+		if !slices.Contains(d.Recorded, n) {
+			d.Recorded, changed = append(d.Recorded, n), true
+		}
+	}
+	return changed
+}
+
+// importDoc merges names: aliases of one's own win.
+func (f *Fleet) importDoc(ctx context.Context, name string, data []byte, dryRun bool) (keystore.Action, error) {
+	if name != namesDocName {
+		return keystore.ActionRefuse, nil
+	}
+	theirs, err := decodeNames(data)
+	if err != nil {
+		return keystore.ActionRefuse, nil
+	}
+	ours, err := f.readNamesDoc()
+	if err != nil {
+		return keystore.ActionRefuse, err
+	}
+	if !ours.merge(theirs) {
+		return keystore.ActionSame, nil
+	}
+	if dryRun {
+		return keystore.ActionUpdate, nil
+	}
+	return keystore.ActionUpdate, f.updateNames(ctx, func(d *namesDoc) { d.merge(theirs) })
+}
+
+// namePlan gives the VMs of a plan the names that the bundle, or the record,
+// has for them.
+func (f *Fleet) namePlan(plan keystore.Plan, names namesDoc) {
+	book := nameBook{names: map[string][]namedVM{}}
+	for _, n := range append(names.aliases(), names.Recorded...) {
+		book.add(n)
+	}
+	for _, v := range plan.Inventory.VMs {
+		for _, n := range labelNames(v) {
+			book.add(n)
+		}
+	}
+	known, _ := f.known() // a name is a convenience
+	for _, vm := range known {
+		for _, n := range vm.Names {
+			book.add(namedVM{VMID: vm.ID, Name: n.Name, Source: n.Source})
+		}
+	}
+	for i, item := range plan.Items {
+		if found := book.of(&VM{ID: item.VMID}); len(found) > 0 {
+			plan.Items[i].Name = found[0].Name
+		}
+	}
 }

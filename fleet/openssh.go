@@ -15,25 +15,6 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
-// One resolves a single name, id or prefix.
-func (f *Fleet) One(ctx context.Context, name string) (VM, error) {
-	vms, err := f.Resolve(ctx, Selection{Names: []string{name}})
-	if err != nil {
-		return VM{}, err
-	}
-	return vms[0], nil
-}
-
-// Knows reports whether word selects one or more recorded VMs.
-func (f *Fleet) Knows(word string) bool {
-	known, err := f.known()
-	if err != nil {
-		return false
-	}
-	_, err = newDirectory(known).pick(word)
-	return err == nil || problem.KindOf(err) == problem.Ambiguous
-}
-
 // StdioForward joins in and out to an address as seen from the VM (ssh -W).
 func (f *Fleet) StdioForward(ctx context.Context, vm VM, address string, in io.Reader, out io.Writer) error {
 	conn, err := f.Connect(ctx, vm)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -34,7 +35,7 @@ func TestManyRunsInAnOutage(t *testing.T) {
 	const runs = 200
 	for range runs {
 		list, err := w.open().List(t.Context(), fleet.ListOptions{})
-		if err != nil || list.Source != fleet.FromCache || len(list.VMs) != 6 {
+		if err != nil || list.Source != outage.FromCache || len(list.VMs) != 6 {
 			t.Fatalf("got %d VMs from %s: %v", len(list.VMs), list.Source, err)
 		}
 		clk.Advance(time.Minute / runs)
@@ -45,7 +46,7 @@ func TestManyRunsInAnOutage(t *testing.T) {
 	w.sim.ClearFaults()
 	clk.Advance(2 * time.Minute) // any probe is due by now
 	list, err := w.open().List(t.Context(), fleet.ListOptions{})
-	if err != nil || list.Source != fleet.FromAPI {
+	if err != nil || list.Source != outage.FromAPI {
 		t.Errorf("first run after the outage: source %s, %v", list.Source, err)
 	}
 }
@@ -119,7 +120,7 @@ func TestStatusAsksBriefly(t *testing.T) {
 	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || within < time.Minute {
 		t.Errorf("a listing may take %s, %v", within, err)
 	}
-	if s, err := w.open().Status(t.Context(), false); err != nil || s.Source != fleet.FromAPI || within > 3*time.Second {
+	if s, err := w.open().Status(t.Context(), false); err != nil || s.Source != outage.FromAPI || within > 3*time.Second {
 		t.Errorf("the status may take %s: %s, %v", within, s.Source, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -133,7 +134,7 @@ func TestInterruptedProbeIsNotHeldAgainstOthers(t *testing.T) {
 	if _, err := w.open().List(ctx, fleet.ListOptions{}); problem.KindOf(err) != problem.Interrupted {
 		t.Fatalf("got %v, want interrupted", err)
 	}
-	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromAPI {
+	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromAPI {
 		t.Errorf("the next process is answered from %s: %v", list.Source, err)
 	}
 	// Nor does one without an API key keep the others from asking.
@@ -148,7 +149,7 @@ func TestInterruptedProbeIsNotHeldAgainstOthers(t *testing.T) {
 	if _, err := w.open(keyless).List(t.Context(), fleet.ListOptions{}); problem.KindOf(err) != problem.Auth {
 		t.Errorf("without an API key: %v", err)
 	}
-	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromAPI {
+	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromAPI {
 		t.Errorf("the one with a key is answered from %s: %v", list.Source, err)
 	}
 }

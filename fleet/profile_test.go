@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -30,7 +31,7 @@ func TestProfilesDoNotMix(t *testing.T) {
 			front.set(nil, nil)
 			before := snapshot(t, w.home)
 			list, err := w.open(change).List(t.Context(), fleet.ListOptions{})
-			if err != nil || list.Source != fleet.FromAPI {
+			if err != nil || list.Source != outage.FromAPI {
 				t.Fatalf("listed from %s: %v", list.Source, err)
 			}
 			if problem.KindOf(list.Unsaved) != problem.Usage || !strings.Contains(list.Unsaved.Error(), "nothing was recorded") {
@@ -153,7 +154,7 @@ func TestRecordOfAnotherEndpoint(t *testing.T) {
 		})
 		w.fault(sim.Fault{Kind: "503"})
 		for range 2 {
-			if list, err := f.List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromCache || len(list.VMs) != 6 {
+			if list, err := f.List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromCache || len(list.VMs) != 6 {
 				t.Errorf("%s: from %s, %v", base, list.Source, err)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -145,7 +146,7 @@ func (s *lasting) reconnect(ctx context.Context, base time.Duration, short bool)
 	defer func() { hide() }()
 	wait := func(w retry.Wait) {
 		hide()
-		hide = s.f.o.OnWait(Waiting{What: "reconnecting to " + s.vm.Title(), Attempt: w.Attempt, Reason: problem.Why(w.Err), Next: w.Next})
+		hide = s.f.o.OnWait(outage.Waiting{What: "reconnecting to " + s.vm.Title(), Attempt: w.Attempt, Reason: problem.Why(w.Err), Next: w.Next})
 	}
 	policy := retry.Policy{Base: base, Cap: reconnectCap}
 	err = retry.Do(ctx, policy, true, wait, func(ctx context.Context) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -22,7 +23,7 @@ func TestOfflineWorkTakesNoProbe(t *testing.T) {
 	c := &clock{now: time.Now()}
 	w.o.Now = c.Now
 	w.fault(sim.Fault{Kind: "503"})
-	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromCache {
+	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromCache {
 		t.Fatal(list.Source, err)
 	}
 	w.fault(sim.Fault{Kind: sim.KindGatewayDown})
@@ -31,7 +32,7 @@ func TestOfflineWorkTakesNoProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.sim.ClearFaults()
-	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromAPI {
+	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromAPI {
 		t.Errorf("the recovery is not noticed: from %s, %v", list.Source, err)
 	}
 }
@@ -43,7 +44,7 @@ func TestWaitSaysHowLong(t *testing.T) {
 	w.fault(sim.Fault{Kind: "503"})
 	var all sync.WaitGroup
 	for name, wait := range map[string]func(f *fleet.Fleet) error{
-		"wait --timeout": func(f *fleet.Fleet) error { return f.AwaitAPI(t.Context(), 1200*time.Millisecond) },
+		"wait --timeout": func(f *fleet.Fleet) error { return f.API.Await(t.Context(), 1200*time.Millisecond) },
 		"--wait=D": func(f *fleet.Fleet) error {
 			_, err := f.List(t.Context(), fleet.ListOptions{})
 			return err
@@ -51,12 +52,12 @@ func TestWaitSaysHowLong(t *testing.T) {
 		"--timeout": func(f *fleet.Fleet) error {
 			ctx, stop := context.WithTimeout(t.Context(), 1200*time.Millisecond)
 			defer stop()
-			return f.AwaitAPI(ctx, 0)
+			return f.API.Await(ctx, 0)
 		},
 	} {
 		all.Go(func() {
 			f := w.open(func(o *fleet.Options) {
-				o.Mode, o.WaitFor, o.Profile = fleet.Wait, 1200*time.Millisecond, strings.Trim(name, "-=D")
+				o.Mode, o.WaitFor, o.Profile = outage.Wait, 1200*time.Millisecond, strings.Trim(name, "-=D")
 			})
 			err := wait(f)
 			if problem.KindOf(err) != problem.Unavailable || !regexp.MustCompile(`within [1-9]\d*s`).MatchString(err.Error()) {
@@ -72,10 +73,10 @@ func TestRefusedKeyEndsTheWait(t *testing.T) {
 	w := newWorld(t, 6)
 	w.fault(sim.Fault{Kind: sim.KindUnauthorized})
 	began := time.Now()
-	if err := w.open().AwaitAPI(t.Context(), time.Minute); problem.KindOf(err) != problem.Auth {
+	if err := w.open().API.Await(t.Context(), time.Minute); problem.KindOf(err) != problem.Auth {
 		t.Error(err)
 	}
-	_, err := w.open(func(o *fleet.Options) { o.Mode, o.WaitFor = fleet.Wait, time.Minute }).List(t.Context(), fleet.ListOptions{})
+	_, err := w.open(func(o *fleet.Options) { o.Mode, o.WaitFor = outage.Wait, time.Minute }).List(t.Context(), fleet.ListOptions{})
 	if problem.KindOf(err) != problem.Auth {
 		t.Error(err)
 	}
@@ -100,9 +101,9 @@ func TestManyWaitersProbeAsOne(t *testing.T) {
 		var once sync.Once
 		all.Go(func() {
 			f := w.open(func(o *fleet.Options) {
-				o.OnWait = func(fleet.Waiting) func() { once.Do(waiting.Done); return func() {} }
+				o.OnWait = func(outage.Waiting) func() { once.Do(waiting.Done); return func() {} }
 			})
-			if err := f.AwaitAPI(t.Context(), 0); err != nil {
+			if err := f.API.Await(t.Context(), 0); err != nil {
 				t.Error(err)
 			}
 		})
@@ -128,10 +129,10 @@ func TestShortTimeoutIsNoOutage(t *testing.T) {
 	w.fault(sim.Fault{Kind: sim.KindLatency, Latency: 400 * time.Millisecond})
 	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer stop()
-	if list, err := w.open().List(ctx, fleet.ListOptions{}); err != nil || list.Source != fleet.FromCache {
+	if list, err := w.open().List(ctx, fleet.ListOptions{}); err != nil || list.Source != outage.FromCache {
 		t.Fatal(list.Source, err)
 	}
-	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != fleet.FromAPI {
+	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromAPI {
 		t.Errorf("everybody is held off: from %s, %v", list.Source, err)
 	}
 }
@@ -145,7 +146,7 @@ func TestStatusOfRefusedKey(t *testing.T) {
 		o.API.APIKey = func(context.Context) (string, error) { return "", nil }
 	}
 	s, err := w.open(noKey).Status(t.Context(), true)
-	if err != nil || s.API.State == "refused" || s.Fleet.VMs != 6 || s.Source != fleet.FromCache {
+	if err != nil || s.API.State == "refused" || s.Fleet.VMs != 6 || s.Source != outage.FromCache {
 		t.Errorf("no API key: %v, %q %q, %d VMs, %s", err, s.API.State, s.API.LastError, s.Fleet.VMs, s.Source)
 	}
 	if s.API.LastError == "" || !strings.Contains(s.Advice, "API_KEY") {
@@ -153,11 +154,11 @@ func TestStatusOfRefusedKey(t *testing.T) {
 	}
 	w.fault(sim.Fault{Kind: sim.KindForbidden})
 	s, err = w.open().Status(t.Context(), true)
-	if err != nil || s.API.State != "refused" || s.Fleet.VMs != 6 || s.Fleet.WithKey != 5 || s.Source != fleet.FromAPI {
+	if err != nil || s.API.State != "refused" || s.Fleet.VMs != 6 || s.Fleet.WithKey != 5 || s.Source != outage.FromAPI {
 		t.Errorf("refused: %v, %q, %+v, %s", err, s.API.State, s.Fleet, s.Source)
 	}
 	w = newWorld(t, 6)
-	if s, err := w.open(offline).Status(t.Context(), true); err != nil || s.API.State != "unknown" || s.Source != fleet.FromCache {
+	if s, err := w.open(offline).Status(t.Context(), true); err != nil || s.API.State != "unknown" || s.Source != outage.FromCache {
 		t.Errorf("never asked: %v, %q, %s", err, s.API.State, s.Source)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
@@ -17,7 +18,7 @@ const mostRemotePaths = 1000
 // and asks the API nothing; ctx bounds it. Names that a shell could not take
 // as one line are left out.
 func (f *Fleet) RemotePaths(ctx context.Context, name, prefix string) ([]string, error) {
-	off := f.with(Offline)
+	off := f.with(outage.Offline)
 	vm, err := off.One(ctx, name)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
@@ -164,7 +165,7 @@ func unknown(vms []VM, word string) error {
 // Resolve returns the VMs a selection means, from the record when it knows
 // them all and else from the API. Use ResolveLive for what changes a VM.
 func (f *Fleet) Resolve(ctx context.Context, s Selection) ([]VM, error) {
-	if !s.All && len(s.Labels) == 0 && f.o.Mode != Live {
+	if !s.All && len(s.Labels) == 0 && f.API.Mode(f.mode) != outage.Live {
 		known, err := f.known()
 		if err != nil {
 			return nil, err
@@ -210,4 +211,23 @@ func maybeNewer(err error, list Listing) error {
 	unknown.Kind, unknown.Origin, unknown.Retryable = problem.Unavailable, problem.OriginAPI, true
 	unknown.Why += "; it was never seen from here, and the API cannot be asked: " + list.Outage.Why
 	return &unknown
+}
+
+// One resolves a single name, id or prefix.
+func (f *Fleet) One(ctx context.Context, name string) (VM, error) {
+	vms, err := f.Resolve(ctx, Selection{Names: []string{name}})
+	if err != nil {
+		return VM{}, err
+	}
+	return vms[0], nil
+}
+
+// Knows reports whether word selects one or more recorded VMs.
+func (f *Fleet) Knows(word string) bool {
+	known, err := f.known()
+	if err != nil {
+		return false
+	}
+	_, err = newDirectory(known).pick(word)
+	return err == nil || problem.KindOf(err) == problem.Ambiguous
 }

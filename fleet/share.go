@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn/mux"
@@ -114,7 +115,7 @@ func (f *Fleet) forMany(vms int) (many *Fleet, done func()) {
 }
 
 // shares says whether this command may use shared connections.
-func (f *Fleet) shares() bool { return f.o.Share.Idle > 0 && f.o.Mode != Live }
+func (f *Fleet) shares() bool { return f.o.Share.Idle > 0 && f.API.Mode(f.mode) != outage.Live }
 
 // connectShared borrows a connection to the VM, or makes one.
 func (f *Fleet) connectShared(ctx context.Context, vm VM) (*sshconn.Conn, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
@@ -21,7 +22,7 @@ type Status struct {
 	VMs      []VM              `json:"vms"`
 	Locals   []LocalLieutenant `json:"local_lieutenants"`
 	Checks   []Check           `json:"checks,omitempty"` // with --verbose only
-	Source   Source            `json:"source"`           // of the API's health: live if it was asked just now
+	Source   outage.Source     `json:"source"`           // of the API's health: live if it was asked just now
 	AsOf     time.Time         `json:"as_of"`
 }
 
@@ -77,20 +78,20 @@ func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
 	if problem.KindOf(err) == problem.Storage || problem.KindOf(err) == problem.Interrupted || problem.KindOf(err) == problem.Usage {
 		return Status{}, err
 	}
-	state, stateErr := f.memory.State()
+	state, stateErr := f.API.MemoryState()
 	if stateErr != nil {
 		f.o.Warn("what is known of the API's health cannot be read: " + stateErr.Error())
 	}
 	now := f.o.Now()
-	s := Status{API: health(state, now), Source: FromCache, AsOf: now.UTC(), Warnings: state.Warnings(now)}
-	if list.Source == FromAPI {
-		s.Source = FromAPI
+	s := Status{API: health(state, now), Source: outage.FromCache, AsOf: now.UTC(), Warnings: state.Warnings(now)}
+	if list.Source == outage.FromAPI {
+		s.Source = outage.FromAPI
 		if s.API.State == "unknown" { // where nothing can be recorded
 			s.API.State, s.API.LastAnswer = "up", list.AsOf
 		}
 	}
 	silence := list.Outage
-	if problem.KindOf(err) == problem.Unavailable && f.o.Mode != Offline {
+	if problem.KindOf(err) == problem.Unavailable && f.API.Mode(f.mode) != outage.Offline {
 		errors.As(err, &silence)
 	}
 	if silence != nil && (s.API.State == "up" || s.API.State == "unknown") {
@@ -107,12 +108,12 @@ func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
 	switch {
 	case !errors.As(err, &e) || e.Kind != problem.Auth:
 	case e.Origin != problem.OriginLocal:
-		s.API.State, s.API.LastError, s.Source = "refused", e.Why, FromAPI
+		s.API.State, s.API.LastError, s.Source = "refused", e.Why, outage.FromAPI
 	case s.API.State != "down": // no API key, or none that can be sent: the API was not asked
 		s.API.State, s.API.LastError, noKey = "no_key", e.What+": "+e.Why, e.Next
 	}
 	if err != nil { // the VMs are there all the same, and so are their keys
-		list, _ = f.with(Offline).List(ctx, ListOptions{})
+		list, _ = f.with(outage.Offline).List(ctx, ListOptions{})
 	}
 	s.VMs = append([]VM{}, list.VMs...)
 	s.Fleet, s.Locals = readiness(list), f.Locals()

@@ -3,6 +3,7 @@ package fleet
 import (
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
@@ -23,7 +24,7 @@ type VM struct {
 	Reachable  *bool             `json:"reachable,omitempty"` // only after a probe
 	ProbeError string            `json:"probe_error,omitempty"`
 	GoneAt     time.Time         `json:"gone_at,omitzero"` // since when the API no longer lists it
-	Source     Source            `json:"source"`
+	Source     outage.Source     `json:"source"`
 	AsOf       time.Time         `json:"as_of"`
 }
 
@@ -77,7 +78,7 @@ type Name struct {
 // Listing is the fleet at a moment.
 type Listing struct {
 	VMs      []VM
-	Source   Source
+	Source   outage.Source
 	AsOf     time.Time
 	Outage   *problem.Error // why the record had to serve
 	Unsaved  error          // the answer could not be recorded

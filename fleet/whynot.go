@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
@@ -105,7 +106,7 @@ func (f *Fleet) refusedError(vm VM, err, keyErr error) *problem.Error {
 		return e
 	}
 	e.Why, e.Next, e.Retryable = "a fresh key could not be fetched: "+cause.Why, cause.Next, cause.Retryable
-	if cause.Kind == problem.Unavailable && f.o.Mode != Offline {
+	if cause.Kind == problem.Unavailable && f.API.Mode(f.mode) != outage.Offline {
 		e.Next = "vers-fleet wait, then try again"
 	}
 	return e
@@ -115,7 +116,7 @@ func (f *Fleet) refusedError(vm VM, err, keyErr error) *problem.Error {
 func (f *Fleet) noKeyError(vm VM, err error) error {
 	var own *problem.Error
 	if !errors.As(err, &own) {
-		return f.apiError("fetch the key of "+vm.Title(), err)
+		return f.API.Explain("fetch the key of "+vm.Title(), err)
 	}
 	e := *own
 	e.What = "no key for " + vm.Title() + " is recorded, and none can be fetched"

@@ -1,9 +1,7 @@
-package fleet
+package outage
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -13,22 +11,13 @@ import (
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
-// memoryOf is the outage memory of what answers at a URL, a document in the
-// profile's folder. Each endpoint has one of its own: that a mistyped api_url
-// does not answer says nothing about the right one.
-func (f *Fleet) memoryOf(baseURL string) *retry.Memory {
-	sum := sha256.Sum256([]byte(canonical(baseURL)))
-	doc := f.keys.Doc("health-" + hex.EncodeToString(sum[:4]))
-	return retry.NewMemory(doc.Volatile(), retry.MemoryOptions{Now: f.o.Now})
-}
-
 // remember tells the outage memory how a call ended. Whatever the API itself
 // said is proof that it is up; a call the caller gave up proves nothing.
-func (f *Fleet) remember(err error, calls int, latency time.Duration) {
-	f.rememberIn(f.memory, err, calls, latency)
+func (a *API) remember(err error, calls int, latency time.Duration) {
+	a.rememberIn(a.memory, err, calls, latency)
 }
 
-func (f *Fleet) rememberIn(m *retry.Memory, err error, calls int, latency time.Duration) {
+func (a *API) rememberIn(m *retry.Memory, err error, calls int, latency time.Duration) {
 	var ae *api.Error
 	var problem error
 	switch {
@@ -42,17 +31,17 @@ func (f *Fleet) rememberIn(m *retry.Memory, err error, calls int, latency time.D
 		problem = m.Failed(failure(err, ae, calls))
 	}
 	if problem != nil {
-		f.o.Logf("the outage memory could not be written: %v", problem)
+		a.o.Logf("the outage memory could not be written: %v", problem)
 	}
 }
 
-// stumbled tells the outage memory of an attempt that will be repeated: the
+// Stumbled tells the outage memory of an attempt that will be repeated: the
 // first sign of an outage.
-func (f *Fleet) stumbled(err error) {
+func (a *API) Stumbled(err error) {
 	var ae *api.Error
 	if errors.As(err, &ae) && ae.Kind.Unreachable() {
-		if err := f.memory.FailedAttempt(failure(err, ae, 1)); err != nil {
-			f.o.Logf("the outage memory could not be written: %v", err)
+		if err := a.memory.FailedAttempt(failure(err, ae, 1)); err != nil {
+			a.o.Logf("the outage memory could not be written: %v", err)
 		}
 	}
 }
@@ -94,8 +83,8 @@ func cause(e *api.Error) retry.Cause {
 }
 
 // downReason says in one clause why the API is not asked now.
-func (f *Fleet) downReason(s retry.State) string {
-	now := f.o.Now()
+func (a *API) downReason(s retry.State) string {
+	now := a.o.Now()
 	switch {
 	case s.Outage != nil:
 		text := fmt.Sprintf("the API has been down since %s (%s)", problem.Clock(s.Outage.Start), problem.Ago(now, s.Outage.Start))
@@ -113,19 +102,19 @@ func (f *Fleet) downReason(s retry.State) string {
 }
 
 // waiting describes a pause between two attempts.
-func (f *Fleet) waiting(what string, w retry.Wait) Waiting {
-	out := Waiting{What: what, Attempt: w.Attempt, Reason: reason(w.Err), Next: w.Next}
-	if s, err := f.memory.State(); err == nil && s.Outage != nil {
+func (a *API) waiting(what string, w retry.Wait) Waiting {
+	out := Waiting{What: what, Attempt: w.Attempt, Reason: Reason(w.Err), Next: w.Next}
+	if s, err := a.memory.State(); err == nil && s.Outage != nil {
 		out.DownSince = s.Outage.Start
-		out.Forecast = s.Forecast(f.o.Now()).String()
+		out.Forecast = s.Forecast(a.o.Now()).String()
 	} else {
-		out.DownSince = f.o.Now().Add(-w.Elapsed)
+		out.DownSince = a.o.Now().Add(-w.Elapsed)
 	}
 	return out
 }
 
-// reason is an error in as few words as the API client has for it.
-func reason(err error) string {
+// Reason is an error in as few words as the API client has for it.
+func Reason(err error) string {
 	var ae *api.Error
 	if errors.As(err, &ae) {
 		return ae.Reason()
@@ -133,62 +122,62 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// AwaitAPI returns nil as soon as the API answers, and an *Error of kind
+// Await returns nil as soon as the API answers, and an *Error of kind
 // Unavailable when limit (0 = none) has passed without. One process of the
 // profile probes at a time; the others watch what it finds, and ask nothing
 // themselves once it was answered.
-func (f *Fleet) AwaitAPI(ctx context.Context, limit time.Duration) error {
-	return f.awaitAPI(ctx, f.o.Now(), limit)
+func (a *API) Await(ctx context.Context, limit time.Duration) error {
+	return a.awaitSince(ctx, a.o.Now(), limit)
 }
 
-// awaitAPI is AwaitAPI for somebody who has been waiting since a moment.
-func (f *Fleet) awaitAPI(ctx context.Context, since time.Time, limit time.Duration) error {
-	began := f.o.Now()
+// awaitSince is Await for somebody who has been waiting since a moment.
+func (a *API) awaitSince(ctx context.Context, since time.Time, limit time.Duration) error {
+	began := a.o.Now()
 	if limit > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeout(ctx, limit-began.Sub(since))
 		defer stop()
 	}
-	client, err := f.client()
+	client, err := a.client()
 	if err != nil {
-		return f.apiError("reach the API", err)
+		return a.Explain("reach the API", err)
 	}
 	for attempt := 1; ; attempt++ {
 		if err := ctx.Err(); err != nil {
-			return f.awaitEnded(err, f.o.Now().Sub(since))
+			return a.awaitEnded(err, a.o.Now().Sub(since))
 		}
-		permit, state := f.memory.Ask(true)
+		permit, state := a.memory.Ask(true)
 		if answeredSince(state, began) {
 			return nil
 		}
 		if permit != retry.PermitHold {
-			if err = f.probe(ctx, client); !isUnreachable(err) {
-				return f.answered(err)
+			if err = a.probe(ctx, client); !Unreachable(err) {
+				return a.answered(err)
 			}
-			state, _ = f.memory.State()
+			state, _ = a.memory.State()
 		}
-		if err := f.pauseUntilProbe(ctx, state, began, attempt, err); err != nil {
-			return f.awaitEnded(err, f.o.Now().Sub(since))
+		if err := a.pauseUntilProbe(ctx, state, began, attempt, err); err != nil {
+			return a.awaitEnded(err, a.o.Now().Sub(since))
 		}
 	}
 }
 
 // probe asks the API the cheapest question that needs a key.
-func (f *Fleet) probe(ctx context.Context, client *api.Client) error {
-	ctx, stop := context.WithTimeout(ctx, 3*probeTimeout)
+func (a *API) probe(ctx context.Context, client *api.Client) error {
+	ctx, stop := context.WithTimeout(ctx, 3*ProbeTimeout)
 	defer stop()
-	began := f.o.Now()
+	began := a.o.Now()
 	_, err := client.VMs(ctx)
-	f.remember(err, 1, f.o.Now().Sub(began))
+	a.remember(err, 1, a.o.Now().Sub(began))
 	return err
 }
 
 // answered is nil when the API answered what was asked.
-func (f *Fleet) answered(err error) error {
+func (a *API) answered(err error) error {
 	if err == nil {
 		return nil
 	}
-	return f.apiError("reach the API", err)
+	return a.Explain("reach the API", err)
 }
 
 // watchInterval is how often a waiting process looks at what others found.
@@ -202,22 +191,22 @@ func answeredSince(s retry.State, t time.Time) bool {
 
 // pauseUntilProbe waits until it is worth asking again: the next probe is due,
 // or the API has answered another process since the wait began.
-func (f *Fleet) pauseUntilProbe(ctx context.Context, s retry.State, began time.Time, attempt int, last error) error {
-	next := s.NextPoll(f.o.Now(), attempt == 1 && last == nil)
-	w := Waiting{What: "reach the API", Attempt: attempt, Next: next, Reason: f.downReason(s)}
+func (a *API) pauseUntilProbe(ctx context.Context, s retry.State, began time.Time, attempt int, last error) error {
+	next := s.NextPoll(a.o.Now(), attempt == 1 && last == nil)
+	w := Waiting{What: "reach the API", Attempt: attempt, Next: next, Reason: a.downReason(s)}
 	if s.Outage != nil {
-		w.DownSince, w.Forecast = s.Outage.Start, s.Forecast(f.o.Now()).String()
+		w.DownSince, w.Forecast = s.Outage.Start, s.Forecast(a.o.Now()).String()
 	}
 	if last != nil {
-		w.Reason = reason(last)
+		w.Reason = Reason(last)
 	}
-	done := f.o.OnWait(w)
+	done := a.o.OnWait(w)
 	defer done()
-	for f.o.Now().Before(next) {
-		if err := retry.Sleep(ctx, min(watchInterval, next.Sub(f.o.Now()))); err != nil {
+	for a.o.Now().Before(next) {
+		if err := retry.Sleep(ctx, min(watchInterval, next.Sub(a.o.Now()))); err != nil {
 			return err
 		}
-		if now, err := f.memory.State(); err == nil && answeredSince(now, began) {
+		if now, err := a.memory.State(); err == nil && answeredSince(now, began) {
 			return nil
 		}
 	}
@@ -225,11 +214,11 @@ func (f *Fleet) pauseUntilProbe(ctx context.Context, s retry.State, began time.T
 }
 
 // awaitEnded is the error of a wait whose time is over, or that was interrupted.
-func (f *Fleet) awaitEnded(err error, waited time.Duration) error {
+func (a *API) awaitEnded(err error, waited time.Duration) error {
 	if errors.Is(err, context.Canceled) {
-		return f.apiError("wait for the API", err)
+		return a.Explain("wait for the API", err)
 	}
-	s, _ := f.memory.State()
+	s, _ := a.memory.State()
 	return &problem.Error{Kind: problem.Unavailable, What: fmt.Sprintf("the API did not answer within %s", waited.Round(time.Second)),
-		Why: f.downReason(s), Next: "what is recorded works meanwhile: vers-fleet vms, ssh, pull", Origin: problem.OriginAPI, Retryable: true, Err: err}
+		Why: a.downReason(s), Next: "what is recorded works meanwhile: vers-fleet vms, ssh, pull", Origin: problem.OriginAPI, Retryable: true, Err: err}
 }

@@ -1,4 +1,4 @@
-package fleet
+package outage
 
 import (
 	"context"
@@ -46,23 +46,23 @@ func (a *account) owner() string {
 	return ""
 }
 
-// bind makes sure that a profile holds the VMs of one endpoint and account
+// Bind makes sure that a profile holds the VMs of one endpoint and account
 // only; it is called before anything the API said is recorded.
-func (f *Fleet) bind() error {
-	err := f.keys.BindEndpoint(canonical(f.o.API.BaseURL), f.account.owner())
+func (a *API) Bind() error {
+	err := a.o.Store.BindEndpoint(canonical(a.o.Config.BaseURL), a.account.owner())
 	if keystore.KindOf(err) != keystore.KindMismatch {
 		return err
 	}
-	return &problem.Error{Kind: problem.Usage, What: "nothing was recorded in profile " + f.o.Profile, Why: err.Error(), Origin: problem.OriginLocal, Err: err,
+	return &problem.Error{Kind: problem.Usage, What: "nothing was recorded in profile " + a.o.Profile, Why: err.Error(), Origin: problem.OriginLocal, Err: err,
 		Next: "use another profile for this endpoint or account: --profile NAME"}
 }
 
 // tellForeign says, once, that what is recorded is not of the endpoint in use:
 // it serves all the same, as the endpoint may only be written wrong.
-func (f *Fleet) tellForeign() {
-	if of, here := f.keys.Endpoint(), canonical(f.o.API.BaseURL); of != "" && of != here {
-		f.foreign.Do(func() {
-			f.o.Warn("this is the record of " + of + ", not of " + here + "; give each a profile of its own (--profile NAME)")
+func (a *API) tellForeign() {
+	if of, here := a.o.Store.Endpoint(), canonical(a.o.Config.BaseURL); of != "" && of != here {
+		a.foreign.Do(func() {
+			a.o.Warn("this is the record of " + of + ", not of " + here + "; give each a profile of its own (--profile NAME)")
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package fleet
+package outage
 
 import (
 	"cmp"
@@ -12,27 +12,27 @@ import (
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
-// apiError gives a failed API call its kind and its words. what completes
+// Explain gives a failed API call its kind and its words. what completes
 // "cannot ...".
-func (f *Fleet) apiError(what string, err error) error {
+func (a *API) Explain(what string, err error) error {
 	return problem.Of(context.Background(), err, problem.Error{Kind: problem.Unexpected, What: "cannot " + what, Origin: problem.OriginAPI}, func(e *problem.Error) {
 		var ae *api.Error
 		switch {
 		case e.Kind == problem.Interrupted: // also while waiting for the next attempt
 		case errors.As(err, &ae):
-			f.describe(e, ae)
+			a.describe(e, ae)
 		case errors.Is(err, context.DeadlineExceeded):
 			e.Kind, e.Why, e.Retryable = problem.Unavailable, "no answer from the API in the time given", true
 		}
 		var gaveUp *retry.Exhausted
 		if e.Kind == problem.Unavailable && errors.As(err, &gaveUp) {
-			e.Why += f.gaveUp(gaveUp)
+			e.Why += a.gaveUp(gaveUp)
 		}
 	})
 }
 
 // describe fills in what follows from the API client's error.
-func (f *Fleet) describe(e *problem.Error, ae *api.Error) {
+func (a *API) describe(e *problem.Error, ae *api.Error) {
 	e.Why, e.Next = ae.Reason(), ae.Hint
 	switch k := ae.Kind; {
 	case k == api.KindCanceled:
@@ -68,7 +68,7 @@ func refusedAdvice(method string) string {
 }
 
 // gaveUp says how long and until when, after a reason.
-func (f *Fleet) gaveUp(g *retry.Exhausted) string {
+func (a *API) gaveUp(g *retry.Exhausted) string {
 	text := ""
 	if g.Attempts > 1 {
 		text = fmt.Sprintf(" (%d attempts in %s)", g.Attempts, g.Elapsed.Round(100*time.Millisecond))
@@ -79,15 +79,15 @@ func (f *Fleet) gaveUp(g *retry.Exhausted) string {
 	return text
 }
 
-// offlineError is why the API was not asked with --offline.
-func offlineError(what string) *problem.Error {
+// OfflineError is why the API was not asked with --offline.
+func OfflineError(what string) *problem.Error {
 	return &problem.Error{Kind: problem.Unavailable, What: "cannot " + what, Why: "--offline forbids calling the API, and nothing recorded can serve instead",
 		Next: "run it once without --offline while the API is up", Origin: problem.OriginLocal}
 }
 
 // heldError is why the API was not asked while it is known to be down.
-func (f *Fleet) heldError(what string, s retry.State) *problem.Error {
-	e := &problem.Error{Kind: problem.Unavailable, What: "cannot " + what, Why: f.downReason(s), Origin: problem.OriginAPI, Retryable: true,
+func (a *API) heldError(what string, s retry.State) *problem.Error {
+	e := &problem.Error{Kind: problem.Unavailable, What: "cannot " + what, Why: a.downReason(s), Origin: problem.OriginAPI, Retryable: true,
 		Next: "add --wait to wait for it, or run: vers-fleet wait"}
 	if s.LastError != nil && s.LastError.Cause == retry.CauseNotVers {
 		e.Next = "check the API URL (vers-fleet config view); it usually ends in /api/v1"

@@ -1,0 +1,115 @@
+package outage
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"sync"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/keystore"
+	"github.com/vers-fleet/vers-fleet/retry"
+)
+
+// Mode is how a question treats the API.
+type Mode int
+
+// The modes; see --offline, --live and --wait.
+const (
+	AsAsked Mode = iota // as the command line said
+	Auto                // try, retry briefly, fall back to the record
+	Offline             // no API call at all
+	Live                // no fallback
+	Wait                // keep trying until the API answers
+)
+
+// Waiting describes a try of an API call, or a pause before the next.
+type Waiting struct {
+	What      string // what the caller is trying to do
+	Attempt   int    // the attempt that failed, from 1; 0 during a try, and nothing else is set
+	Reason    string
+	Next      time.Time // when the next attempt starts
+	DownSince time.Time // zero when the API is not known to be down
+	Forecast  string    // what earlier outages say, "" when they say nothing
+}
+
+// Options is what an API is made of. All fields but Mode and WaitFor are
+// required.
+type Options struct {
+	Config  api.Config
+	Store   *keystore.Store
+	Profile string // for the advice to use another one
+	Retry   retry.Policy
+	Mode    Mode          // what AsAsked means; AsAsked is Auto
+	WaitFor time.Duration // with Wait: give up after this long; 0 = never
+	Now     func() time.Time
+	Warn    func(string)
+	Logf    func(string, ...any)
+	OnWait  func(Waiting) func() // shown while waiting; the result ends the display
+}
+
+// API is the platform's API as far as it can be reached. Its methods may be
+// called concurrently.
+type API struct {
+	o       Options
+	account *account
+	memory  *retry.Memory
+	foreign sync.Once // the warning of tellForeign
+
+	// client is built on first use, so that commands served by the record
+	// never read the API key.
+	client func() (*api.Client, error)
+}
+
+// The retry budget of one process: so many retries, and a tenth of one more
+// for each call that succeeds, however many VMs are worked on at once.
+const (
+	retryBudget = 20
+	retryRefill = 0.1
+)
+
+// New makes an API. It makes no call and reads nothing.
+func New(o Options) *API {
+	if o.Mode == AsAsked {
+		o.Mode = Auto
+	}
+	o.Retry.Budget = retry.NewBudget(retryBudget, retryRefill)
+	who := &account{fetch: o.Config.APIKey}
+	o.Config.APIKey = who.apiKey
+	a := &API{o: o, account: who, client: sync.OnceValues(func() (*api.Client, error) { return api.New(o.Config) })}
+	a.memory = a.memoryOf(o.Config.BaseURL)
+	return a
+}
+
+// Mode is what m means to this command.
+func (a *API) Mode(m Mode) Mode {
+	if m == AsAsked {
+		return a.o.Mode
+	}
+	return m
+}
+
+// MustBeLive is the mode for what only the API can do: the record does not
+// stand in for it, as a name may have moved to another VM meanwhile.
+func (a *API) MustBeLive() Mode {
+	if a.o.Mode == Auto {
+		return Live
+	}
+	return a.o.Mode
+}
+
+// BaseURL is the API's address.
+func (a *API) BaseURL() string { return a.o.Config.BaseURL }
+
+// Client is the client of the API, which reads the API key when it is first
+// asked for.
+func (a *API) Client() (*api.Client, error) { return a.client() }
+
+// memoryOf is the outage memory of what answers at a URL, a document in the
+// profile's folder. Each endpoint has one of its own: that a mistyped api_url
+// does not answer says nothing about the right one.
+func (a *API) memoryOf(baseURL string) *retry.Memory {
+	sum := sha256.Sum256([]byte(canonical(baseURL)))
+	doc := a.o.Store.Doc("health-" + hex.EncodeToString(sum[:4]))
+	return retry.NewMemory(doc.Volatile(), retry.MemoryOptions{Now: a.o.Now})
+}
