@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 )
 
 func newAliasCommand(env *Env) *cobra.Command {
@@ -43,11 +43,11 @@ func runAliasSet(ctx context.Context, env *Env, name, selector string) error {
 	if err != nil {
 		return err
 	}
-	vm, err := f.One(ctx, selector)
+	vm, err := f.Inventory.One(ctx, selector)
 	if err != nil {
 		return err
 	}
-	before, err := f.SetAlias(ctx, name, vm)
+	before, err := f.Inventory.SetAlias(ctx, name, vm)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func completeAliases(env *Env) cobra.CompletionFunc {
 		if err != nil || len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		list, _ := f.Aliases()
+		list, _ := f.Inventory.Aliases()
 		var out []cobra.Completion
 		for _, a := range list {
 			if strings.HasPrefix(a.Alias, word) {
@@ -92,16 +92,16 @@ func runAliasList(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	list, err := f.Aliases()
+	list, err := f.Inventory.Aliases()
 	if err != nil {
 		return err
 	}
-	return ui.Listing[fleet.Alias]{
-		Columns: []ui.Column[fleet.Alias]{
-			{Header: "ALIAS", Value: func(a fleet.Alias) string { return a.Alias }},
-			{Header: "VM", Value: func(a fleet.Alias) string { return a.VMID }},
+	return ui.Listing[inventory.Alias]{
+		Columns: []ui.Column[inventory.Alias]{
+			{Header: "ALIAS", Value: func(a inventory.Alias) string { return a.Alias }},
+			{Header: "VM", Value: func(a inventory.Alias) string { return a.VMID }},
 		},
-		Name:  func(a fleet.Alias) string { return a.Alias },
+		Name:  func(a inventory.Alias) string { return a.Alias },
 		Empty: "no aliases",
 	}.Print(env.Streams, env.Format(), list)
 }
@@ -118,7 +118,7 @@ func newAliasRemoveCommand(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return f.RemoveAlias(c.Context(), args[0])
+			return f.Inventory.RemoveAlias(c.Context(), args[0])
 		},
 	}
 	return about(c, "", "works", exitOK, exitNotFound, exitStorage)

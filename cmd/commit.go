@@ -8,6 +8,8 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
@@ -63,7 +65,7 @@ func runCommit(ctx context.Context, env *Env, o commitOptions) error {
 	if err != nil {
 		return err
 	}
-	vms, err := f.ResolveLive(ctx, sel) // a name may have moved to another VM
+	vms, err := f.Inventory.ResolveLive(ctx, outage.AsAsked, sel) // a name may have moved to another VM
 	if err != nil {
 		return err
 	}
@@ -80,7 +82,7 @@ func runCommit(ctx context.Context, env *Env, o commitOptions) error {
 }
 
 // pullForCommit saves the work of VMs whose commit must wait.
-func pullForCommit(ctx context.Context, env *Env, f *fleet.Fleet, vms []fleet.VM, dest string) error {
+func pullForCommit(ctx context.Context, env *Env, f *fleet.Fleet, vms []inventory.VM, dest string) error {
 	req := fleet.PullRequest{Dest: dest, PerVM: true}
 	for _, vm := range vms {
 		req.Items = append(req.Items, fleet.PullItem{VM: vm})

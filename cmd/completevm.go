@@ -10,6 +10,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 )
 
 // completeVMs completes names of VMs from the record alone, with state and
@@ -63,7 +64,7 @@ func vmCompletions(env *Env, word, suffix string) []cobra.Completion {
 	if err != nil {
 		return nil
 	}
-	names, err := f.CompletionNames()
+	names, err := f.Inventory.CompletionNames()
 	if err != nil {
 		return nil
 	}
@@ -86,6 +87,6 @@ func recordedFleet(env *Env) (*fleet.Fleet, error) {
 	return env.Fleet(context.Background())
 }
 
-func describeVM(n fleet.CompletionName) string {
+func describeVM(n inventory.CompletionName) string {
 	return strings.TrimSpace(n.State + " " + n.Role)
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
@@ -59,7 +59,7 @@ func checkAnswers(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	list, err := f.List(ctx, fleet.ListOptions{NoSync: true})
+	list, err := f.Inventory.List(ctx, inventory.ListOptions{})
 	switch {
 	case err != nil:
 		return err

@@ -72,7 +72,7 @@ func runExec(ctx context.Context, env *Env, o execOptions) error {
 	if err != nil {
 		return err
 	}
-	vms, err := f.Resolve(ctx, sel)
+	vms, err := f.Inventory.Resolve(ctx, sel)
 	if err != nil && len(o.names) == 1 && !o.sel.given() {
 		return ownFailure(err) // not to be taken for the command's own status
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
@@ -31,7 +32,7 @@ type execOutput struct {
 // execKept is a VM's output while it is collected.
 type execKept struct{ stdout, stderr cappedBuffer }
 
-func newExecOutput(env *Env, vms []fleet.VM, group bool, stop func()) *execOutput {
+func newExecOutput(env *Env, vms []inventory.VM, group bool, stop func()) *execOutput {
 	o := &execOutput{env: env, stop: stop, single: len(vms) == 1, group: group,
 		most: min(maxKept, maxKeptAll/max(1, len(vms))), kept: map[string]*execKept{}, open: map[string][]*lineWriter{}}
 	for _, vm := range vms {
@@ -42,7 +43,7 @@ func newExecOutput(env *Env, vms []fleet.VM, group bool, stop func()) *execOutpu
 
 // streams returns where a VM's output goes. It is called from the VM's own
 // goroutine.
-func (o *execOutput) streams(vm fleet.VM) (stdout, stderr io.Writer) {
+func (o *execOutput) streams(vm inventory.VM) (stdout, stderr io.Writer) {
 	s := o.env.Streams
 	switch {
 	case o.group || o.env.Format().Machine():
@@ -149,7 +150,7 @@ type lineWriter struct {
 	o     *execOutput
 	w     io.Writer
 	style ui.Styler
-	vm    fleet.VM
+	vm    inventory.VM
 	part  []byte
 }
 

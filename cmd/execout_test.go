@@ -7,12 +7,13 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 )
 
 // However many VMs print however much, what is kept of it is bounded, what is
 // missing is said, and what is printed already is not kept.
 func TestExecOutputIsBounded(t *testing.T) {
-	vms := make([]fleet.VM, 1000)
+	vms := make([]inventory.VM, 1000)
 	for n := range vms {
 		vms[n].ID = itoa(n)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -20,12 +21,12 @@ import (
 func TestJSONIsDocumented(t *testing.T) {
 	doc := documentedFields(t)
 	types := map[string]any{
-		"vms": fleet.VM{}, "exec": execLine{}, "pull, push": fleet.PullResult{}, "pull events": pullEvent{},
+		"vms": inventory.VM{}, "exec": execLine{}, "pull, push": fleet.PullResult{}, "pull events": pullEvent{},
 		"output": fleet.Words{}, "output --status": fleet.Activity{}, "commit, queue run": fleet.CommitResult{},
 		"branch": branched{}, "pause, resume": fleet.StateChange{}, "status": fleet.Status{},
 		"drill, keys check --probe": fleet.DrillResult{}, "queue list": fleet.QueueItem{}, "keys list": fleet.KeyInfo{},
 		"keys sync": fleet.SyncReport{}, "keys check": fleet.Finding{}, "keys import": keystore.PlanItem{},
-		"keys import --found": fleet.FoundKey{}, "alias list": fleet.Alias{}, "version": Build{},
+		"keys import --found": fleet.FoundKey{}, "alias list": inventory.Alias{}, "version": Build{},
 		"config view, config get": settings.Value{}, "config path": configPathValue{}, "sim status": sim.Status{},
 	}
 	for section, v := range types {
@@ -108,6 +109,6 @@ func jsonFields(typ reflect.Type, prefix string) []string {
 // describedElsewhere are structs whose fields stand in another section, or
 // under the options of sim fault and in the API's own documentation.
 func describedElsewhere(typ reflect.Type) bool {
-	return slices.Contains([]reflect.Type{reflect.TypeFor[time.Time](), reflect.TypeFor[fleet.VM](), reflect.TypeFor[fleet.QueueItem](),
+	return slices.Contains([]reflect.Type{reflect.TypeFor[time.Time](), reflect.TypeFor[inventory.VM](), reflect.TypeFor[fleet.QueueItem](),
 		reflect.TypeFor[sim.Fault](), reflect.TypeFor[sim.Commit]()}, typ)
 }

@@ -150,7 +150,7 @@ fingerprint is the one given. Compare it with a trusted source first.`,
 			if err != nil {
 				return err
 			}
-			vm, err := f.One(c.Context(), args[0])
+			vm, err := f.Inventory.One(c.Context(), args[0])
 			if err != nil {
 				return err
 			}

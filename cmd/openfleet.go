@@ -13,6 +13,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
@@ -80,7 +81,7 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 		},
 		Mode: mode, WaitFor: limit, QueueTTL: s.QueueExpires,
 		UserHome: settings.UserHome(), VersHome: e.Getenv("VERS_HOME"), TempDirs: []string{os.TempDir()},
-		Registry: fleet.Registry{URL: s.RegistryURL, Token: s.RegistryToken},
+		Registry: inventory.Registry{URL: s.RegistryURL, Token: s.RegistryToken},
 		Keystore: keystore.Options{
 			Passphrase: e.Streams.Secret, IdentityFile: s.KeysIdentity, Keyring: s.KeysKeyring,
 		},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
 )
 
@@ -68,7 +69,7 @@ func runOutput(ctx context.Context, env *Env, o outputOptions) error {
 	if err != nil {
 		return err
 	}
-	vms, err := f.Resolve(ctx, sel)
+	vms, err := f.Inventory.Resolve(ctx, sel)
 	if err != nil {
 		return err
 	}
@@ -142,7 +143,7 @@ func showWords(env *Env, text string) string {
 	return text
 }
 
-func followWords(ctx context.Context, env *Env, f *fleet.Fleet, vm fleet.VM, raw bool) error {
+func followWords(ctx context.Context, env *Env, f *fleet.Fleet, vm inventory.VM, raw bool) error {
 	err := f.Follow(ctx, vm, func(e lieutenant.Event) error {
 		switch {
 		case raw && e.Raw != nil:

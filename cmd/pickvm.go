@@ -34,7 +34,7 @@ func pickVM(c *cobra.Command, env *Env) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	names, err := f.CompletionNames()
+	names, err := f.Inventory.CompletionNames()
 	if err != nil {
 		return "", err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 )
 
 func newPauseCommand(env *Env) *cobra.Command {
@@ -21,7 +22,7 @@ from the API.`, (*fleet.Fleet).ResumeAll)
 	return about(c, groupEveryday, "cannot work, exit 5", exitOK, exitNotFound, exitAuth, exitUnavailable, exitPartial)
 }
 
-func newPowerCommand(env *Env, verb, short, long string, do func(*fleet.Fleet, context.Context, fleet.Selection) ([]fleet.StateChange, error)) *cobra.Command {
+func newPowerCommand(env *Env, verb, short, long string, do func(*fleet.Fleet, context.Context, inventory.Selection) ([]fleet.StateChange, error)) *cobra.Command {
 	var sel selectFlags
 	c := &cobra.Command{
 		Use: verb + " SELECTOR...", Short: short, Long: long,

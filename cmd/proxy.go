@@ -26,7 +26,7 @@ func runProxy(ctx context.Context, env *Env, name string) error {
 	if err != nil {
 		return err
 	}
-	vm, err := f.One(ctx, name)
+	vm, err := f.Inventory.One(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -193,7 +193,7 @@ func looksLikeDest(f *fleet.Fleet, arg string) (bool, error) {
 		return true, nil
 	}
 	_, statErr := os.Stat(arg)
-	isVM := f.Knows(arg)
+	isVM := f.Inventory.Knows(arg)
 	if isVM && statErr == nil {
 		return false, usageError(ui.Clean(arg)+" is a VM and a folder here", "", "write ./"+ui.Clean(arg)+" for the folder, or "+ui.Clean(arg)+": for the VM")
 	}
@@ -208,7 +208,7 @@ func (o pullOptions) items(ctx context.Context, f *fleet.Fleet, sources []pullSo
 		if err != nil {
 			return nil, err
 		}
-		vms, err := f.Resolve(ctx, sel)
+		vms, err := f.Inventory.Resolve(ctx, sel)
 		for _, vm := range vms {
 			item := fleet.PullItem{VM: vm}
 			for _, s := range sources {
@@ -219,7 +219,7 @@ func (o pullOptions) items(ctx context.Context, f *fleet.Fleet, sources []pullSo
 		return items, err
 	}
 	for _, s := range sources {
-		vm, err := f.One(ctx, s.name)
+		vm, err := f.Inventory.One(ctx, s.name)
 		if err != nil {
 			return nil, err
 		}

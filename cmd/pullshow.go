@@ -10,6 +10,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 )
 
@@ -17,7 +18,7 @@ import (
 func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req fleet.PullRequest) ([]fleet.PullResult, error) {
 	progress := env.Streams.NewProgress()
 	defer progress.Stop()
-	req.OnEvent = func(vm fleet.VM, e transfer.Event) {
+	req.OnEvent = func(vm inventory.VM, e transfer.Event) {
 		progress.Update(progressOf(vm, e))
 		if e.Kind == transfer.EventRetry {
 			env.Streams.Warnf("%s: %s", vm.Title(), e.Reason)
@@ -39,11 +40,11 @@ func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req fleet.PullRequest
 	return f.Pull(ctx, req)
 }
 
-func progressOf(vm fleet.VM, e transfer.Event) ui.Update {
+func progressOf(vm inventory.VM, e transfer.Event) ui.Update {
 	return ui.Update{Key: vm.Title(), Done: e.Bytes, Total: e.TotalBytes, Text: e.Path}
 }
 
-func eventLine(vm fleet.VM, e transfer.Event) pullEvent {
+func eventLine(vm inventory.VM, e transfer.Event) pullEvent {
 	return pullEvent{Event: string(e.Kind), VMID: vm.ID, Name: vm.Name, Path: e.Path, Reason: e.Reason, Bytes: e.Bytes, Files: e.Files}
 }
 

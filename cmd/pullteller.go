@@ -6,6 +6,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 )
 
@@ -33,7 +34,7 @@ const tellAgain = time.Minute
 
 // event shows progress while a round has bytes to fetch, and writes the events
 // that a script can use.
-func (t *watchTeller) event(vm fleet.VM, e transfer.Event) {
+func (t *watchTeller) event(vm inventory.VM, e transfer.Event) {
 	t.mu.Lock()
 	if t.progress == nil && e.Bytes > 0 {
 		t.progress = t.env.Streams.NewProgress()

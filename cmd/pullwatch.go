@@ -7,6 +7,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 )
 
 // watchPull keeps a local mirror fresh until it is interrupted. It says
@@ -37,7 +38,7 @@ func watchPull(ctx context.Context, env *Env, f *fleet.Fleet, o pullOptions, req
 	env.Streams.Notef("watching; stop with Ctrl-C")
 	return f.Watch(ctx, fleet.WatchRequest{
 		Selection: sel, Pull: req, Interval: o.watch, OnRound: t.round,
-		Paths: func(vm fleet.VM) []string {
+		Paths: func(vm inventory.VM) []string {
 			if p, known := paths[vm.ID]; known {
 				return p
 			}

@@ -65,7 +65,7 @@ func runPush(ctx context.Context, env *Env, o pushOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	vm, err := f.One(ctx, name)
+	vm, err := f.Inventory.One(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 )
 
 // selectFlags are --all and -l, by which several VMs are chosen.
@@ -23,7 +23,7 @@ func (s *selectFlags) register(f *pflag.FlagSet) {
 func (s *selectFlags) given() bool { return s.all || len(s.labels) > 0 }
 
 // selection joins flags and names; it must not be empty.
-func (s *selectFlags) selection(names []string) (fleet.Selection, error) {
+func (s *selectFlags) selection(names []string) (inventory.Selection, error) {
 	sel, err := s.optional(names)
 	if err == nil && sel.Empty() {
 		err = usageError("no VM was chosen", "", "name one or more VMs, or use --all or -l KEY=VALUE; see: vers-fleet vms")
@@ -32,8 +32,8 @@ func (s *selectFlags) selection(names []string) (fleet.Selection, error) {
 }
 
 // optional is selection that may be empty.
-func (s *selectFlags) optional(names []string) (fleet.Selection, error) {
-	sel := fleet.Selection{All: s.all, Names: names}
+func (s *selectFlags) optional(names []string) (inventory.Selection, error) {
+	sel := inventory.Selection{All: s.all, Names: names}
 	for _, l := range s.labels {
 		k, v, ok := strings.Cut(l, "=")
 		if !ok || k == "" {

@@ -74,7 +74,7 @@ func runSend(ctx context.Context, env *Env, o sendOptions) error {
 	if err != nil {
 		return err
 	}
-	vm, err := f.One(ctx, o.vm)
+	vm, err := f.Inventory.One(ctx, o.vm)
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func runSSH(ctx context.Context, env *Env, o sshOptions) error {
 	if err != nil {
 		return err
 	}
-	vm, err := f.One(ctx, o.vm)
+	vm, err := f.Inventory.One(ctx, o.vm)
 	if err != nil {
 		return err
 	}

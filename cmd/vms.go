@@ -12,6 +12,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
@@ -91,8 +92,8 @@ func runVMs(ctx context.Context, env *Env, o vmsOptions) error {
 	return showVMs(ctx, env, f, o, sel, order)
 }
 
-func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel fleet.Selection, order func(a, b fleet.VM) int) error {
-	list, err := f.List(ctx, fleet.ListOptions{NoSync: o.noSync, Gone: o.gone, OnKeys: func(r fleet.SyncReport) { sayKeys(env, r) }})
+func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel inventory.Selection, order func(a, b inventory.VM) int) error {
+	list, err := listVMs(ctx, env, f, o)
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel fl
 		return err
 	}
 	if len(o.states) > 0 {
-		list.VMs = slices.DeleteFunc(list.VMs, func(v fleet.VM) bool { return !slices.Contains(o.states, v.State) })
+		list.VMs = slices.DeleteFunc(list.VMs, func(v inventory.VM) bool { return !slices.Contains(o.states, v.State) })
 	}
 	if o.probe {
 		w := env.Streams.NewWaiter()
@@ -120,14 +121,14 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel fl
 	if err := vmListing(o.probe).Print(env.Streams, env.Format(), list.VMs); err != nil {
 		return err
 	}
-	if locals := f.Locals(); sel.Empty() && len(locals) > 0 && env.Format().Table() {
+	if locals := f.Inventory.Locals(); sel.Empty() && len(locals) > 0 && env.Format().Table() {
 		env.Streams.Notef("local lieutenants, on this machine and on no VM: %s", localsLine(locals))
 	}
 	return list.Unsaved
 }
 
 // localsLine is "scribe (idle, 2 hours ago), painter".
-func localsLine(locals []fleet.LocalLieutenant) string {
+func localsLine(locals []inventory.LocalLieutenant) string {
 	var out []string
 	for _, l := range locals {
 		var about []string
@@ -146,15 +147,15 @@ func localsLine(locals []fleet.LocalLieutenant) string {
 }
 
 // sayListing tells on stderr what the rows do not: age, outage, warnings.
-func sayListing(env *Env, f *fleet.Fleet, list fleet.Listing) {
+func sayListing(env *Env, f *fleet.Fleet, list inventory.Listing) {
 	if list.Source == outage.FromCache {
 		sayCached(env, list.AsOf, list.Outage)
 	}
 	for _, w := range f.API.Warnings() {
 		env.Streams.Warnf("%s", w.Text)
 	}
-	if list.KeysLeft > 0 {
-		env.Streams.Warnf("no key is recorded for %s, which could not be reached in an outage: vers-fleet keys sync", ui.Count(list.KeysLeft, "VM"))
+	if list.KeysLeft() > 0 {
+		env.Streams.Warnf("no key is recorded for %s, which could not be reached in an outage: vers-fleet keys sync", ui.Count(list.KeysLeft(), "VM"))
 	}
 }
 
@@ -189,9 +190,9 @@ func vmStates() []string {
 
 // checkStates refuses a mistyped state; one that the API has invented since is
 // none.
-func checkStates(wanted []string, vms []fleet.VM) error {
+func checkStates(wanted []string, vms []inventory.VM) error {
 	for _, s := range wanted {
-		if !slices.Contains(vmStates(), s) && !slices.ContainsFunc(vms, func(v fleet.VM) bool { return v.State == s }) {
+		if !slices.Contains(vmStates(), s) && !slices.ContainsFunc(vms, func(v inventory.VM) bool { return v.State == s }) {
 			return usageError(fmt.Sprintf("--state cannot be %q", ui.Clean(s)), "", "use "+strings.Join(vmStates(), ", "))
 		}
 	}
@@ -200,18 +201,27 @@ func checkStates(wanted []string, vms []fleet.VM) error {
 
 func vmSorts() []string { return []string{"name", "state", "age", "key", "reach"} }
 
-func vmOrder(by string) (func(a, b fleet.VM) int, error) {
+func vmOrder(by string) (func(a, b inventory.VM) int, error) {
 	switch by {
 	case "name":
-		return func(a, b fleet.VM) int { return 0 }, nil // List sorts by name
+		return func(a, b inventory.VM) int { return 0 }, nil // List sorts by name
 	case "state":
-		return func(a, b fleet.VM) int { return strings.Compare(a.State, b.State) }, nil
+		return func(a, b inventory.VM) int { return strings.Compare(a.State, b.State) }, nil
 	case "age":
-		return func(a, b fleet.VM) int { return a.CreatedAt.Compare(b.CreatedAt) }, nil
+		return func(a, b inventory.VM) int { return a.CreatedAt.Compare(b.CreatedAt) }, nil
 	case "key":
-		return func(a, b fleet.VM) int { return a.Key.FetchedAt.Compare(b.Key.FetchedAt) }, nil
+		return func(a, b inventory.VM) int { return a.Key.FetchedAt.Compare(b.Key.FetchedAt) }, nil
 	case "reach":
-		return func(a, b fleet.VM) int { return b.ReachedAt.Compare(a.ReachedAt) }, nil
+		return func(a, b inventory.VM) int { return b.ReachedAt.Compare(a.ReachedAt) }, nil
 	}
 	return nil, usageError(fmt.Sprintf("--sort cannot be %q", ui.Clean(by)), "", "use "+strings.Join(vmSorts(), ", "))
+}
+
+// listVMs lists the fleet and, unless told not to, fetches the keys of new VMs.
+func listVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions) (inventory.Listing, error) {
+	ask := inventory.ListOptions{Gone: o.gone}
+	if o.noSync {
+		return f.Inventory.List(ctx, ask)
+	}
+	return f.List(ctx, fleet.ListOptions{ListOptions: ask, OnKeys: func(r fleet.SyncReport) { sayKeys(env, r) }})
 }

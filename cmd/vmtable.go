@@ -6,28 +6,28 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 )
 
 // vmListing declares the columns of a list of VMs.
-func vmListing(probed bool) ui.Listing[fleet.VM] {
-	l := ui.Listing[fleet.VM]{
-		Columns: []ui.Column[fleet.VM]{
-			{Header: "NAME", Value: fleet.VM.Title, Style: func(fleet.VM) ui.Style { return ui.Strong }},
-			{Header: "ROLE", Minor: true, Value: func(v fleet.VM) string { return dash(v.Role) }},
+func vmListing(probed bool) ui.Listing[inventory.VM] {
+	l := ui.Listing[inventory.VM]{
+		Columns: []ui.Column[inventory.VM]{
+			{Header: "NAME", Value: inventory.VM.Title, Style: func(inventory.VM) ui.Style { return ui.Strong }},
+			{Header: "ROLE", Minor: true, Value: func(v inventory.VM) string { return dash(v.Role) }},
 			{Header: "STATE", Value: stateText, Style: stateStyle},
-			{Header: "AGE", Minor: true, Time: func(v fleet.VM) time.Time { return v.CreatedAt }},
+			{Header: "AGE", Minor: true, Time: func(v inventory.VM) time.Time { return v.CreatedAt }},
 			{Header: "KEY", Value: keyText, Style: keyStyle},
-			{Header: "REACHED", Time: func(v fleet.VM) time.Time { return v.ReachedAt }},
-			{Header: "ID", Wide: true, Value: func(v fleet.VM) string { return v.ID }},
-			{Header: "ENDPOINT", Wide: true, Value: func(v fleet.VM) string { return v.Endpoint }},
+			{Header: "REACHED", Time: func(v inventory.VM) time.Time { return v.ReachedAt }},
+			{Header: "ID", Wide: true, Value: func(v inventory.VM) string { return v.ID }},
+			{Header: "ENDPOINT", Wide: true, Value: func(v inventory.VM) string { return v.Endpoint }},
 			{Header: "LABELS", Wide: true, Value: labelText},
 		},
-		Name:  fleet.VM.Title,
+		Name:  inventory.VM.Title,
 		Empty: "no VMs",
 	}
 	if probed {
-		l.Columns = slices.Insert(l.Columns, 5, ui.Column[fleet.VM]{Header: "SSH", Value: probeText, Style: probeStyle})
+		l.Columns = slices.Insert(l.Columns, 5, ui.Column[inventory.VM]{Header: "SSH", Value: probeText, Style: probeStyle})
 	}
 	return l
 }
@@ -39,14 +39,14 @@ func dash(s string) string {
 	return s
 }
 
-func stateText(v fleet.VM) string {
+func stateText(v inventory.VM) string {
 	if !v.GoneAt.IsZero() {
 		return "gone"
 	}
 	return dash(v.State)
 }
 
-func stateStyle(v fleet.VM) ui.Style {
+func stateStyle(v inventory.VM) ui.Style {
 	switch stateText(v) {
 	case "running":
 		return ui.Good
@@ -57,7 +57,7 @@ func stateStyle(v fleet.VM) ui.Style {
 }
 
 // keyText says whether the key is there and whether it ever worked.
-func keyText(v fleet.VM) string {
+func keyText(v inventory.VM) string {
 	switch {
 	case v.Key.Problem != "":
 		return "damaged"
@@ -71,7 +71,7 @@ func keyText(v fleet.VM) string {
 	return "proved"
 }
 
-func keyStyle(v fleet.VM) ui.Style {
+func keyStyle(v inventory.VM) ui.Style {
 	switch keyText(v) {
 	case "proved":
 		return ui.Good
@@ -81,7 +81,7 @@ func keyStyle(v fleet.VM) ui.Style {
 	return ui.Bad
 }
 
-func labelText(v fleet.VM) string {
+func labelText(v inventory.VM) string {
 	var pairs []string
 	for k, val := range v.Labels {
 		pairs = append(pairs, k+"="+val)
@@ -90,7 +90,7 @@ func labelText(v fleet.VM) string {
 	return dash(strings.Join(pairs, ","))
 }
 
-func probeText(v fleet.VM) string {
+func probeText(v inventory.VM) string {
 	switch {
 	case v.Reachable == nil:
 		return "-"
@@ -100,7 +100,7 @@ func probeText(v fleet.VM) string {
 	return "no: " + v.ProbeError
 }
 
-func probeStyle(v fleet.VM) ui.Style {
+func probeStyle(v inventory.VM) ui.Style {
 	if v.Reachable != nil && *v.Reachable {
 		return ui.Good
 	}

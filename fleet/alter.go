@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
@@ -23,16 +24,16 @@ type StateChange struct {
 // Pause stops a VM, keeping its memory. Asking twice is harmless. The result
 // is read back from the API, so that it is what the platform says and not what
 // was hoped.
-func (f *Fleet) Pause(ctx context.Context, vm VM) (StateChange, error) {
+func (f *Fleet) Pause(ctx context.Context, vm inventory.VM) (StateChange, error) {
 	return f.setState(ctx, vm, "pause", api.StatePaused)
 }
 
 // Resume lets a paused VM run on. Like Pause it is verified.
-func (f *Fleet) Resume(ctx context.Context, vm VM) (StateChange, error) {
+func (f *Fleet) Resume(ctx context.Context, vm inventory.VM) (StateChange, error) {
 	return f.setState(ctx, vm, "resume", api.StateRunning)
 }
 
-func (f *Fleet) setState(ctx context.Context, vm VM, verb string, want api.State) (StateChange, error) {
+func (f *Fleet) setState(ctx context.Context, vm inventory.VM, verb string, want api.State) (StateChange, error) {
 	change := StateChange{VMID: vm.ID, VMName: vm.Name, State: "unknown"}
 	answer, err := outage.Ask(ctx, f.API, outage.Call[api.VM]{
 		Mode: f.mode,
@@ -65,7 +66,7 @@ func settling(got, want api.State) bool {
 // Branch makes count new VMs that start as copies of vm. The request carries
 // no id of ours, so it is never repeated once it may have reached the API; in
 // that case the fleet before and after is compared and the difference named.
-func (f *Fleet) Branch(ctx context.Context, vm VM, count int) ([]string, error) {
+func (f *Fleet) Branch(ctx context.Context, vm inventory.VM, count int) ([]string, error) {
 	before, err := f.liveIDs(ctx)
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func (f *Fleet) Branch(ctx context.Context, vm VM, count int) ([]string, error) 
 }
 
 // lookForBranch says what a branch without an answer may have made.
-func (f *Fleet) lookForBranch(ctx context.Context, vm VM, before map[string]bool, cause error) error {
+func (f *Fleet) lookForBranch(ctx context.Context, vm inventory.VM, before map[string]bool, cause error) error {
 	ctx, stop := outage.Afterwards(ctx)
 	defer stop()
 	e := &problem.Error{Kind: problem.KindOf(cause), What: "whether " + vm.Title() + " was branched is not known", Why: problem.Why(cause), Origin: problem.OriginAPI, Err: cause,
@@ -131,34 +132,40 @@ func (f *Fleet) liveIDs(ctx context.Context) (map[string]bool, error) {
 }
 
 // PauseAll pauses every VM of a selection, which is resolved by the API.
-func (f *Fleet) PauseAll(ctx context.Context, s Selection) ([]StateChange, error) {
+func (f *Fleet) PauseAll(ctx context.Context, s inventory.Selection) ([]StateChange, error) {
 	return f.alterAll(ctx, s, "paused", f.Pause)
 }
 
 // ResumeAll is PauseAll for Resume.
-func (f *Fleet) ResumeAll(ctx context.Context, s Selection) ([]StateChange, error) {
+func (f *Fleet) ResumeAll(ctx context.Context, s inventory.Selection) ([]StateChange, error) {
 	return f.alterAll(ctx, s, "resumed", f.Resume)
 }
 
-func (f *Fleet) alterAll(ctx context.Context, s Selection, done string, alter func(context.Context, VM) (StateChange, error)) ([]StateChange, error) {
-	vms, err := f.mustBeLive().ResolveLive(ctx, s)
+func (f *Fleet) alterAll(ctx context.Context, s inventory.Selection, done string, alter func(context.Context, inventory.VM) (StateChange, error)) ([]StateChange, error) {
+	vms, err := f.Inventory.ResolveLive(ctx, f.API.MustBeLive(), s)
 	if err != nil {
 		return nil, err
 	}
 	changes, errs := make([]StateChange, len(vms)), make([]error, len(vms))
 	problem.Each(len(vms), defaultJobs, func(n int) { changes[n], errs[n] = alter(ctx, vms[n]) })
-	if err := f.keepStates(changes); err != nil {
+	told := map[string]string{}
+	for _, c := range changes {
+		if c.State != "unknown" {
+			told[c.VMID] = c.State
+		}
+	}
+	if err := f.Inventory.RecordStates(told); err != nil {
 		f.o.Warn("the new states could not be recorded: " + err.Error())
 	}
-	return changes, problem.Sum{Failed: "could not be " + done, Next: problem.SeeList, Alike: true}.Of(ctx, outcomes(vms, errs))
+	return changes, problem.Sum{Failed: "could not be " + done, Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }
 
 // BranchNamed is Branch for the VM of a name, which is resolved by the API. The
 // new VMs and their keys are recorded, so that an outage finds them covered.
-func (f *Fleet) BranchNamed(ctx context.Context, name string, count int) (VM, []string, error) {
-	vms, err := f.mustBeLive().ResolveLive(ctx, Selection{Names: []string{name}})
+func (f *Fleet) BranchNamed(ctx context.Context, name string, count int) (inventory.VM, []string, error) {
+	vms, err := f.Inventory.ResolveLive(ctx, f.API.MustBeLive(), inventory.Selection{Names: []string{name}})
 	if err != nil {
-		return VM{}, nil, err
+		return inventory.VM{}, nil, err
 	}
 	ids, err := f.Branch(ctx, vms[0], count)
 	if err == nil {
@@ -170,7 +177,7 @@ func (f *Fleet) BranchNamed(ctx context.Context, name string, count int) (VM, []
 // cover records new VMs and their keys. It never waits for the API: what was
 // made must be told.
 func (f *Fleet) cover(ctx context.Context, ids []string) {
-	_, err := f.with(outage.Live).List(ctx, ListOptions{})
+	_, err := f.List(ctx, ListOptions{ListOptions: inventory.ListOptions{Mode: outage.Live}})
 	keyless := slices.ContainsFunc(ids, func(id string) bool { return !f.keys.HasKey(id) })
 	switch {
 	case err != nil:
@@ -178,13 +185,4 @@ func (f *Fleet) cover(ctx context.Context, ids []string) {
 	case keyless:
 		f.o.Warn("the keys of the new VMs are not all recorded yet: vers-fleet keys sync")
 	}
-}
-
-// mustBeLive is the same fleet for what only the API can do: the record does
-// not stand in for it, as a name may have moved to another VM meanwhile.
-func (f *Fleet) mustBeLive() *Fleet {
-	if f.API.Mode(f.mode) != outage.Auto {
-		return f
-	}
-	return f.with(outage.Live)
 }

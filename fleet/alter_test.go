@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -71,7 +73,7 @@ func TestBranchIsNeverRepeated(t *testing.T) {
 func TestBranchOfUnknownFate(t *testing.T) {
 	w := newWorld(t, 6)
 	front := newFront(w)
-	vm, err := w.open().One(t.Context(), "marketing")
+	vm, err := w.open().Inventory.One(t.Context(), "marketing")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +95,7 @@ func TestBranchOfUnknownFate(t *testing.T) {
 // Somebody who interrupts a branch that was sent learns what it made.
 func TestInterruptedBranchIsReported(t *testing.T) {
 	w := newWorld(t, 6)
-	vm, err := w.open().One(t.Context(), "marketing")
+	vm, err := w.open().Inventory.One(t.Context(), "marketing")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +118,7 @@ func TestInterruptedBranchIsReported(t *testing.T) {
 func TestPauseIsVerified(t *testing.T) {
 	w := newWorld(t, 6)
 	front := newFront(w)
-	all := fleet.Selection{Names: []string{"marketing"}}
+	all := inventory.Selection{Names: []string{"marketing"}}
 	state := w.sim.VM("marketing").State
 	for _, fault := range []sim.Fault{{}, {Kind: sim.KindResetAfter}, {Kind: sim.Kind503After}, {Kind: sim.KindTruncated}, {Kind: "503"}} {
 		if fault.Kind != "" {
@@ -158,7 +160,7 @@ func TestNamesCannotShadow(t *testing.T) {
 	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.open().SetAlias(t.Context(), "mine", fleet.VM{ID: victim.ID()}); err != nil {
+	if _, err := w.open().Inventory.SetAlias(t.Context(), "mine", inventory.VM{ID: victim.ID()}); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
@@ -180,17 +182,17 @@ func TestNamesCannotShadow(t *testing.T) {
 		if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		for _, resolve := range []func(*fleet.Fleet) ([]fleet.VM, error){
-			func(f *fleet.Fleet) ([]fleet.VM, error) {
-				return f.Resolve(t.Context(), fleet.Selection{Names: []string{tc.asked}})
+		for _, resolve := range []func(*fleet.Fleet) ([]inventory.VM, error){
+			func(f *fleet.Fleet) ([]inventory.VM, error) {
+				return f.Inventory.Resolve(t.Context(), inventory.Selection{Names: []string{tc.asked}})
 			},
-			func(f *fleet.Fleet) ([]fleet.VM, error) {
-				return f.ResolveLive(t.Context(), fleet.Selection{Names: []string{tc.asked}})
+			func(f *fleet.Fleet) ([]inventory.VM, error) {
+				return f.Inventory.ResolveLive(t.Context(), outage.AsAsked, inventory.Selection{Names: []string{tc.asked}})
 			},
 		} {
 			for _, f := range []*fleet.Fleet{w.open(), w.open(offline)} {
 				vms, err := resolve(f)
-				if slices.ContainsFunc(vms, func(v fleet.VM) bool { return v.ID != victim.ID() }) {
+				if slices.ContainsFunc(vms, func(v inventory.VM) bool { return v.ID != victim.ID() }) {
 					t.Errorf("label %s=%q: %q is another VM", tc.label, tc.name, tc.asked)
 				}
 				if err != nil && (problem.KindOf(err) != problem.Ambiguous || !strings.Contains(err.Error(), victim.ID())) {

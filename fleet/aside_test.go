@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -21,7 +22,7 @@ import (
 func withRegistry(t *testing.T, w *world, handler http.HandlerFunc) {
 	s := httptest.NewServer(handler)
 	t.Cleanup(s.Close)
-	w.o.Registry = fleet.Registry{URL: s.URL, Token: func(context.Context) (string, error) { return "t", nil }}
+	w.o.Registry = inventory.Registry{URL: s.URL, Token: func(context.Context) (string, error) { return "t", nil }}
 }
 
 // The registry is asked beside the API: here the API waits for it.
@@ -51,8 +52,8 @@ func TestRegistryIsAskedBesideTheAPI(t *testing.T) {
 	if err != nil || list.Source != outage.FromAPI {
 		t.Fatal(list.Source, err)
 	}
-	if !slices.ContainsFunc(list.VMs, func(vm fleet.VM) bool {
-		return slices.Contains(vm.Names, fleet.Name{Name: "from-registry", Source: fleet.SourceRegistry})
+	if !slices.ContainsFunc(list.VMs, func(vm inventory.VM) bool {
+		return slices.Contains(vm.Names, inventory.Name{Name: "from-registry", Source: inventory.SourceRegistry})
 	}) {
 		t.Error("the registry's name is missing")
 	}
@@ -76,7 +77,7 @@ func TestSilentRegistryIsLeftAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.Select(fleet.Selection{Names: []string{"from-registry"}}); err != nil {
+		if _, err := l.Select(inventory.Selection{Names: []string{"from-registry"}}); err != nil {
 			t.Error(err)
 		}
 		return l.Source

@@ -68,16 +68,16 @@ func BenchmarkFleet10k(b *testing.B) {
 			return err
 		},
 		"one": func() error {
-			_, err := f.One(ctx, "worker-4711")
+			_, err := f.Inventory.One(ctx, "worker-4711")
 			return err
 		},
 		"unknown": func() error {
-			if _, err := f.One(ctx, "worker-x"); problem.KindOf(err) != problem.NotFound && problem.KindOf(err) != problem.Unavailable {
+			if _, err := f.Inventory.One(ctx, "worker-x"); problem.KindOf(err) != problem.NotFound && problem.KindOf(err) != problem.Unavailable {
 				return fmt.Errorf("found: %w", err)
 			}
 			return nil
 		},
-		"complete":   func() error { _, err := f.CompletionNames(); return err },
+		"complete":   func() error { _, err := f.Inventory.CompletionNames(); return err },
 		"ssh-config": func() error { _, _, err := f.SSHConfig(); return err },
 		"keys check": func() error { _, err := f.CheckKeys(); return err },
 	} {

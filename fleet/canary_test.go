@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -145,7 +146,7 @@ func parrot(r *http.Request, status int, key []byte) *reply {
 func exercise(t *testing.T, w *world, c *canaries, dest string) {
 	t.Helper()
 	ctx := t.Context()
-	vm := fleet.VM{ID: sim.MarketingID, Name: "marketing"}
+	vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
 	for _, work := range []func(f *fleet.Fleet) error{
 		func(f *fleet.Fleet) error { _, err := f.List(ctx, fleet.ListOptions{}); return err },
 		func(f *fleet.Fleet) error { _, err := f.Sync(ctx, fleet.SyncOptions{Refresh: true}); return err },

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
@@ -159,17 +160,17 @@ func (f *Fleet) checkAPITLS(getenv func(string) string) func(context.Context) Ch
 }
 
 // sampleVM is the VM that stands for the way to all of them.
-func (f *Fleet) sampleVM() (VM, bool) {
-	vms, err := f.known()
+func (f *Fleet) sampleVM() (inventory.VM, bool) {
+	vms, err := f.Inventory.Known()
 	if err != nil {
-		return VM{}, false
+		return inventory.VM{}, false
 	}
 	for _, vm := range vms {
 		if vm.GoneAt.IsZero() && vm.State == "running" {
 			return vm, true
 		}
 	}
-	return VM{}, false
+	return inventory.VM{}, false
 }
 
 func (f *Fleet) checkVMName(ctx context.Context) Check {
@@ -177,7 +178,7 @@ func (f *Fleet) checkVMName(ctx context.Context) Check {
 	if !ok {
 		return Check{Name: "vm_dns", State: CheckSkipped, Detail: "no running VM is recorded"}
 	}
-	host, _, err := net.SplitHostPort(f.endpoint(vm.ID).Address)
+	host, _, err := net.SplitHostPort(f.front.Address(vm.ID))
 	if err != nil {
 		return Check{Name: "vm_dns", State: CheckFailed, Detail: "the VM's address cannot be read: " + err.Error(), Next: "vers-fleet config view"}
 	}

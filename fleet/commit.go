@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
@@ -59,7 +60,7 @@ const (
 //   - before the acknowledged intent is removed: the same, and it is taken.
 //
 // The lock of whoever works on an intent ends with its process.
-func (f *Fleet) Commit(ctx context.Context, vm VM, o CommitOptions) (CommitResult, error) {
+func (f *Fleet) Commit(ctx context.Context, vm inventory.VM, o CommitOptions) (CommitResult, error) {
 	now := f.o.Now().UTC()
 	ttl := o.TTL
 	if ttl == 0 {
@@ -284,9 +285,9 @@ const commitJobs = 4
 
 // CommitAll snapshots several VMs side by side. The error is that of the VM
 // when there is one, or when all failed alike; else its kind is Partial.
-func (f *Fleet) CommitAll(ctx context.Context, vms []VM, o CommitOptions) ([]CommitResult, error) {
+func (f *Fleet) CommitAll(ctx context.Context, vms []inventory.VM, o CommitOptions) ([]CommitResult, error) {
 	results := make([]CommitResult, len(vms))
 	errs := make([]error, len(vms))
 	problem.Each(len(vms), commitJobs, func(n int) { results[n], errs[n] = f.Commit(ctx, vms[n], o) })
-	return results, problem.Sum{Failed: "could not be committed", Next: problem.SeeList, Alike: true}.Of(ctx, outcomes(vms, errs))
+	return results, problem.Sum{Failed: "could not be committed", Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }

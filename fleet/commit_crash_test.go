@@ -14,6 +14,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -49,7 +50,7 @@ func runCommitChild(spec []string) int {
 		_, _ = fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	r, err := f.Commit(context.Background(), fleet.VM{ID: spec[3]}, fleet.CommitOptions{Queue: spec[4] == "true"})
+	r, err := f.Commit(context.Background(), inventory.VM{ID: spec[3]}, fleet.CommitOptions{Queue: spec[4] == "true"})
 	_, _ = fmt.Fprintln(os.Stdout, r.Status, r.CommitID, err)
 	return 0
 }

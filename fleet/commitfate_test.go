@@ -11,6 +11,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -22,7 +23,7 @@ func TestCommitTakenAfterTheClientGaveUp(t *testing.T) {
 	for _, queue := range []bool{false, true} {
 		w := newWorld(t, 6)
 		front := newFront(w)
-		vm := fleet.VM{ID: sim.MarketingID, Name: "marketing"}
+		vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
 		w.o.API.Timeouts.Action = 200 * time.Millisecond
 		w.o.Retry.MaxAttempts = 1
 		held := make(chan *http.Request, 1)
@@ -70,7 +71,7 @@ func TestCommitTakenAfterTheClientGaveUp(t *testing.T) {
 func TestRetryAfterHoldsTheQuestionToo(t *testing.T) {
 	w := newWorld(t, 6)
 	w.fault(sim.Fault{Kind: sim.Kind503After, RetryAfter: "120"})
-	r, err := w.open().Commit(t.Context(), fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{})
+	r, err := w.open().Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, fleet.CommitOptions{})
 	if problem.KindOf(err) != problem.Queued || r.Status != fleet.StatusUnsettled {
 		t.Errorf("got %s, %v", r.Status, err)
 	}
@@ -97,7 +98,7 @@ func TestTimeoutEndsSoon(t *testing.T) {
 	began := time.Now()
 	ctx, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer stop()
-	if _, err := w.open().Commit(ctx, fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{}); problem.KindOf(err) != problem.Queued {
+	if _, err := w.open().Commit(ctx, inventory.VM{ID: sim.MarketingID}, fleet.CommitOptions{}); problem.KindOf(err) != problem.Queued {
 		t.Errorf("commit: %v", err)
 	}
 	if took := time.Since(began); took > 8*time.Second {

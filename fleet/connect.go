@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -16,7 +17,7 @@ import (
 // at once and asks the API nothing; only a missing or refused key needs the
 // API. The error says why not: the stage that failed, the last known state of
 // the VM, or why no key could be had.
-func (f *Fleet) Connect(ctx context.Context, vm VM) (*sshconn.Conn, error) {
+func (f *Fleet) Connect(ctx context.Context, vm inventory.VM) (*sshconn.Conn, error) {
 	if f.API.Mode(f.mode) == outage.Live || !f.hasKey(vm.ID) {
 		if err := f.needKey(ctx, vm); err != nil {
 			return nil, err
@@ -43,7 +44,7 @@ func (f *Fleet) Connect(ctx context.Context, vm VM) (*sshconn.Conn, error) {
 }
 
 // needKey fetches the key of a VM that has none recorded.
-func (f *Fleet) needKey(ctx context.Context, vm VM) error {
+func (f *Fleet) needKey(ctx context.Context, vm inventory.VM) error {
 	_, err := f.obtainKey(ctx, vm)
 	if err == nil {
 		return nil
@@ -53,7 +54,7 @@ func (f *Fleet) needKey(ctx context.Context, vm VM) error {
 
 // dialAnew is dial after the recorded key turned out to be damaged and was set
 // aside. Without a new one that damage is the error.
-func (f *Fleet) dialAnew(ctx context.Context, vm VM, damage error) (*sshconn.Conn, error) {
+func (f *Fleet) dialAnew(ctx context.Context, vm inventory.VM, damage error) (*sshconn.Conn, error) {
 	f.o.Warn(problem.Why(damage) + "; asking the API for the key of " + vm.Title())
 	err := f.needKey(ctx, vm)
 	if err == nil {
@@ -64,12 +65,12 @@ func (f *Fleet) dialAnew(ctx context.Context, vm VM, damage error) (*sshconn.Con
 }
 
 // target says how to reach the VM, from the record alone.
-func (f *Fleet) target(vm VM) (sshconn.Target, keystore.Record, error) {
+func (f *Fleet) target(vm inventory.VM) (sshconn.Target, keystore.Record, error) {
 	record, err := f.keys.Record(vm.ID)
 	if err != nil && !keystore.IsNotFound(err) {
 		return sshconn.Target{}, record, problem.OfStorage("read the record of "+vm.Title(), err)
 	}
-	t := sshconn.Target{VMID: vm.ID, Name: vm.Title(), User: "root", ServerName: f.hostName(vm.ID), Strict: f.o.StrictSSH}
+	t := sshconn.Target{VMID: vm.ID, Name: vm.Title(), User: "root", ServerName: f.front.HostName(vm.ID), Strict: f.o.StrictSSH}
 	t.Endpoints = f.endpoints(vm.ID, record)
 	for _, k := range record.HostKeys {
 		t.HostKeys = append(t.HostKeys, k.Key)
@@ -78,7 +79,7 @@ func (f *Fleet) target(vm VM) (sshconn.Target, keystore.Record, error) {
 }
 
 // dial connects with the recorded keys and records what it learns.
-func (f *Fleet) dial(ctx context.Context, vm VM) (*sshconn.Conn, error) {
+func (f *Fleet) dial(ctx context.Context, vm inventory.VM) (*sshconn.Conn, error) {
 	keys, err := f.candidates(vm.ID)
 	if err != nil {
 		return nil, problem.OfStorage("read the key of "+vm.Title(), err)
@@ -87,7 +88,7 @@ func (f *Fleet) dial(ctx context.Context, vm VM) (*sshconn.Conn, error) {
 }
 
 // dialWith is dial with keys that were read already.
-func (f *Fleet) dialWith(ctx context.Context, vm VM, keys [][]byte) (*sshconn.Conn, error) {
+func (f *Fleet) dialWith(ctx context.Context, vm inventory.VM, keys [][]byte) (*sshconn.Conn, error) {
 	target, record, err := f.target(vm)
 	if err != nil {
 		return nil, err
@@ -104,11 +105,11 @@ func (f *Fleet) dialWith(ctx context.Context, vm VM, keys [][]byte) (*sshconn.Co
 // learn records a login that worked: the key is proved, the host key pinned,
 // the address remembered. A full disk must not cost the connection that was
 // just made, so failing to is a warning.
-func (f *Fleet) learn(vm VM, record keystore.Record, info sshconn.Info) {
+func (f *Fleet) learn(vm inventory.VM, record keystore.Record, info sshconn.Info) {
 	err := f.keys.Proved(vm.ID, info.PublicKey, keystore.Endpoint{Network: info.Endpoint.Network, Address: info.Endpoint.Address,
 		IPs: info.Endpoint.IPs}, info.HostKey)
 	if err == nil && info.FirstContact {
-		err = f.keys.PinHostKey(vm.ID, info.HostKey, f.API.Vouches(f.mode), []string{f.hostName(vm.ID)})
+		err = f.keys.PinHostKey(vm.ID, info.HostKey, f.API.Vouches(f.mode), []string{f.front.HostName(vm.ID)})
 	}
 	if info.FirstContact {
 		f.met(vm, info, err == nil)
@@ -118,20 +119,12 @@ func (f *Fleet) learn(vm VM, record keystore.Record, info sshconn.Info) {
 	}
 }
 
-// endpoint is where the VM is dialled first.
-func (f *Fleet) endpoint(id string) sshconn.Endpoint {
-	if f.o.VMGateway != "" {
-		return sshconn.Endpoint{Network: sshconn.NetworkTLS, Address: f.o.VMGateway}
-	}
-	return sshconn.Endpoint{Network: sshconn.NetworkTLS, Address: net.JoinHostPort(f.hostName(id), "443")}
-}
-
 // endpoints lists the ways to the VM that are tried side by side: through the
 // platform's TLS front or the configured gateway, with the addresses it had
 // last time in case DNS is down, and directly. Directly no certificate says
 // who answers, so that way is for VMs whose host key is known.
 func (f *Fleet) endpoints(id string, r keystore.Record) []sshconn.Endpoint {
-	first := f.endpoint(id)
+	first := sshconn.Endpoint{Network: sshconn.NetworkTLS, Address: f.front.Address(id)}
 	for _, e := range r.Endpoints {
 		if e.Network == first.Network && e.Address == first.Address {
 			first.IPs = e.IPs
@@ -144,7 +137,7 @@ func (f *Fleet) endpoints(id string, r keystore.Record) []sshconn.Endpoint {
 	return ways
 }
 
-func (f *Fleet) noteRefused(vm VM) {
+func (f *Fleet) noteRefused(vm inventory.VM) {
 	err := f.keys.UpdateRecord(vm.ID, func(r *keystore.Record) error {
 		r.RefusedAt = f.o.Now().UTC()
 		return nil

@@ -17,7 +17,7 @@ import (
 func TestSilentGateway(t *testing.T) {
 	w := newWorld(t, 6)
 	record(t, w)
-	vm, err := w.open().One(t.Context(), "marketing")
+	vm, err := w.open().Inventory.One(t.Context(), "marketing")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -35,9 +36,9 @@ const drillTimeout = 20 * time.Second
 // answers: if the API died now, which VMs would be lost? The error is nil only
 // if none would; its kind is Unreachable else. VMs recorded as paused, asleep
 // or dead accept no SSH and are counted as lost too: their work is not at hand.
-func (f *Fleet) Drill(ctx context.Context, s Selection, onDone func(DrillResult)) ([]DrillResult, error) {
+func (f *Fleet) Drill(ctx context.Context, s inventory.Selection, onDone func(DrillResult)) ([]DrillResult, error) {
 	off := f.with(outage.Offline)
-	vms, err := off.ResolveLive(ctx, s)
+	vms, err := f.Inventory.ResolveLive(ctx, outage.Offline, s)
 	if problem.KindOf(err) == problem.Unavailable && f.API.Mode(f.mode) != outage.Offline {
 		return nil, &problem.Error{Kind: problem.Unavailable, What: "no VM could be reached without the API", Origin: problem.OriginLocal,
 			Why: "nothing is recorded yet", Next: "while the API is up, this records the fleet and its keys: vers-fleet vms", Err: err}
@@ -69,7 +70,7 @@ func (f *Fleet) Drill(ctx context.Context, s Selection, onDone func(DrillResult)
 	return results, nil
 }
 
-func (f *Fleet) drillOne(ctx context.Context, vm VM) DrillResult {
+func (f *Fleet) drillOne(ctx context.Context, vm inventory.VM) DrillResult {
 	ctx, stop := context.WithTimeout(ctx, drillTimeout)
 	defer stop()
 	began := f.o.Now()
@@ -91,7 +92,7 @@ func (f *Fleet) drillOne(ctx context.Context, vm VM) DrillResult {
 
 // Probe tries every VM of the listing over SSH with what is recorded, side by
 // side, and notes what it found in place.
-func (f *Fleet) Probe(ctx context.Context, vms []VM, onDone func(Progress)) {
+func (f *Fleet) Probe(ctx context.Context, vms []inventory.VM, onDone func(Progress)) {
 	off := f.with(outage.Offline)
 	var mu sync.Mutex
 	done := 0
@@ -114,7 +115,7 @@ func (f *Fleet) Probe(ctx context.Context, vms []VM, onDone func(Progress)) {
 // handshake needs no login. VMs that do not answer are left for next time, and
 // all of them to another process that is asking already: silent ones take
 // long, and a sync from cron must not pile up behind them.
-func (f *Fleet) pinMissing(ctx context.Context, vms []keystore.InventoryVM) (int, error) {
+func (f *Fleet) pinMissing(ctx context.Context, vms []inventory.VM) (int, error) {
 	if len(f.unpinned(vms)) == 0 {
 		return 0, nil
 	}
@@ -145,7 +146,7 @@ func (f *Fleet) pinMissing(ctx context.Context, vms []keystore.InventoryVM) (int
 }
 
 // unpinned are the running VMs that have a key but no pinned host key.
-func (f *Fleet) unpinned(vms []keystore.InventoryVM) (ids []string) {
+func (f *Fleet) unpinned(vms []inventory.VM) (ids []string) {
 	for _, vm := range vms {
 		if r, err := f.keys.Record(vm.ID); err == nil && len(r.HostKeys) == 0 && vm.State == string(api.StateRunning) {
 			ids = append(ids, vm.ID)
@@ -156,7 +157,7 @@ func (f *Fleet) unpinned(vms []keystore.InventoryVM) (ids []string) {
 
 // pinFresh is pinMissing after new keys came with a listing, which it must not
 // hold up for long; keys sync pins the rest.
-func (f *Fleet) pinFresh(ctx context.Context, vms []keystore.InventoryVM) error {
+func (f *Fleet) pinFresh(ctx context.Context, vms []inventory.VM) error {
 	ctx, stop := context.WithTimeout(ctx, outage.ProbeTimeout)
 	defer stop()
 	_, err := f.pinMissing(ctx, vms)
@@ -164,7 +165,7 @@ func (f *Fleet) pinFresh(ctx context.Context, vms []keystore.InventoryVM) error 
 }
 
 func (f *Fleet) pinHostKey(ctx context.Context, id string) error {
-	target, _, err := f.target(VM{ID: id})
+	target, _, err := f.target(inventory.VM{ID: id})
 	if err != nil {
 		return err
 	}
@@ -175,12 +176,12 @@ func (f *Fleet) pinHostKey(ctx context.Context, id string) error {
 		f.o.Logf("the host key of %s was not learned: %v", id, err)
 		return err
 	}
-	return problem.OfStorage("record the host key of "+id, f.keys.PinHostKey(id, key, f.API.Vouches(f.mode), []string{f.hostName(id)}))
+	return problem.OfStorage("record the host key of "+id, f.keys.PinHostKey(id, key, f.API.Vouches(f.mode), []string{f.front.HostName(id)}))
 }
 
 // AcceptHostKey replaces the pinned host keys of a VM by the one it shows now,
 // provided its fingerprint is the one given.
-func (f *Fleet) AcceptHostKey(ctx context.Context, vm VM, fingerprint string) error {
+func (f *Fleet) AcceptHostKey(ctx context.Context, vm inventory.VM, fingerprint string) error {
 	target, _, err := f.target(vm)
 	if err != nil {
 		return err
@@ -200,7 +201,7 @@ func (f *Fleet) AcceptHostKey(ctx context.Context, vm VM, fingerprint string) er
 		return nil
 	})
 	if err == nil {
-		err = f.keys.PinHostKey(vm.ID, key, true, []string{f.hostName(vm.ID)})
+		err = f.keys.PinHostKey(vm.ID, key, true, []string{f.front.HostName(vm.ID)})
 	}
 	return problem.OfStorage("record the host key", err)
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
@@ -23,13 +24,13 @@ type ExecResult struct {
 
 // ExecRequest is a command for many VMs.
 type ExecRequest struct {
-	VMs      []VM
+	VMs      []inventory.VM
 	Command  string
 	Jobs     int           // side by side; 0 = ExecJobs; fewer where few files may be open
 	Timeout  time.Duration // per VM; 0 = none
 	FailFast bool          // the first failure stops the rest
 	Stdin    func() io.Reader
-	Output   func(VM) (stdout, stderr io.Writer)
+	Output   func(inventory.VM) (stdout, stderr io.Writer)
 	OnDone   func(ExecResult) // one at a time
 }
 
@@ -72,7 +73,7 @@ func (f *Fleet) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error) {
 	return results, execError(parent, results)
 }
 
-func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm VM) ExecResult {
+func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm inventory.VM) ExecResult {
 	res := ExecResult{VMID: vm.ID, VMName: vm.Name, Status: 255}
 	all := ctx
 	if all.Err() != nil {
@@ -109,11 +110,11 @@ func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm VM) ExecResult {
 	return res
 }
 
-func stopped(vm VM, how string) error {
+func stopped(vm inventory.VM, how string) error {
 	return &problem.Error{Kind: problem.Interrupted, What: "the command on " + vm.Title() + " was not awaited", Why: how, Origin: problem.OriginLocal, Err: problem.ErrStopped}
 }
 
-func (f *Fleet) execOn(ctx context.Context, r ExecRequest, vm VM) error {
+func (f *Fleet) execOn(ctx context.Context, r ExecRequest, vm inventory.VM) error {
 	conn, err := f.lend(ctx, vm)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/wan"
 )
@@ -25,13 +26,13 @@ func BenchmarkExecAll(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	slow := slices.IndexFunc(list.VMs, func(vm fleet.VM) bool { return vm.Name == "marketing" })
+	slow := slices.IndexFunc(list.VMs, func(vm inventory.VM) bool { return vm.Name == "marketing" })
 	for name, command := range map[string]string{"even": "true", "slow": "test $(hostname) != marketing || sleep 2"} {
 		b.Run(name, func(b *testing.B) {
-			run := func(vms []fleet.VM) float64 {
+			run := func(vms []inventory.VM) float64 {
 				start := time.Now()
 				_, err := f.Exec(b.Context(), fleet.ExecRequest{VMs: vms, Command: command,
-					Output: func(fleet.VM) (stdout, stderr io.Writer) { return nil, nil }})
+					Output: func(inventory.VM) (stdout, stderr io.Writer) { return nil, nil }})
 				if err != nil {
 					b.Fatal(err)
 				}

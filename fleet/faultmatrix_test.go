@@ -15,6 +15,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -96,7 +97,7 @@ func record(t *testing.T, w *world) {
 	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.open().Drill(t.Context(), fleet.Selection{All: true}, nil); err != nil {
+	if _, err := w.open().Drill(t.Context(), inventory.Selection{All: true}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.open().RemoveKeys(t.Context(), []string{missing}, true); err != nil {
@@ -120,8 +121,8 @@ type work struct {
 }
 
 func (m *matrix) works() map[string]work {
-	marketing := fleet.VM{ID: sim.MarketingID, Name: "marketing"}
-	keyless := fleet.VM{ID: m.world.sim.VM(missing).ID(), Name: missing}
+	marketing := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
+	keyless := inventory.VM{ID: m.world.sim.VM(missing).ID(), Name: missing}
 	sync := m.c.want.key
 	if m.c.want.list != "" {
 		sync = m.c.want.list
@@ -173,7 +174,7 @@ func (m *matrix) list(f *fleet.Fleet) error {
 	return nil
 }
 
-func (m *matrix) connect(f *fleet.Fleet, vm fleet.VM) error {
+func (m *matrix) connect(f *fleet.Fleet, vm inventory.VM) error {
 	var conn *sshconn.Conn
 	conn, err := f.Connect(m.t.Context(), vm)
 	if err != nil {
@@ -183,7 +184,7 @@ func (m *matrix) connect(f *fleet.Fleet, vm fleet.VM) error {
 	return conn.Exec(m.t.Context(), "true", nil, nil, nil)
 }
 
-func (m *matrix) pull(f *fleet.Fleet, vm fleet.VM) error {
+func (m *matrix) pull(f *fleet.Fleet, vm inventory.VM) error {
 	dest := m.t.TempDir()
 	_, err := f.Pull(m.t.Context(), fleet.PullRequest{Dest: dest, Items: []fleet.PullItem{{VM: vm, Paths: []string{"/root/workspace/brief.md"}}}})
 	if data, readErr := os.ReadFile(filepath.Join(dest, "brief.md")); err == nil && (readErr != nil || !strings.Contains(string(data), "Spring campaign")) {
@@ -192,7 +193,7 @@ func (m *matrix) pull(f *fleet.Fleet, vm fleet.VM) error {
 	return err
 }
 
-func (m *matrix) commit(f *fleet.Fleet, vm fleet.VM, queue bool) error {
+func (m *matrix) commit(f *fleet.Fleet, vm inventory.VM, queue bool) error {
 	r, err := f.Commit(m.t.Context(), vm, fleet.CommitOptions{Queue: queue})
 	items, queueErr := f.Queue()
 	if queueErr != nil {
@@ -276,7 +277,7 @@ func (m *matrix) afterwards(homes map[string]string) {
 	if r, err := w.open().Sync(m.t.Context(), fleet.SyncOptions{}); err != nil {
 		m.t.Errorf("keys sync afterwards: %+v, %v", r, err)
 	}
-	if results, err := w.open().Drill(m.t.Context(), fleet.Selection{All: true}, nil); err != nil || len(results) != 6 {
+	if results, err := w.open().Drill(m.t.Context(), inventory.Selection{All: true}, nil); err != nil || len(results) != 6 {
 		m.t.Errorf("drill afterwards: %d VMs, %v: %+v", len(results), err, results)
 	}
 }

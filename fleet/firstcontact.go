@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
@@ -16,7 +17,7 @@ type newcomers struct {
 }
 
 // met tells of a first contact, now or with the others.
-func (f *Fleet) met(vm VM, info sshconn.Info, recorded bool) {
+func (f *Fleet) met(vm inventory.VM, info sshconn.Info, recorded bool) {
 	text := "first contact with " + vm.Title() + ": its host key is " + info.Fingerprint
 	if recorded {
 		text = "first contact with " + vm.Title() + ": its host key " + info.Fingerprint + " is recorded" + f.API.Unconfirmed(f.mode)

@@ -1,12 +1,12 @@
 package fleet
 
 import (
-	"context"
 	"crypto/x509"
 	"path/filepath"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -40,7 +40,7 @@ type Options struct {
 	UserHome string   // where ~/.pi and ~/.vers are; "" = none
 	VersHome string   // $VERS_HOME
 	TempDirs []string // where other clients leave keys
-	Registry Registry
+	Registry inventory.Registry
 	Keystore keystore.Options
 	Now      func() time.Time
 	Warn     func(string)                // something the user should know, on stderr
@@ -49,21 +49,17 @@ type Options struct {
 	Confirm  func(q string) error        // asks before something is lost; nil refuses
 }
 
-// Registry is the optional service that knows names of VMs.
-type Registry struct {
-	URL   string
-	Token func(context.Context) (string, error)
-}
-
 // Fleet is one profile's VMs. Its methods may be called concurrently.
 type Fleet struct {
-	API *outage.API
+	API       *outage.API
+	Inventory *inventory.Inventory
 
 	o       Options
 	mode    outage.Mode
 	keys    *keystore.Store
 	dialer  *sshconn.Dialer
 	unsaved *unsavedKeys
+	front   inventory.Front
 
 	newcomers *newcomers // see forMany; nil: first contacts are told one by one
 }
@@ -83,9 +79,11 @@ func Open(o Options) (*Fleet, error) {
 	if err != nil {
 		return nil, problem.OfStorage("open the local record", err)
 	}
-	f := &Fleet{o: o, keys: store, unsaved: &unsavedKeys{}}
+	f := &Fleet{o: o, keys: store, unsaved: &unsavedKeys{}, front: inventory.Front{Domain: o.VMDomain, Gateway: o.VMGateway}}
 	f.API = outage.New(outage.Options{Config: o.API, Store: store, Profile: o.Profile, Retry: o.Retry, Mode: o.Mode, WaitFor: o.WaitFor,
 		Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait})
+	f.Inventory = inventory.New(inventory.Options{API: f.API, Store: store, Front: f.front, UserHome: o.UserHome, VersHome: o.VersHome,
+		Registry: o.Registry, Now: o.Now, Warn: o.Warn, Logf: o.Logf})
 	f.dialer = &sshconn.Dialer{RootCAs: o.RootCAs, Roots: o.LoadRoots, InsecureSkipVerify: !o.TLSVerify, KeepAlive: keepAlive, Logf: o.Logf}
 	return f, nil
 }

@@ -7,7 +7,7 @@ import (
 
 // findKeys looks for keys that other Vers clients left on this machine.
 func (f *Fleet) findKeys() ([]keystore.AdoptableKey, error) {
-	known, err := f.known()
+	known, err := f.Inventory.Known()
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (f *Fleet) ImportFound(dryRun bool) ([]FoundKey, error) {
 			return nil, problem.OfStorage("record the found keys", err)
 		}
 	}
-	known, err := f.known()
+	known, err := f.Inventory.Known()
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
@@ -167,7 +168,7 @@ func TestSpoiledAnswersLoseNoKey(t *testing.T) {
 	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.open().Drill(t.Context(), fleet.Selection{All: true}, nil); err != nil {
+	if _, err := w.open().Drill(t.Context(), inventory.Selection{All: true}, nil); err != nil {
 		t.Fatal(err)
 	}
 	ends := map[problem.Kind]int{}
@@ -192,7 +193,7 @@ func TestSpoiledAnswersLoseNoKey(t *testing.T) {
 	f.set(nil, nil)
 	t.Logf("%d answers spoiled; commands ended with %v", m.n, ends)
 	for id := range keys {
-		conn, err := w.open(offline).Connect(t.Context(), fleet.VM{ID: id})
+		conn, err := w.open(offline).Connect(t.Context(), inventory.VM{ID: id})
 		if err != nil {
 			t.Errorf("%s: %v", id, err)
 			continue

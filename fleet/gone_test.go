@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -53,7 +54,7 @@ func TestGoneAndBack(t *testing.T) {
 	if err != nil || len(list.VMs) != 5 {
 		t.Fatalf("%d VMs, %v", len(list.VMs), err)
 	}
-	vm, err := w.open(offline).One(t.Context(), "marketing")
+	vm, err := w.open(offline).Inventory.One(t.Context(), "marketing")
 	if err != nil || vm.ID != sim.MarketingID {
 		t.Fatalf("gone: %s, %v", vm.ID, err)
 	}
@@ -87,16 +88,16 @@ func TestLivingBeforeGone(t *testing.T) {
 	if _, err := store.PutKey(twin, pem, keystore.KeyInfo{Source: "api"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.open(offline).One(t.Context(), sim.MarketingID[:8]); problem.KindOf(err) != problem.Ambiguous {
+	if _, err := w.open(offline).Inventory.One(t.Context(), sim.MarketingID[:8]); problem.KindOf(err) != problem.Ambiguous {
 		t.Errorf("both alive as far as known: %v", err)
 	}
 	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if vm, err := w.open(offline).One(t.Context(), sim.MarketingID[:8]); err != nil || vm.ID != sim.MarketingID {
+	if vm, err := w.open(offline).Inventory.One(t.Context(), sim.MarketingID[:8]); err != nil || vm.ID != sim.MarketingID {
 		t.Errorf("%s, %v", vm.ID, err)
 	}
-	if vm, err := w.open(offline).One(t.Context(), twin[:20]); err != nil || vm.ID != twin {
+	if vm, err := w.open(offline).Inventory.One(t.Context(), twin[:20]); err != nil || vm.ID != twin {
 		t.Errorf("nobody else is meant: %s, %v", vm.ID, err)
 	}
 }
@@ -109,7 +110,7 @@ func TestNamesOfNoVM(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(w.home, "default", "names.json"), []byte(doc), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	names, err := w.open(offline).CompletionNames()
+	names, err := w.open(offline).Inventory.CompletionNames()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +119,7 @@ func TestNamesOfNoVM(t *testing.T) {
 			t.Errorf("%q", n.Name)
 		}
 	}
-	if vm, err := w.open(offline).One(t.Context(), "good"); err != nil || vm.ID != sim.MarketingID {
+	if vm, err := w.open(offline).Inventory.One(t.Context(), "good"); err != nil || vm.ID != sim.MarketingID {
 		t.Errorf("%s, %v", vm.ID, err)
 	}
 }
@@ -127,7 +128,7 @@ func TestNamesOfNoVM(t *testing.T) {
 func TestAcceptedHostKeyReplacesAtOnce(t *testing.T) {
 	w := newWorld(t, 6)
 	record(t, w)
-	vm := fleet.VM{ID: sim.MarketingID}
+	vm := inventory.VM{ID: sim.MarketingID}
 	stop := make(chan struct{})
 	var all sync.WaitGroup
 	all.Go(func() {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -35,7 +36,7 @@ func unsavable(t *testing.T, w *world) {
 // connection it was fetched for. Where recording was the purpose, it is the error.
 func TestKeyThatCannotBeRecorded(t *testing.T) {
 	w := newWorld(t, 6)
-	vm := fleet.VM{ID: sim.MarketingID, Name: "marketing"}
+	vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
 	unsavable(t, w)
 	var warnings []string
 	f := w.open(heard(&warnings))
@@ -62,7 +63,7 @@ func TestKeyThatCannotBeRecorded(t *testing.T) {
 func TestDamagedKeyIsFetchedAgain(t *testing.T) {
 	w := newWorld(t, 6)
 	record(t, w)
-	vm := fleet.VM{ID: sim.MarketingID, Name: "marketing"}
+	vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
 	if err := os.WriteFile(w.open().Dir()+"/keys/"+vm.ID+"/id", []byte("no key at all"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -123,8 +124,8 @@ func TestRefusedKeysAreNotAskedForAgainAndAgain(t *testing.T) {
 		return nil
 	}, nil)
 	list, err := w.open().List(t.Context(), fleet.ListOptions{})
-	if err != nil || list.KeysLeft != 2 {
-		t.Fatalf("%d keys left, %v", list.KeysLeft, err)
+	if err != nil || list.KeysLeft() != 2 {
+		t.Fatalf("%d keys left, %v", list.KeysLeft(), err)
 	}
 	for n := range 3 {
 		if n == 1 { // the first time it may just have been mended
@@ -142,7 +143,7 @@ func TestRefusedKeysAreNotAskedForAgainAndAgain(t *testing.T) {
 		t.Errorf("later: asked %d times, %v", asked.Load(), err)
 	}
 	front.set(nil, nil)
-	conn, err := w.open().Connect(t.Context(), fleet.VM{ID: foreign})
+	conn, err := w.open().Connect(t.Context(), inventory.VM{ID: foreign})
 	if err != nil {
 		t.Fatal("who asks for that VM is not put off:", err)
 	}

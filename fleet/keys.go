@@ -30,7 +30,7 @@ type KeyInfo struct {
 
 // Keys lists the recorded keys, by name.
 func (f *Fleet) Keys() ([]KeyInfo, error) {
-	vms, err := f.known()
+	vms, err := f.Inventory.Known()
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (f *Fleet) Dir() string { return f.keys.Dir() }
 
 // KeyPath is where the VM's private key is.
 func (f *Fleet) KeyPath(ctx context.Context, name string) (string, error) {
-	vm, err := f.One(ctx, name)
+	vm, err := f.Inventory.One(ctx, name)
 	if err != nil {
 		return "", err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn/mux"
@@ -30,18 +31,18 @@ func (f *Fleet) CheckKeys() ([]Finding, error) {
 	if err != nil {
 		return nil, problem.OfStorage("check the keystore", err)
 	}
-	vms, err := f.known()
+	vms, err := f.Inventory.Known()
 	if err != nil {
 		return nil, err
 	}
-	all := newDirectory(vms)
+	all := inventory.NewDirectory(vms)
 	out := []Finding{}
 	bad := 0
 	for _, x := range findings {
 		if x.Severity == keystore.SeverityError {
 			bad++
 		}
-		vm, _ := all.byID(x.VMID)
+		vm, _ := all.ByID(x.VMID)
 		out = append(out, Finding{Finding: x, Name: vm.Name})
 	}
 	for _, vm := range vms {
@@ -59,11 +60,11 @@ func (f *Fleet) CheckKeys() ([]Finding, error) {
 
 // RemoveKeys forgets VMs, their keys included, after asking.
 func (f *Fleet) RemoveKeys(ctx context.Context, names []string, sure bool) ([]string, error) {
-	known, err := f.known()
+	known, err := f.Inventory.Known()
 	if err != nil {
 		return nil, err
 	}
-	vms, err := choose(known, Selection{Names: names})
+	vms, err := inventory.Choose(known, inventory.Selection{Names: names})
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +109,8 @@ func (f *Fleet) confirm(sure bool, question string) error {
 // ExportKeys writes keys, host keys, inventory and names to w as one bundle,
 // encrypted to recipients or with a passphrase.
 func (f *Fleet) ExportKeys(ctx context.Context, w io.Writer, o keystore.ExportOptions) (keystore.ExportSummary, error) {
-	if data, err := f.keys.Doc(namesDocName).Read(); err == nil {
-		o.Docs = map[string][]byte{namesDocName: data}
+	if data, err := f.keys.Doc(inventory.NamesDoc).Read(); err == nil {
+		o.Docs = map[string][]byte{inventory.NamesDoc: data}
 	}
 	sum, err := f.keys.Export(ctx, w, o)
 	return sum, problem.OfStorage("export the keys", err)
@@ -118,22 +119,22 @@ func (f *Fleet) ExportKeys(ctx context.Context, w io.Writer, o keystore.ExportOp
 // ImportKeys merges a bundle, never overwriting something newer, and says what
 // it did, or would do.
 func (f *Fleet) ImportKeys(ctx context.Context, r io.Reader, identityFile string, dryRun bool) (keystore.Plan, error) {
-	var names namesDoc
+	var names []byte
 	plan, err := f.keys.Import(ctx, r, keystore.ImportOptions{DryRun: dryRun, IdentityFile: identityFile,
 		Doc: func(name string, data []byte, dryRun bool) (keystore.Action, error) {
-			if name == namesDocName {
-				names, _ = decodeNames(data) // importDoc reports what cannot be read
+			if name == inventory.NamesDoc {
+				names = data
 			}
-			return f.importDoc(ctx, name, data, dryRun)
+			return f.Inventory.ImportDoc(ctx, name, data, dryRun)
 		}})
-	f.namePlan(plan, names)
+	f.Inventory.NamePlan(plan, names)
 	return plan, problem.OfStorage("import the bundle", err)
 }
 
 // ExportSSH writes every key, decrypted, and an ssh_config into dir, for plain
 // OpenSSH without this program.
 func (f *Fleet) ExportSSH(ctx context.Context, dir string) (int, error) {
-	vms, err := f.known()
+	vms, err := f.Inventory.Known()
 	if err != nil {
 		return 0, err
 	}
@@ -165,19 +166,19 @@ func (f *Fleet) ExportSSH(ctx context.Context, dir string) (int, error) {
 // exportedConfig reaches the VMs through openssl, which is the one tool that
 // plain OpenSSH needs for TLS. ca is the file with the authorities of the VMs'
 // certificates, "" for those that openssl knows by itself.
-func (f *Fleet) exportedConfig(dir, ca string, hosts []keystore.SSHHost, vms []VM) []byte {
-	all := newDirectory(vms)
+func (f *Fleet) exportedConfig(dir, ca string, hosts []keystore.SSHHost, vms []inventory.VM) []byte {
+	all := inventory.NewDirectory(vms)
 	var b bytes.Buffer
 	for _, h := range hosts {
-		vm, ok := all.byID(h.Record.VMID)
+		vm, ok := all.ByID(h.Record.VMID)
 		if !ok {
-			vm = VM{ID: h.Record.VMID}
+			vm = inventory.VM{ID: h.Record.VMID}
 		}
-		name := f.hostName(vm.ID)
+		name := f.front.HostName(vm.ID)
 		fmt.Fprintf(&b, "Host %s\n  HostName %s\n  User root\n  HostKeyAlias %s\n", strings.Join(hostAliases(vm, all), " "), name, name)
 		fmt.Fprintf(&b, "  IdentityFile %s\n  IdentitiesOnly yes\n", safe.SSHPath(h.IdentityFile))
 		fmt.Fprintf(&b, "  UserKnownHostsFile %s\n", safe.SSHPath(dir+"/known_hosts"))
-		proxy := "openssl s_client -quiet -verify_quiet -servername " + name + " -connect " + safe.Word(f.endpoint(vm.ID).Address)
+		proxy := "openssl s_client -quiet -verify_quiet -servername " + name + " -connect " + safe.Word(f.front.Address(vm.ID))
 		if f.o.TLSVerify {
 			proxy += " -verify_return_error -verify_hostname " + name
 		}

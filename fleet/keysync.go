@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
@@ -57,11 +58,15 @@ type syncer struct {
 // learn of changed ones. It stops early when the API becomes unreachable, as
 // every further call would wait for nothing. The error is of kind Storage: a
 // key could not be recorded.
-func (f *Fleet) syncKeys(ctx context.Context, vms []keystore.InventoryVM, all bool, onDone func(Progress)) (SyncReport, error) {
+func (f *Fleet) syncKeys(ctx context.Context, vms []inventory.VM, all bool, onDone func(Progress)) (SyncReport, error) {
 	s := &syncer{f: f, onDone: onDone, refused: map[string]bool{}}
-	s.report = SyncReport{VMs: len(vms), Failed: []SyncFailure{}, AsOf: f.o.Now().UTC(), Source: outage.FromAPI}
+	s.report = SyncReport{Failed: []SyncFailure{}, AsOf: f.o.Now().UTC(), Source: outage.FromAPI}
 	var ids []string
 	for _, vm := range vms {
+		if vm.Source != outage.FromAPI { // the API knows of none
+			continue
+		}
+		s.report.VMs++
 		if vm.State == string(api.StateDead) {
 			continue
 		}
@@ -194,20 +199,20 @@ type SyncOptions struct {
 // makes one API call when nothing is missing. When what came cannot be
 // recorded it stops there.
 func (f *Fleet) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
-	answer, err := f.inventory(ctx, ListOptions{})
-	if err == nil && answer.Source == outage.FromCache {
-		err = answer.Outage
-		if answer.Outage == nil {
+	list, err := f.Inventory.List(ctx, inventory.ListOptions{})
+	if err == nil && list.Source == outage.FromCache {
+		err = list.Outage
+		if list.Outage == nil {
 			err = outage.OfflineError("fetch keys")
 		}
 	}
 	if err == nil {
-		err = answer.Unsaved
+		err = list.Unsaved
 	}
 	if err != nil {
 		return SyncReport{Failed: []SyncFailure{}}, err
 	}
-	vms := answer.Value.VMs
+	vms := list.VMs
 	report, err := f.syncKeys(ctx, vms, o.Refresh, o.OnProgress)
 	if !o.NoHostKeys && err == nil {
 		report.HostKeys, err = f.pinMissing(ctx, vms)

@@ -10,13 +10,14 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
 // StdioForward joins in and out to an address as seen from the VM (ssh -W).
-func (f *Fleet) StdioForward(ctx context.Context, vm VM, address string, in io.Reader, out io.Writer) error {
+func (f *Fleet) StdioForward(ctx context.Context, vm inventory.VM, address string, in io.Reader, out io.Writer) error {
 	conn, err := f.Connect(ctx, vm)
 	if err != nil {
 		return err
@@ -31,12 +32,12 @@ func (f *Fleet) StdioForward(ctx context.Context, vm VM, address string, in io.R
 }
 
 // OpenSSHCommand is the plain ssh command that does what Session does.
-func (f *Fleet) OpenSSHCommand(vm VM, command []string) string {
+func (f *Fleet) OpenSSHCommand(vm inventory.VM, command []string) string {
 	args := []string{"ssh"}
 	for _, o := range f.sshOptions(vm) {
 		args = append(args, "-o", safe.Word(o.key+"="+o.value))
 	}
-	args = append(args, "root@"+f.hostName(vm.ID))
+	args = append(args, "root@"+f.front.HostName(vm.ID))
 	if len(command) > 0 {
 		args = append(args, "--", safe.Word(strings.Join(command, " ")))
 	}
@@ -48,7 +49,7 @@ type sshOption struct{ key, value string }
 
 // sshOptions are what plain OpenSSH needs to reach the VM with what is
 // recorded. Values are quoted as ssh_config(5) wants it.
-func (f *Fleet) sshOptions(vm VM) []sshOption {
+func (f *Fleet) sshOptions(vm inventory.VM) []sshOption {
 	program, err := os.Executable()
 	if err != nil {
 		program = "vers-fleet"
@@ -59,7 +60,7 @@ func (f *Fleet) sshOptions(vm VM) []sshOption {
 	}
 	return []sshOption{
 		{"User", "root"},
-		{"HostKeyAlias", f.hostName(vm.ID)},
+		{"HostKeyAlias", f.front.HostName(vm.ID)},
 		{"IdentityFile", safe.SSHPath(f.keys.KeyPath(vm.ID))},
 		{"IdentitiesOnly", "yes"},
 		{"UserKnownHostsFile", safe.SSHPath(f.keys.KnownHostsPath())},
@@ -78,14 +79,14 @@ func (f *Fleet) proxyEnv() []string {
 
 // hostAliases are the names of a VM that plain ssh may use: those that mean it
 // here too and no more than themselves in ssh_config, and its id.
-func hostAliases(vm VM, all *directory) []string {
+func hostAliases(vm inventory.VM, all *inventory.Directory) []string {
 	var out []string
 	for _, n := range vm.Names {
 		host := "vers-" + n.Name
 		if strings.ContainsFunc(n.Name, notInAlias) || slices.Contains(out, host) {
 			continue
 		}
-		if got, err := all.pick(n.Name); err == nil && got.ID == vm.ID {
+		if got, err := all.Pick(n.Name); err == nil && got.ID == vm.ID {
 			out = append(out, host)
 		}
 	}

@@ -61,7 +61,7 @@ func TestRecordedKeyMakesNoCall(t *testing.T) {
 	w.sim.ResetCalls()
 	for range 20 {
 		f := w.open()
-		vm, err := f.One(t.Context(), "marketing")
+		vm, err := f.Inventory.One(t.Context(), "marketing")
 		if err != nil {
 			t.Fatal(err)
 		}

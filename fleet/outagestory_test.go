@@ -9,6 +9,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -95,7 +96,7 @@ func TestRetryAfterLongerThanThereIsTime(t *testing.T) {
 				ctx = limited
 			}
 			began := time.Now()
-			_, err := w.open().Connect(ctx, fleet.VM{ID: w.sim.VM(missing).ID(), Name: missing})
+			_, err := w.open().Connect(ctx, inventory.VM{ID: w.sim.VM(missing).ID(), Name: missing})
 			if problem.KindOf(err) != problem.Unavailable || !strings.Contains(err.Error(), "until") {
 				t.Errorf("got %v, want unavailable until then", err)
 			}
@@ -106,7 +107,7 @@ func TestRetryAfterLongerThanThereIsTime(t *testing.T) {
 				t.Errorf("%d calls, want 1", n)
 			}
 			// The next process knows it too.
-			if _, err := w.open().Connect(t.Context(), fleet.VM{ID: w.sim.VM(missing).ID()}); problem.KindOf(err) != problem.Unavailable {
+			if _, err := w.open().Connect(t.Context(), inventory.VM{ID: w.sim.VM(missing).ID()}); problem.KindOf(err) != problem.Unavailable {
 				t.Errorf("the next one: %v", err)
 			}
 			if n := len(w.sim.Calls()); n != 1 {
@@ -159,17 +160,17 @@ func TestInterruptedProbeIsNotHeldAgainstOthers(t *testing.T) {
 func TestUnknownNameWhileDown(t *testing.T) {
 	w := newWorld(t, 6)
 	record(t, w)
-	if _, err := w.open().One(t.Context(), "nobody-here"); problem.KindOf(err) != problem.NotFound {
+	if _, err := w.open().Inventory.One(t.Context(), "nobody-here"); problem.KindOf(err) != problem.NotFound {
 		t.Errorf("while up: %v", err)
 	}
 	w.fault(sim.Fault{Kind: "503"})
 	for range 2 { // the second one is answered from what the first learned
-		_, err := w.open().One(t.Context(), "nobody-here")
+		_, err := w.open().Inventory.One(t.Context(), "nobody-here")
 		if problem.KindOf(err) != problem.Unavailable || !strings.Contains(err.Error(), "never seen") {
 			t.Errorf("while down: %v", err)
 		}
 	}
-	if vm, err := w.open().One(t.Context(), "marketing"); err != nil || vm.ID != sim.MarketingID {
+	if vm, err := w.open().Inventory.One(t.Context(), "marketing"); err != nil || vm.ID != sim.MarketingID {
 		t.Errorf("a known one: %v, %v", vm.ID, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -18,7 +19,7 @@ func TestOutOfTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 6)
 	record(t, w)
-	vm := fleet.VM{ID: sim.MarketingID, Name: "marketing"}
+	vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
 	big := filepath.Join(w.sim.VM(vm.ID).Root(), "root", "big")
 	if err := os.WriteFile(big, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -32,8 +33,8 @@ func TestOutOfTime(t *testing.T) {
 			return err
 		},
 		"exec": func(ctx context.Context, f *fleet.Fleet) error {
-			_, err := f.Exec(ctx, fleet.ExecRequest{VMs: []fleet.VM{vm}, Command: "sleep 30",
-				Output: func(fleet.VM) (io.Writer, io.Writer) { return io.Discard, io.Discard }})
+			_, err := f.Exec(ctx, fleet.ExecRequest{VMs: []inventory.VM{vm}, Command: "sleep 30",
+				Output: func(inventory.VM) (io.Writer, io.Writer) { return io.Discard, io.Discard }})
 			return err
 		},
 	} {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -44,15 +45,15 @@ func TestProfilesDoNotMix(t *testing.T) {
 			if name == "another endpoint" {
 				id = other.sim.VMs()[6].ID()
 			}
-			if conn, err := w.open(change).Connect(t.Context(), fleet.VM{ID: id}); problem.KindOf(err) != problem.Usage {
+			if conn, err := w.open(change).Connect(t.Context(), inventory.VM{ID: id}); problem.KindOf(err) != problem.Usage {
 				t.Errorf("a key of another account: %v, %v", conn, err)
 			}
 			before.compare(t, name, w.home, false)
 		})
 	}
 	w.forget()
-	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Unsaved != nil || list.KeysLeft != 0 {
-		t.Errorf("its own API afterwards: %v, %v, %d keys left", err, list.Unsaved, list.KeysLeft)
+	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Unsaved != nil || list.KeysLeft() != 0 {
+		t.Errorf("its own API afterwards: %v, %v, %d keys left", err, list.Unsaved, list.KeysLeft())
 	}
 }
 
@@ -78,7 +79,7 @@ func TestTwoSyncsAtOnce(t *testing.T) {
 	if findings, err := w.open().CheckKeys(); err != nil {
 		t.Errorf("keys check: %v: %+v", err, findings)
 	}
-	if results, err := w.open().Drill(t.Context(), fleet.Selection{All: true}, nil); err != nil {
+	if results, err := w.open().Drill(t.Context(), inventory.Selection{All: true}, nil); err != nil {
 		t.Errorf("drill: %v: %+v", err, results)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -18,7 +19,7 @@ import (
 
 // PullItem is one VM's part of a pull.
 type PullItem struct {
-	VM    VM
+	VM    inventory.VM
 	Paths []string // on the VM; none means the configured pull paths
 }
 
@@ -30,8 +31,8 @@ type PullRequest struct {
 	PerVM   bool // a folder for each VM even if there is only one (--all, -l)
 	Jobs    int  // VMs worked on side by side; 0 = PullJobs
 	Options transfer.PullOptions
-	OnEvent func(VM, transfer.Event) // called from several goroutines
-	OnDone  func(PullResult)         // called as each VM is done, one at a time
+	OnEvent func(inventory.VM, transfer.Event) // called from several goroutines
+	OnDone  func(PullResult)                   // called as each VM is done, one at a time
 
 	pool  *connPool  // of a Watch
 	share *connShare // of this pull
@@ -123,7 +124,7 @@ func (r PullRequest) destOf(item PullItem) string {
 
 // folderName is the VM's name, with a part of its id where two VMs of the same
 // pull share the name, or the id of a VM without one.
-func folderName(items []PullItem, vm VM) string {
+func folderName(items []PullItem, vm inventory.VM) string {
 	for _, other := range items {
 		if other.VM.ID != vm.ID && strings.EqualFold(other.VM.Title(), vm.Title()) {
 			return vm.Title() + "-" + vm.ID
@@ -166,7 +167,7 @@ func (f *Fleet) pullOne(ctx context.Context, r PullRequest, item PullItem) (res 
 
 // pullConn returns a connection and what to do with it afterwards: close it,
 // or leave it open for the next round of a watch unless the pull failed.
-func (f *Fleet) pullConn(ctx context.Context, pool *connPool, vm VM) (*sshconn.Conn, func(error), error) {
+func (f *Fleet) pullConn(ctx context.Context, pool *connPool, vm inventory.VM) (*sshconn.Conn, func(error), error) {
 	if pool == nil {
 		conn, err := f.Connect(ctx, vm)
 		return conn, func(error) { _ = conn.Close() }, err
@@ -181,7 +182,7 @@ func (f *Fleet) pullConn(ctx context.Context, pool *connPool, vm VM) (*sshconn.C
 
 // remote hands a connection to the transfer engine, with the means to make
 // more of them.
-func (f *Fleet) remote(vm VM, conn transfer.Conn) transfer.Remote {
+func (f *Fleet) remote(vm inventory.VM, conn transfer.Conn) transfer.Remote {
 	dial := func(ctx context.Context) (transfer.Conn, error) {
 		c, err := f.dial(ctx, vm)
 		if err != nil {
@@ -210,7 +211,7 @@ func (r PullResult) failed(err error) PullResult {
 const pushVerb = "push to"
 
 // transferError gives a failed transfer its kind. Nil stays nil.
-func (f *Fleet) transferError(ctx context.Context, vm VM, verb string, err error) error {
+func (f *Fleet) transferError(ctx context.Context, vm inventory.VM, verb string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -240,7 +241,7 @@ func (f *Fleet) transferError(ctx context.Context, vm VM, verb string, err error
 			}
 		case errors.Is(err, fs.ErrNotExist):
 			e.Kind, e.Origin = problem.NotFound, problem.OriginRemote
-			e.Next = "look at what is there: vers-fleet ssh " + vm.arg() + " -- ls"
+			e.Next = "look at what is there: vers-fleet ssh " + vm.Arg() + " -- ls"
 		}
 	})
 }
@@ -293,7 +294,7 @@ func filesError(files int64, results []PullResult, maxTotal int64) *problem.Erro
 
 // Push sends files to one VM. Its result has the form of a pull's, with the
 // folder on the VM as Dest.
-func (f *Fleet) Push(ctx context.Context, vm VM, o transfer.PushOptions) (res PullResult, err error) {
+func (f *Fleet) Push(ctx context.Context, vm inventory.VM, o transfer.PushOptions) (res PullResult, err error) {
 	began := f.o.Now()
 	res = PullResult{VMID: vm.ID, VMName: vm.Name, Dest: o.Dest, Failures: []PullFailure{}}
 	defer func() { res.Duration = f.o.Now().Sub(began).Seconds() }()

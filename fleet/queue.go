@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -155,7 +156,7 @@ func only(commits, ids []string) ([]string, error) {
 	for _, id := range ids {
 		var match []string
 		for _, c := range commits {
-			if len(id) >= minPrefix && strings.HasPrefix(c, id) {
+			if len(id) >= inventory.MinPrefix && strings.HasPrefix(c, id) {
 				match = append(match, c)
 			}
 		}

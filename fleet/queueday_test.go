@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -21,7 +22,7 @@ func TestExpiredUnsettledCommitIsNotSent(t *testing.T) {
 	w := newWorld(t, 6)
 	w.o.Retry.MaxAttempts = 1
 	w.fault(sim.Fault{Kind: sim.KindReset})
-	r, err := w.open().Commit(t.Context(), fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{Queue: true})
+	r, err := w.open().Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, fleet.CommitOptions{Queue: true})
 	if problem.KindOf(err) != problem.Queued || r.Status != fleet.StatusUnsettled {
 		t.Fatal(r.Status, err)
 	}
@@ -59,7 +60,7 @@ func TestRefusalAfterALostAnswer(t *testing.T) {
 			*a = reply{status: http.StatusServiceUnavailable, body: []byte("Service unavailable")}
 		}
 	})
-	r, err := w.open().Commit(t.Context(), fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{})
+	r, err := w.open().Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, fleet.CommitOptions{})
 	if r.Status != fleet.StatusUnsettled || problem.KindOf(err) != problem.Queued {
 		t.Errorf("%d snapshots, yet: %s, %v", len(w.sim.Commits()), r.Status, err)
 	}
@@ -76,8 +77,8 @@ func TestDamagedIntent(t *testing.T) {
 	w := newWorld(t, 6)
 	record(t, w)
 	w.fault(sim.Fault{Kind: "503"})
-	vms := []fleet.VM{{ID: w.sim.VMs()[0].ID()}, {ID: w.sim.VMs()[1].ID()}, {ID: w.sim.VMs()[2].ID()}}
-	w.open().List(t.Context(), fleet.ListOptions{NoSync: true}) // the outage is known
+	vms := []inventory.VM{{ID: w.sim.VMs()[0].ID()}, {ID: w.sim.VMs()[1].ID()}, {ID: w.sim.VMs()[2].ID()}}
+	w.open().Inventory.List(t.Context(), inventory.ListOptions{}) // the outage is known
 	results, err := w.open().CommitAll(t.Context(), vms, fleet.CommitOptions{Queue: true})
 	if problem.KindOf(err) != problem.Queued {
 		t.Fatal(err)
@@ -126,7 +127,7 @@ func TestQueueAndACommitUnderWay(t *testing.T) {
 	}, nil)
 	var all sync.WaitGroup
 	all.Go(func() {
-		if r, err := w.open().Commit(t.Context(), fleet.VM{ID: sim.MarketingID}, fleet.CommitOptions{Queue: true}); err != nil {
+		if r, err := w.open().Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, fleet.CommitOptions{Queue: true}); err != nil {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})
@@ -149,9 +150,9 @@ func TestInterruptedBeforeTheCommit(t *testing.T) {
 	w := newWorld(t, 6)
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	var vms []fleet.VM
+	var vms []inventory.VM
 	for _, vm := range w.sim.VMs() {
-		vms = append(vms, fleet.VM{ID: vm.ID()})
+		vms = append(vms, inventory.VM{ID: vm.ID()})
 	}
 	if _, err := w.open().CommitAll(ctx, vms, fleet.CommitOptions{}); problem.KindOf(err) != problem.Interrupted {
 		t.Error(err)
@@ -172,7 +173,7 @@ func TestAdviceCanBePasted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vms, err := list.Select(fleet.Selection{Names: []string{"it's $(id) #1"}})
+	vms, err := list.Select(inventory.Selection{Names: []string{"it's $(id) #1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

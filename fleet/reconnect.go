@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
@@ -28,7 +29,7 @@ const (
 // connects again until it succeeds, the VM refuses, or ctx ends. Without tmux
 // and screen each connection has a fresh shell. What happens is told to
 // Options.Warn and Options.OnWait; the terminal is as it was meanwhile.
-func (f *Fleet) SessionAgain(ctx context.Context, vm VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
+func (f *Fleet) SessionAgain(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
 	d := *f.dialer
 	d.KeepAlive = reconnectAlive
 	again := *f
@@ -41,7 +42,7 @@ func (f *Fleet) SessionAgain(ctx context.Context, vm VM, o sshconn.RunOptions, f
 // lasting is one session that outlives its connections.
 type lasting struct {
 	f        *Fleet
-	vm       VM
+	vm       inventory.VM
 	run      sshconn.RunOptions
 	forwards []sshconn.ForwardSpec
 	token    string

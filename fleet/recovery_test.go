@@ -10,6 +10,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -28,7 +29,7 @@ func TestOfflineWorkTakesNoProbe(t *testing.T) {
 	}
 	w.fault(sim.Fault{Kind: sim.KindGatewayDown})
 	c.Advance(5 * time.Minute) // a probe is due
-	if _, err := w.open().Drill(t.Context(), fleet.Selection{All: true}, nil); problem.KindOf(err) != problem.Unreachable {
+	if _, err := w.open().Drill(t.Context(), inventory.Selection{All: true}, nil); problem.KindOf(err) != problem.Unreachable {
 		t.Fatal(err)
 	}
 	w.sim.ClearFaults()

@@ -19,7 +19,7 @@ const mostRemotePaths = 1000
 // as one line are left out.
 func (f *Fleet) RemotePaths(ctx context.Context, name, prefix string) ([]string, error) {
 	off := f.with(outage.Offline)
-	vm, err := off.One(ctx, name)
+	vm, err := off.Inventory.One(ctx, name)
 	if err != nil {
 		return nil, err
 	}

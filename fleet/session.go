@@ -6,6 +6,7 @@ import (
 	"io"
 	"syscall"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
@@ -13,7 +14,7 @@ import (
 // RemoteStatus is the error of a command on a VM that ended with a status
 // other than 0. The status is what the caller should exit with.
 type RemoteStatus struct {
-	VM     VM
+	VM     inventory.VM
 	Status int
 	Err    error
 }
@@ -26,7 +27,7 @@ func (e *RemoteStatus) Unwrap() error { return e.Err }
 
 // Session opens a shell or runs a command on the VM as ssh would. A status
 // other than 0 of the command is a *RemoteStatus, everything else an *Error.
-func (f *Fleet) Session(ctx context.Context, vm VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
+func (f *Fleet) Session(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
 	if len(forwards) == 0 && o.AgentSocket == "" {
 		conn, err := f.lend(ctx, vm)
 		if err != nil {
@@ -47,7 +48,7 @@ func (f *Fleet) Session(ctx context.Context, vm VM, o sshconn.RunOptions, forwar
 }
 
 // sessionError separates the command's own status from trouble on the way.
-func (f *Fleet) sessionError(ctx context.Context, vm VM, err error) error {
+func (f *Fleet) sessionError(ctx context.Context, vm inventory.VM, err error) error {
 	var exit *sshconn.ExitError
 	switch {
 	case errors.Is(err, sshconn.ErrDisconnected):
@@ -65,7 +66,7 @@ func (f *Fleet) sessionError(ctx context.Context, vm VM, err error) error {
 }
 
 // forward sets up all forwards of a session.
-func (f *Fleet) forward(ctx context.Context, vm VM, conn *sshconn.Conn, forwards []sshconn.ForwardSpec) error {
+func (f *Fleet) forward(ctx context.Context, vm inventory.VM, conn *sshconn.Conn, forwards []sshconn.ForwardSpec) error {
 	for _, spec := range forwards {
 		at, err := conn.Forward(ctx, spec)
 		if err != nil {
@@ -79,7 +80,7 @@ func (f *Fleet) forward(ctx context.Context, vm VM, conn *sshconn.Conn, forwards
 }
 
 // explainForward gives a forwarding that cannot be set up its words.
-func (f *Fleet) explainForward(vm VM, err error) error {
+func (f *Fleet) explainForward(vm inventory.VM, err error) error {
 	e := &problem.Error{Kind: problem.Usage, What: "cannot forward through " + vm.Title(), Why: err.Error(), Origin: problem.OriginSSH, Err: err}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -92,7 +93,7 @@ func (f *Fleet) explainForward(vm VM, err error) error {
 
 // Hold keeps a connection open for its forwards alone (ssh -N) until ctx ends
 // or the connection is lost.
-func (f *Fleet) Hold(ctx context.Context, vm VM, forwards []sshconn.ForwardSpec) error {
+func (f *Fleet) Hold(ctx context.Context, vm inventory.VM, forwards []sshconn.ForwardSpec) error {
 	conn, err := f.Connect(ctx, vm)
 	if err != nil {
 		return err
@@ -109,7 +110,7 @@ func (f *Fleet) Hold(ctx context.Context, vm VM, forwards []sshconn.ForwardSpec)
 
 // Proxy joins in and out to the VM's SSH port, for use as a ProxyCommand. It
 // needs no key.
-func (f *Fleet) Proxy(ctx context.Context, vm VM, in io.Reader, out io.Writer) error {
+func (f *Fleet) Proxy(ctx context.Context, vm inventory.VM, in io.Reader, out io.Writer) error {
 	target, _, err := f.target(vm)
 	if err != nil {
 		return err

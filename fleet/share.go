@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -67,7 +68,7 @@ func (f *Fleet) Share(ctx context.Context, b Background) error {
 	}
 	defer l.Close()
 	ready := mux.NotYet(l)
-	vm := VM{ID: b.VMID}
+	vm := inventory.VM{ID: b.VMID}
 	login, stop := context.WithTimeout(ctx, shareLogin)
 	conn, err := f.dialWith(login, vm, b.Keys)
 	stop()
@@ -118,7 +119,7 @@ func (f *Fleet) forMany(vms int) (many *Fleet, done func()) {
 func (f *Fleet) shares() bool { return f.o.Share.Idle > 0 && f.API.Mode(f.mode) != outage.Live }
 
 // connectShared borrows a connection to the VM, or makes one.
-func (f *Fleet) connectShared(ctx context.Context, vm VM) (*sshconn.Conn, error) {
+func (f *Fleet) connectShared(ctx context.Context, vm inventory.VM) (*sshconn.Conn, error) {
 	if !f.shares() {
 		return f.Connect(ctx, vm)
 	}
@@ -138,7 +139,7 @@ func (f *Fleet) connectShared(ctx context.Context, vm VM) (*sshconn.Conn, error)
 
 // startSharing has a background process share a connection. Failing to is
 // nobody's error: the next command connects as this one did.
-func (f *Fleet) startSharing(vm VM, info sshconn.Info) {
+func (f *Fleet) startSharing(vm inventory.VM, info sshconn.Info) {
 	path := f.shareSocket(vm.ID)
 	if mux.Served(path) {
 		return
@@ -160,7 +161,7 @@ const socketPathMax = 103
 // shareSocket is where the connection to a VM is shared. The name says by what
 // settings it was made, so that none made by others is ever used.
 func (f *Fleet) shareSocket(id string) string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{f.keys.Dir(), id, f.endpoint(id).Address, f.hostName(id),
+	sum := sha256.Sum256([]byte(strings.Join([]string{f.keys.Dir(), id, f.front.Address(id), f.front.HostName(id),
 		strconv.FormatBool(f.o.TLSVerify), strconv.FormatBool(f.o.StrictSSH), f.o.Share.Variant}, "\x00")))
 	name := hex.EncodeToString(sum[:10])
 	if f.o.Share.Runtime != "" && own(f.o.Share.Runtime) {
@@ -180,14 +181,14 @@ func (f *Fleet) shareSocket(id string) string {
 // one of its own takes its place.
 type lent struct {
 	f    *Fleet
-	vm   VM
+	vm   inventory.VM
 	keep func() // has a connection kept for later commands, once; nil for a borrowed one
 
 	mu   sync.Mutex
 	conn *sshconn.Conn
 }
 
-func (f *Fleet) lend(ctx context.Context, vm VM) (*lent, error) {
+func (f *Fleet) lend(ctx context.Context, vm inventory.VM) (*lent, error) {
 	conn, err := f.connectShared(ctx, vm)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/keystore"
@@ -18,11 +19,11 @@ import (
 // SSHConfig is the ssh_config text with an entry vers-<name> for each known
 // VM that has a recorded key, and how many there are.
 func (f *Fleet) SSHConfig() (string, int, error) {
-	vms, err := f.known()
+	vms, err := f.Inventory.Known()
 	if err != nil {
 		return "", 0, err
 	}
-	all := newDirectory(vms)
+	all := inventory.NewDirectory(vms)
 	var b strings.Builder
 	n := 0
 	for _, vm := range vms {
@@ -31,7 +32,7 @@ func (f *Fleet) SSHConfig() (string, int, error) {
 		}
 		n++
 		fmt.Fprintf(&b, "Host %s\n", strings.Join(hostAliases(vm, all), " "))
-		fmt.Fprintf(&b, "  HostName %s\n", f.hostName(vm.ID))
+		fmt.Fprintf(&b, "  HostName %s\n", f.front.HostName(vm.ID))
 		for _, o := range f.sshOptions(vm) {
 			if strings.ContainsAny(o.value, "\r\n") || o.key != "ProxyCommand" && strings.Contains(o.value, "${") {
 				return "", 0, &problem.Error{Kind: problem.Usage, What: "cannot write the entries for OpenSSH", Origin: problem.OriginLocal,

@@ -8,19 +8,20 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
 // triesOf lists the failed tries of one connection, the most telling first.
 // When nothing was heard of the VM at all, that is the try at its usual
 // address: the direct one works only from inside the platform's network.
-func (f *Fleet) triesOf(vm VM, se *sshconn.Error) []*sshconn.Error {
+func (f *Fleet) triesOf(vm inventory.VM, se *sshconn.Error) []*sshconn.Error {
 	tries := append([]*sshconn.Error{se}, se.Others...)
 	if se.Stage != sshconn.StageTCP && se.Stage != sshconn.StageDNS {
 		return tries
 	}
 	for i, t := range tries {
-		if strings.HasPrefix(t.Address, f.endpoint(vm.ID).Address) {
+		if strings.HasPrefix(t.Address, f.front.Address(vm.ID)) {
 			tries[0], tries[i] = tries[i], tries[0]
 			break
 		}

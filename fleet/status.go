@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/retry"
@@ -14,16 +15,16 @@ import (
 // Status is one screen's worth of: is the API up, since when, can I reach my
 // fleet, what should I do now. The JSON names are stable.
 type Status struct {
-	API      APIHealth         `json:"api"`
-	Fleet    Readiness         `json:"fleet"`
-	Queue    []QueueItem       `json:"queue"`
-	Warnings []retry.Warning   `json:"warnings"`
-	Advice   string            `json:"advice"`
-	VMs      []VM              `json:"vms"`
-	Locals   []LocalLieutenant `json:"local_lieutenants"`
-	Checks   []Check           `json:"checks,omitempty"` // with --verbose only
-	Source   outage.Source     `json:"source"`           // of the API's health: live if it was asked just now
-	AsOf     time.Time         `json:"as_of"`
+	API      APIHealth                   `json:"api"`
+	Fleet    Readiness                   `json:"fleet"`
+	Queue    []QueueItem                 `json:"queue"`
+	Warnings []retry.Warning             `json:"warnings"`
+	Advice   string                      `json:"advice"`
+	VMs      []inventory.VM              `json:"vms"`
+	Locals   []inventory.LocalLieutenant `json:"local_lieutenants"`
+	Checks   []Check                     `json:"checks,omitempty"` // with --verbose only
+	Source   outage.Source               `json:"source"`           // of the API's health: live if it was asked just now
+	AsOf     time.Time                   `json:"as_of"`
 }
 
 // APIHealth is what is known about the API.
@@ -74,7 +75,7 @@ type Readiness struct {
 // to know now, as soon as the last call is two seconds old. It is given three
 // seconds to answer.
 func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
-	list, err := f.List(ctx, ListOptions{NoSync: true, Soon: soon, Quick: true})
+	list, err := f.Inventory.List(ctx, inventory.ListOptions{Soon: soon, Quick: true})
 	if problem.KindOf(err) == problem.Storage || problem.KindOf(err) == problem.Interrupted || problem.KindOf(err) == problem.Usage {
 		return Status{}, err
 	}
@@ -113,10 +114,10 @@ func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
 		s.API.State, s.API.LastError, noKey = "no_key", e.What+": "+e.Why, e.Next
 	}
 	if err != nil { // the VMs are there all the same, and so are their keys
-		list, _ = f.with(outage.Offline).List(ctx, ListOptions{})
+		list, _ = f.Inventory.List(ctx, inventory.ListOptions{Mode: outage.Offline})
 	}
-	s.VMs = append([]VM{}, list.VMs...)
-	s.Fleet, s.Locals = readiness(list), f.Locals()
+	s.VMs = append([]inventory.VM{}, list.VMs...)
+	s.Fleet, s.Locals = readiness(list), f.Inventory.Locals()
 	if s.Queue, err = f.Queue(); err != nil {
 		f.o.Warn(err.Error()) // what can be read is shown
 	}
@@ -148,7 +149,7 @@ func health(s retry.State, now time.Time) APIHealth {
 	return h
 }
 
-func readiness(list Listing) Readiness {
+func readiness(list inventory.Listing) Readiness {
 	r := Readiness{VMs: len(list.VMs), MissingKeys: []string{}, InventoryAt: list.AsOf}
 	for _, vm := range list.VMs {
 		switch {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -47,7 +48,7 @@ func (f *Fleet) candidates(id string) ([][]byte, error) {
 
 // obtainKey is fetchKey for a login that needs the key now: a disk that will
 // not take it must not cost the connection, so that is only a warning.
-func (f *Fleet) obtainKey(ctx context.Context, vm VM) (changed bool, err error) {
+func (f *Fleet) obtainKey(ctx context.Context, vm inventory.VM) (changed bool, err error) {
 	changed, err = f.fetchKey(ctx, vm.ID)
 	pem := f.unsaved.get(vm.ID)
 	if err == nil || problem.KindOf(err) != problem.Storage || pem == nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/retry"
@@ -13,11 +14,11 @@ import (
 
 // WatchRequest keeps a local mirror of a selection fresh.
 type WatchRequest struct {
-	Selection Selection
-	Paths     func(VM) []string // what to fetch from a VM; nil or none means the configured pull paths
-	Pull      PullRequest       // its Items are chosen anew each round
-	Interval  time.Duration     // between the end of a round and the next
-	OnRound   func(WatchRound)  // called at the end of each round, one at a time
+	Selection inventory.Selection
+	Paths     func(inventory.VM) []string // what to fetch from a VM; nil or none means the configured pull paths
+	Pull      PullRequest                 // its Items are chosen anew each round
+	Interval  time.Duration               // between the end of a round and the next
+	OnRound   func(WatchRound)            // called at the end of each round, one at a time
 }
 
 // WatchRound is what one round of a Watch brought.
@@ -69,7 +70,7 @@ func goesOn(round WatchRound, first bool) bool {
 func (f *Fleet) watchRound(ctx context.Context, r WatchRequest, pool *connPool) (round WatchRound) {
 	// A VM that was asked for by name is tried even if the API no longer lists
 	// it: a listing may be incomplete, and the others must not wait for it.
-	list, err := f.List(ctx, ListOptions{Gone: len(r.Selection.Names) > 0})
+	list, err := f.List(ctx, ListOptions{ListOptions: inventory.ListOptions{Gone: len(r.Selection.Names) > 0}})
 	if err != nil {
 		return WatchRound{Err: err}
 	}
@@ -100,7 +101,7 @@ type connPool struct {
 }
 
 // get returns the VM's open connection, or a new one.
-func (p *connPool) get(ctx context.Context, f *Fleet, vm VM) (*sshconn.Conn, error) {
+func (p *connPool) get(ctx context.Context, f *Fleet, vm inventory.VM) (*sshconn.Conn, error) {
 	p.mu.Lock()
 	conn := p.open[vm.ID]
 	p.mu.Unlock()
@@ -122,7 +123,7 @@ func (p *connPool) get(ctx context.Context, f *Fleet, vm VM) (*sshconn.Conn, err
 }
 
 // drop closes the connection of a VM whose pull failed.
-func (p *connPool) drop(vm VM) {
+func (p *connPool) drop(vm inventory.VM) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if conn := p.open[vm.ID]; conn != nil {
@@ -132,7 +133,7 @@ func (p *connPool) drop(vm VM) {
 }
 
 // keepOnly closes the connections of VMs that are no longer watched.
-func (p *connPool) keepOnly(vms []VM) {
+func (p *connPool) keepOnly(vms []inventory.VM) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	keep := map[string]bool{}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -13,7 +14,7 @@ import (
 
 // explain turns a failed connection attempt into an *Error that names the real
 // cause. Nil stays nil.
-func (f *Fleet) explain(ctx context.Context, vm VM, err error) error {
+func (f *Fleet) explain(ctx context.Context, vm inventory.VM, err error) error {
 	var hk *sshconn.HostKeyError
 	if errors.As(err, &hk) {
 		return f.identityError(vm, hk, err)
@@ -27,7 +28,7 @@ func (f *Fleet) explain(ctx context.Context, vm VM, err error) error {
 }
 
 // explainStage fills in what the failed stage tells.
-func (f *Fleet) explainStage(ctx context.Context, vm VM, e *problem.Error, se *sshconn.Error) {
+func (f *Fleet) explainStage(ctx context.Context, vm inventory.VM, e *problem.Error, se *sshconn.Error) {
 	tries := f.triesOf(vm, se)
 	e.Why, e.Next, e.Retryable = triesText(tries), f.stageAdvice(tries[0]), tries[0].Transient()
 	switch {
@@ -42,12 +43,12 @@ func (f *Fleet) explainStage(ctx context.Context, vm VM, e *problem.Error, se *s
 	case se.Stage == sshconn.StageLogin && !se.Transient():
 		e.Kind = problem.LoginRefused
 	}
-	state, when := f.currentState(ctx, vm)
+	state, when := f.Inventory.StateOf(ctx, f.mode, vm)
 	how := e.Why
 	switch state {
 	case "paused", "sleeping":
 		e.Why = fmt.Sprintf("the VM is %s (%s)", state, when)
-		e.Next = "vers-fleet resume " + vm.arg()
+		e.Next = "vers-fleet resume " + vm.Arg()
 	case "booting":
 		e.Why = fmt.Sprintf("the VM is booting (%s)", when)
 		e.Next = "try again in a moment"
@@ -57,7 +58,7 @@ func (f *Fleet) explainStage(ctx context.Context, vm VM, e *problem.Error, se *s
 	case "running":
 		e.Why += fmt.Sprintf("; the VM is running (%s)", when)
 	}
-	if when != stateNow && state != "running" && state != "" {
+	if when != inventory.StateNow && state != "running" && state != "" {
 		e.Why += "; trying now: " + how // what is recorded may be past
 	}
 	if e.Next == "" {
@@ -65,16 +66,16 @@ func (f *Fleet) explainStage(ctx context.Context, vm VM, e *problem.Error, se *s
 	}
 }
 
-func (f *Fleet) identityError(vm VM, hk *sshconn.HostKeyError, err error) *problem.Error {
+func (f *Fleet) identityError(vm inventory.VM, hk *sshconn.HostKeyError, err error) *problem.Error {
 	e := &problem.Error{Kind: problem.Identity, Origin: problem.OriginSSH, Err: err, What: "refusing to log in to " + vm.Title(), Why: hk.Error()}
 	if len(hk.Want) == 0 {
-		e.Next = "compare it with one from a trusted source; if it is the same: vers-fleet keys accept-host " + vm.arg() + " " + hk.Got
+		e.Next = "compare it with one from a trusted source; if it is the same: vers-fleet keys accept-host " + vm.Arg() + " " + hk.Got
 		return e
 	}
 	if other := f.ownerOfHostKey(vm.ID, hk.Key); other != "" {
 		e.Why += "; it is the host key of " + other
 	}
-	e.Next = "if the VM was rebuilt, accept the new host key: vers-fleet keys accept-host " + vm.arg() + " " + hk.Got
+	e.Next = "if the VM was rebuilt, accept the new host key: vers-fleet keys accept-host " + vm.Arg() + " " + hk.Got
 	return e
 }
 
@@ -97,7 +98,7 @@ func (f *Fleet) ownerOfHostKey(id, key string) string {
 
 // refusedError says that the VM refuses the key, and why no better one could
 // be had.
-func (f *Fleet) refusedError(vm VM, err, keyErr error) *problem.Error {
+func (f *Fleet) refusedError(vm inventory.VM, err, keyErr error) *problem.Error {
 	e := &problem.Error{Kind: problem.LoginRefused, What: vm.Title() + " refuses the recorded key", Origin: problem.OriginSSH, Err: err}
 	var cause *problem.Error
 	if !errors.As(keyErr, &cause) {
@@ -113,7 +114,7 @@ func (f *Fleet) refusedError(vm VM, err, keyErr error) *problem.Error {
 }
 
 // noKeyError says why no key is at hand for a VM.
-func (f *Fleet) noKeyError(vm VM, err error) error {
+func (f *Fleet) noKeyError(vm inventory.VM, err error) error {
 	var own *problem.Error
 	if !errors.As(err, &own) {
 		return f.API.Explain("fetch the key of "+vm.Title(), err)

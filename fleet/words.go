@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -32,7 +33,7 @@ type WordsOptions struct {
 }
 
 // Words reads what the lieutenant on the VM said, from its event stream.
-func (f *Fleet) Words(ctx context.Context, vm VM, o WordsOptions) ([]Words, error) {
+func (f *Fleet) Words(ctx context.Context, vm inventory.VM, o WordsOptions) ([]Words, error) {
 	q := lieutenant.Query{Last: max(o.History, 1), Since: o.Since}
 	if o.All || !o.Since.IsZero() {
 		q.Last = 0
@@ -56,14 +57,14 @@ func (f *Fleet) Words(ctx context.Context, vm VM, o WordsOptions) ([]Words, erro
 }
 
 // RawWords writes the JSON lines of the last n answers, all if n is 0.
-func (f *Fleet) RawWords(ctx context.Context, vm VM, n int, w io.Writer) error {
+func (f *Fleet) RawWords(ctx context.Context, vm inventory.VM, n int, w io.Writer) error {
 	return f.onStream(ctx, vm, "read the events of", func(s *lieutenant.Stream) error { return s.Raw(ctx, n, w) })
 }
 
 // Follow hands on what the lieutenant writes, from the beginning of the
 // answer it is writing, through reconnects and API outages, until ctx ends or
 // fn fails.
-func (f *Fleet) Follow(ctx context.Context, vm VM, fn func(lieutenant.Event) error) error {
+func (f *Fleet) Follow(ctx context.Context, vm inventory.VM, fn func(lieutenant.Event) error) error {
 	var open *sshconn.Conn
 	defer func() {
 		if open != nil {
@@ -104,7 +105,7 @@ type Activity struct {
 }
 
 // Activity asks what the lieutenant on the VM does.
-func (f *Fleet) Activity(ctx context.Context, vm VM) (Activity, error) {
+func (f *Fleet) Activity(ctx context.Context, vm inventory.VM) (Activity, error) {
 	a := Activity{VMID: vm.ID, Name: vm.Name, Phase: "unknown", Answers: -1}
 	err := f.onStream(ctx, vm, "ask for the status of", func(s *lieutenant.Stream) error {
 		st, err := s.Status(ctx)
@@ -121,7 +122,7 @@ func (f *Fleet) Activity(ctx context.Context, vm VM) (Activity, error) {
 
 // AwaitIdle returns when the lieutenant has finished its answer: it is idle,
 // stopped or crashed.
-func (f *Fleet) AwaitIdle(ctx context.Context, vm VM, onWait func(Activity)) error {
+func (f *Fleet) AwaitIdle(ctx context.Context, vm inventory.VM, onWait func(Activity)) error {
 	for {
 		a, err := f.Activity(ctx, vm)
 		if err != nil || a.Phase != string(lieutenant.PhaseWorking) {
@@ -140,12 +141,12 @@ func (f *Fleet) AwaitIdle(ctx context.Context, vm VM, onWait func(Activity)) err
 const idlePoll = 3 * time.Second
 
 // Send writes one command to the lieutenant over SSH.
-func (f *Fleet) Send(ctx context.Context, vm VM, m lieutenant.Message) error {
+func (f *Fleet) Send(ctx context.Context, vm inventory.VM, m lieutenant.Message) error {
 	return f.onStream(ctx, vm, "send to", func(s *lieutenant.Stream) error { return s.Send(ctx, m) })
 }
 
 // onStream connects and works on the VM's event stream.
-func (f *Fleet) onStream(ctx context.Context, vm VM, verb string, work func(*lieutenant.Stream) error) error {
+func (f *Fleet) onStream(ctx context.Context, vm inventory.VM, verb string, work func(*lieutenant.Stream) error) error {
 	conn, err := f.lend(ctx, vm)
 	if err != nil {
 		return err
@@ -155,7 +156,7 @@ func (f *Fleet) onStream(ctx context.Context, vm VM, verb string, work func(*lie
 }
 
 // wordsError gives a failure on the event stream its kind and words.
-func (f *Fleet) wordsError(ctx context.Context, vm VM, verb string, err error) error {
+func (f *Fleet) wordsError(ctx context.Context, vm inventory.VM, verb string, err error) error {
 	return problem.Of(ctx, err, problem.Error{Kind: problem.Unreachable, What: "cannot " + verb + " " + vm.Title(), Origin: problem.OriginSSH}, func(e *problem.Error) {
 		switch {
 		case e.Kind == problem.Interrupted:
@@ -164,13 +165,13 @@ func (f *Fleet) wordsError(ctx context.Context, vm VM, verb string, err error) e
 		case errors.Is(err, lieutenant.ErrNoLieutenant):
 			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see which VMs have one: vers-fleet output --all --status"
 		case errors.Is(err, lieutenant.ErrNoAnswer):
-			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see it at work: vers-fleet output "+vm.arg()+" --follow"
+			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see it at work: vers-fleet output "+vm.Arg()+" --follow"
 		case errors.Is(err, lieutenant.ErrNoReader):
-			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see what it does: vers-fleet output "+vm.arg()+" --status"
+			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see what it does: vers-fleet output "+vm.Arg()+" --status"
 		case errors.Is(err, lieutenant.ErrBadMessage):
 			e.Kind, e.Origin = problem.Usage, problem.OriginLocal
 		case errors.Is(err, lieutenant.ErrDeliveryUnknown), errors.Is(err, lieutenant.ErrPartialWrite):
-			e.Next = "look before sending again: vers-fleet output " + vm.arg() + " --follow"
+			e.Next = "look before sending again: vers-fleet output " + vm.Arg() + " --follow"
 		default:
 			e.Retryable = true
 		}
@@ -179,19 +180,19 @@ func (f *Fleet) wordsError(ctx context.Context, vm VM, verb string, err error) e
 
 // AllWords reads the answers of several lieutenants, side by side; the error
 // says how many failed.
-func (f *Fleet) AllWords(ctx context.Context, vms []VM, o WordsOptions) ([]Words, error) {
+func (f *Fleet) AllWords(ctx context.Context, vms []inventory.VM, o WordsOptions) ([]Words, error) {
 	f, done := f.forMany(len(vms))
 	defer done()
 	lists, errs := make([][]Words, len(vms)), make([]error, len(vms))
 	problem.Each(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = f.Words(ctx, vms[n], o) })
-	return slices.Concat(lists...), problem.Sum{Failed: "could not be read", Next: "--status says why for each", Alike: true}.Of(ctx, outcomes(vms, errs))
+	return slices.Concat(lists...), problem.Sum{Failed: "could not be read", Next: "--status says why for each", Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }
 
 // Activities is Activity for several lieutenants, side by side.
-func (f *Fleet) Activities(ctx context.Context, vms []VM) ([]Activity, error) {
+func (f *Fleet) Activities(ctx context.Context, vms []inventory.VM) ([]Activity, error) {
 	f, done := f.forMany(len(vms))
 	defer done()
 	list, errs := make([]Activity, len(vms)), make([]error, len(vms))
 	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = f.Activity(ctx, vms[n]) })
-	return list, problem.Sum{Failed: "could not be asked", Next: problem.SeeList, Alike: true}.Of(ctx, outcomes(vms, errs))
+	return list, problem.Sum{Failed: "could not be asked", Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }

@@ -1,4 +1,4 @@
-package fleet
+package inventory
 
 import (
 	"context"
@@ -28,8 +28,8 @@ func (n namedVM) byLabel() bool {
 // keepGoneNames records the names of VMs that a new listing leaves out while
 // their keys are here: a listing may be incomplete, and a VM that works on
 // must still be found by its name.
-func (f *Fleet) keepGoneNames(next keystore.Inventory) error {
-	old, err := f.recordedInventory()
+func (iv *Inventory) keepGoneNames(next keystore.Inventory) error {
+	old, err := iv.recordedInventory()
 	if keystore.IsNotFound(err) {
 		return nil
 	}
@@ -42,16 +42,16 @@ func (f *Fleet) keepGoneNames(next keystore.Inventory) error {
 	}
 	var gone []namedVM
 	for _, v := range old.VMs {
-		if !listed[v.ID] && f.keys.HasKey(v.ID) {
+		if !listed[v.ID] && iv.keys.HasKey(v.ID) {
 			gone = append(gone, labelNames(v)...)
 		}
 	}
 	back := func(n namedVM) bool { return n.byLabel() && listed[n.VMID] }
-	doc, err := f.readNamesDoc()
+	doc, err := iv.readNamesDoc()
 	if err != nil || len(gone) == 0 && !slices.ContainsFunc(doc.Recorded, back) {
 		return err
 	}
-	return f.updateNames(context.Background(), func(d *namesDoc) {
+	return iv.updateNames(context.Background(), func(d *namesDoc) {
 		d.Recorded = slices.DeleteFunc(d.Recorded, back)
 		for _, n := range gone {
 			if !slices.Contains(d.Recorded, n) {

@@ -1,8 +1,7 @@
-package fleet
+package inventory
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -14,59 +13,36 @@ import (
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
-// ListOptions says what List does besides listing.
+// askOptions says how List asks and what it lists.
 type ListOptions struct {
-	NoSync bool             // do not fetch the keys of VMs that have none yet
-	Soon   bool             // while the API is down, ask it as soon as may be and not only when a probe is due
-	Quick  bool             // let the record answer when the API has not within seconds
-	Gone   bool             // include VMs that the API no longer lists
-	OnKeys func(SyncReport) // told how fetching keys ended, when there was anything to fetch
+	Mode  outage.Mode
+	Soon  bool // while the API is down, ask it as soon as may be and not only when a probe is due
+	Quick bool // let the record answer when the API has not within seconds
+	Gone  bool // include VMs that the API no longer lists
 }
 
 // List returns the fleet, from the API when it answers and from the record
-// else. A live answer is recorded, and the keys of VMs that have none yet are
-// fetched, so that they are there before they are needed. A failure, an empty
-// list or a refused API key erases nothing.
-func (f *Fleet) List(ctx context.Context, o ListOptions) (Listing, error) {
-	registry, stop := f.askRegistry(ctx)
+// else. A live answer is recorded. A failure, an empty list or a refused API
+// key erases nothing.
+func (iv *Inventory) List(ctx context.Context, o ListOptions) (Listing, error) {
+	registry, stop := iv.askRegistry(ctx, o.Mode)
 	defer stop()
-	answer, err := f.inventory(ctx, o)
+	answer, err := iv.ask(ctx, o)
 	if err != nil {
 		return Listing{}, err
-	}
-	list := Listing{Source: answer.Source, AsOf: answer.AsOf, Outage: answer.Outage, Unsaved: answer.Unsaved}
-	if answer.Source == outage.FromAPI && answer.Unsaved == nil && !o.NoSync {
-		report, err := f.syncKeys(ctx, answer.Value.VMs, false, nil)
-		if o.OnKeys != nil && report.Wanted > 0 {
-			o.OnKeys(report)
-		}
-		if err == nil && report.Fetched > 0 {
-			err = f.pinFresh(ctx, answer.Value.VMs)
-		}
-		if err != nil {
-			list.Unsaved = errors.Join(list.Unsaved, err)
-		}
 	}
 	if answer.Source == outage.FromAPI && answer.Unsaved == nil {
-		f.keepNames(ctx, registry)
+		iv.keepNames(ctx, registry)
 	}
-	vms, err := f.merged(answer.Value)
+	vms, err := iv.merged(answer.Value, answer.Source)
 	if err != nil {
 		return Listing{}, err
 	}
-	if err := f.addRecords(vms); err != nil {
+	list := Listing{Source: answer.Source, AsOf: answer.AsOf, Outage: answer.Outage, Unsaved: answer.Unsaved, VMs: vms}
+	if err := iv.ReadRecords(list.VMs); err != nil {
 		return Listing{}, err
 	}
-	for _, vm := range vms {
-		vm.Source, vm.AsOf = answer.Source, answer.AsOf
-		if !o.Gone && !vm.GoneAt.IsZero() {
-			continue
-		}
-		if !vm.Key.Recorded && vm.State != string(api.StateDead) {
-			list.KeysLeft++
-		}
-		list.VMs = append(list.VMs, vm)
-	}
+	list.VMs = slices.DeleteFunc(list.VMs, func(vm VM) bool { return !o.Gone && !vm.GoneAt.IsZero() })
 	return list, nil
 }
 
@@ -84,20 +60,19 @@ func byName(a, b *VM) int {
 	return strings.Compare(a.ID, b.ID)
 }
 
-// inventory asks for the list of VMs by the offline rule.
-func (f *Fleet) inventory(ctx context.Context, o ListOptions) (outage.Answer[keystore.Inventory], error) {
-	return outage.Ask(ctx, f.API, outage.Call[keystore.Inventory]{
-		Mode: f.mode,
-		What: "list the VMs", Repeatable: true, Soon: o.Soon, Quick: o.Quick,
+// ask asks for the list of VMs by the offline rule.
+func (iv *Inventory) ask(ctx context.Context, o ListOptions) (outage.Answer[keystore.Inventory], error) {
+	return outage.Ask(ctx, iv.api, outage.Call[keystore.Inventory]{
+		Mode: o.Mode, What: "list the VMs", Repeatable: true, Soon: o.Soon, Quick: o.Quick,
 		Live: func(ctx context.Context, c *api.Client) (keystore.Inventory, error) {
 			vms, err := c.VMs(ctx)
-			return f.toInventory(vms), err
+			return iv.toInventory(vms), err
 		},
-		Keep: f.keepInventory,
+		Keep: iv.keepInventory,
 		Recorded: func() (keystore.Inventory, time.Time, error) {
-			inv, err := f.recordedInventory()
+			inv, err := iv.recordedInventory()
 			if keystore.IsNotFound(err) {
-				return f.inventoryOfKeys()
+				return iv.inventoryOfKeys()
 			}
 			return inv, inv.AsOf, err
 		},
@@ -106,27 +81,27 @@ func (f *Fleet) inventory(ctx context.Context, o ListOptions) (outage.Answer[key
 
 // recordedInventory is the inventory as it was last recorded. A damaged one is
 // as good as none: it must not stand before the keys, which are still here.
-func (f *Fleet) recordedInventory() (keystore.Inventory, error) {
-	inv, err := f.keys.Inventory()
+func (iv *Inventory) recordedInventory() (keystore.Inventory, error) {
+	inv, err := iv.keys.Inventory()
 	if keystore.KindOf(err) != keystore.KindDamaged {
 		return inv, err
 	}
-	f.o.Warn("the recorded inventory is damaged, so names and states are not known: " + err.Error())
+	iv.o.Warn("the recorded inventory is damaged, so names and states are not known: " + err.Error())
 	return inv, &keystore.Error{Kind: keystore.KindNotFound, Op: "read inventory", Err: err}
 }
 
 // inventoryOfKeys stands in for an inventory that was never recorded when keys
 // were imported: it lists the VMs whose keys are here.
-func (f *Fleet) inventoryOfKeys() (keystore.Inventory, time.Time, error) {
-	ids, err := f.keys.IDs()
+func (iv *Inventory) inventoryOfKeys() (keystore.Inventory, time.Time, error) {
+	ids, err := iv.keys.IDs()
 	if err == nil && len(ids) == 0 {
 		err = outage.ErrNothingRecorded
 	}
 	return keystore.Inventory{}, time.Time{}, err
 }
 
-func (f *Fleet) toInventory(vms []api.VM) keystore.Inventory {
-	inv := keystore.Inventory{AsOf: f.o.Now().UTC()}
+func (iv *Inventory) toInventory(vms []api.VM) keystore.Inventory {
+	inv := keystore.Inventory{AsOf: iv.o.Now().UTC()}
 	for _, v := range vms {
 		inv.VMs = append(inv.VMs, keystore.InventoryVM{ID: v.ID, OwnerID: v.OwnerID, State: string(v.State),
 			CreatedAt: v.CreatedAt, Labels: v.Labels})
@@ -137,42 +112,43 @@ func (f *Fleet) toInventory(vms []api.VM) keystore.Inventory {
 // keepInventory records a listing. VMs that are no longer in it become
 // tombstones; an empty listing is believed to be a mistake of the server as
 // long as VMs are recorded, so it is kept from erasing anything.
-func (f *Fleet) keepInventory(inv keystore.Inventory) error {
+func (iv *Inventory) keepInventory(inv keystore.Inventory) error {
 	if len(inv.VMs) == 0 {
-		if old, err := f.recordedInventory(); err == nil && len(old.VMs) > 0 {
-			f.o.Warn("the API lists no VM at all; what was recorded is kept")
+		if old, err := iv.recordedInventory(); err == nil && len(old.VMs) > 0 {
+			iv.o.Warn("the API lists no VM at all; what was recorded is kept")
 			return nil
 		}
 	}
-	if err := f.API.Bind(); err != nil {
+	if err := iv.api.Bind(); err != nil {
 		return err
 	}
-	if err := f.keepGoneNames(inv); err != nil {
+	if err := iv.keepGoneNames(inv); err != nil {
 		return err
 	}
-	if err := f.keys.PutInventory(inv); err != nil {
+	if err := iv.keys.PutInventory(inv); err != nil {
 		return err
 	}
 	listed := make([]string, len(inv.VMs))
 	for i, v := range inv.VMs {
 		listed[i] = v.ID
 	}
-	return f.keys.MarkGone(listed, inv.AsOf)
+	return iv.keys.MarkGone(listed, inv.AsOf)
 }
 
-// known returns every VM that the record knows of, without asking the API and
+// Known returns every VM that the record knows of, without asking the API and
 // without reading the keys.
-func (f *Fleet) known() ([]VM, error) {
-	inv, err := f.recordedInventory()
+func (iv *Inventory) Known() ([]VM, error) {
+	inv, err := iv.recordedInventory()
 	if err != nil && !keystore.IsNotFound(err) {
 		return nil, problem.OfStorage("read the recorded inventory", err)
 	}
-	return f.merged(inv)
+	return iv.merged(inv, outage.FromCache)
 }
 
 // merged joins an inventory with the VMs known only from the keystore or from
-// files with names, and gives all of them their names.
-func (f *Fleet) merged(inv keystore.Inventory) ([]VM, error) {
+// files with names, and gives all of them their names. What only this machine
+// knows says so, whatever the source of the inventory.
+func (iv *Inventory) merged(inv keystore.Inventory, source outage.Source) ([]VM, error) {
 	vms := make([]*VM, 0, len(inv.VMs)) // pointers, as a VM is large to move and there may be thousands
 	taken := make(map[string]bool, len(inv.VMs))
 	take := func(vm VM) {
@@ -181,19 +157,19 @@ func (f *Fleet) merged(inv keystore.Inventory) ([]VM, error) {
 		}
 	}
 	for _, v := range inv.VMs {
-		take(VM{ID: v.ID, OwnerID: v.OwnerID, State: v.State, CreatedAt: v.CreatedAt, Labels: v.Labels})
+		take(VM{ID: v.ID, OwnerID: v.OwnerID, State: v.State, CreatedAt: v.CreatedAt, Labels: v.Labels, Source: source})
 	}
-	ids, err := f.keys.IDs()
+	ids, err := iv.keys.IDs()
 	if err != nil {
 		return nil, problem.OfStorage("read the keystore", err)
 	}
-	book, err := f.readNames()
+	book, err := iv.readNames()
 	if err != nil {
 		return nil, err
 	}
 	book.yield(inv, ids)
 	for _, id := range slices.AppendSeq(ids, maps.Keys(book.names)) {
-		take(VM{ID: id, State: "unknown"})
+		take(VM{ID: id, State: "unknown", Source: outage.FromCache})
 	}
 	for _, vm := range vms {
 		vm.Names = book.of(vm)
@@ -201,8 +177,8 @@ func (f *Fleet) merged(inv keystore.Inventory) ([]VM, error) {
 			vm.Name = vm.Names[0].Name
 		}
 		vm.Role = book.role(vm)
-		vm.Endpoint = f.endpoint(vm.ID).Address
-		vm.Source, vm.AsOf = outage.FromCache, inv.AsOf
+		vm.Endpoint = iv.o.Front.Address(vm.ID)
+		vm.AsOf = inv.AsOf
 	}
 	slices.SortFunc(vms, byName)
 	out := make([]VM, len(vms))
@@ -212,9 +188,10 @@ func (f *Fleet) merged(inv keystore.Inventory) ([]VM, error) {
 	return out, nil
 }
 
-// addRecords fills in what the keystore knows of each VM.
-func (f *Fleet) addRecords(vms []VM) error {
-	records, findings, err := f.keys.Records()
+// ReadRecords fills in what the keystore knows of each VM of a listing; again,
+// when keys were recorded meanwhile.
+func (iv *Inventory) ReadRecords(vms []VM) error {
+	records, findings, err := iv.keys.Records()
 	if err != nil {
 		return problem.OfStorage("read the keystore", err)
 	}
@@ -246,4 +223,4 @@ func (v *VM) setRecord(r keystore.Record) {
 }
 
 // Select narrows the listing to a selection.
-func (l Listing) Select(s Selection) ([]VM, error) { return choose(l.VMs, s) }
+func (l Listing) Select(s Selection) ([]VM, error) { return Choose(l.VMs, s) }

@@ -1,4 +1,4 @@
-package fleet
+package inventory
 
 import (
 	"context"
@@ -11,16 +11,16 @@ import (
 // askRegistry begins to ask the optional registry, beside the API and not
 // after it. names waits for the answer, with errNotAsked when there is none to
 // wait for; stop gives up waiting, and must be called in the end.
-func (f *Fleet) askRegistry(ctx context.Context) (names func() ([]namedVM, error), stop func()) {
-	if f.o.Registry.URL == "" || f.o.Registry.Token == nil {
+func (iv *Inventory) askRegistry(ctx context.Context, m outage.Mode) (names func() ([]namedVM, error), stop func()) {
+	if iv.o.Registry.URL == "" || iv.o.Registry.Token == nil {
 		return func() ([]namedVM, error) { return nil, outage.ErrNotAsked }, func() {}
 	}
-	token, err := f.o.Registry.Token(ctx)
+	token, err := iv.o.Registry.Token(ctx)
 	if err != nil {
 		return func() ([]namedVM, error) { return nil, err }, func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	names = sync.OnceValues(func() ([]namedVM, error) { return f.registryNames(ctx, token) })
+	names = sync.OnceValues(func() ([]namedVM, error) { return iv.registryNames(ctx, m, token) })
 	var asking sync.WaitGroup
 	asking.Go(func() { _, _ = names() })
 	return names, func() {
@@ -29,13 +29,13 @@ func (f *Fleet) askRegistry(ctx context.Context) (names func() ([]namedVM, error
 	}
 }
 
-func (f *Fleet) registryNames(ctx context.Context, token string) ([]namedVM, error) {
-	client, err := f.API.Client()
+func (iv *Inventory) registryNames(ctx context.Context, m outage.Mode, token string) ([]namedVM, error) {
+	client, err := iv.api.Client()
 	if err != nil {
 		return nil, outage.ErrNotAsked // the API cannot be asked either, and says why
 	}
-	return outage.BestEffort(ctx, f.API, f.mode, f.o.Registry.URL, func(ctx context.Context) ([]namedVM, error) {
-		list, err := client.RegistryVMs(ctx, f.o.Registry.URL, token)
+	return outage.BestEffort(ctx, iv.api, m, iv.o.Registry.URL, func(ctx context.Context) ([]namedVM, error) {
+		list, err := client.RegistryVMs(ctx, iv.o.Registry.URL, token)
 		var names []namedVM
 		for _, vm := range list {
 			if name, err := lieutenant.CheckName(vm.Name); err == nil {

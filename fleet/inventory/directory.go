@@ -1,20 +1,20 @@
-package fleet
+package inventory
 
 import (
 	"slices"
 	"strings"
 )
 
-// directory finds VMs by id, by prefix of an id and by name, without looking
+// Directory finds VMs by id, by prefix of an id and by name, without looking
 // at all of them each time.
-type directory struct {
+type Directory struct {
 	vms    []VM
 	ids    []int // positions in vms, in the order of the ids
 	byName map[Name][]int
 }
 
-func newDirectory(vms []VM) *directory {
-	d := &directory{vms: vms, ids: make([]int, len(vms)), byName: make(map[Name][]int, len(vms))}
+func NewDirectory(vms []VM) *Directory {
+	d := &Directory{vms: vms, ids: make([]int, len(vms)), byName: make(map[Name][]int, len(vms))}
 	for i, vm := range vms {
 		d.ids[i] = i
 		for _, n := range vm.Names {
@@ -28,12 +28,12 @@ func newDirectory(vms []VM) *directory {
 }
 
 // from is the position in ids of the first id that is not before the given one.
-func (d *directory) from(id string) int {
+func (d *Directory) from(id string) int {
 	at, _ := slices.BinarySearchFunc(d.ids, id, func(i int, id string) int { return strings.Compare(d.vms[i].ID, id) })
 	return at
 }
 
-func (d *directory) byID(id string) (VM, bool) {
+func (d *Directory) ByID(id string) (VM, bool) {
 	if at := d.from(id); at < len(d.ids) && d.vms[d.ids[at]].ID == id {
 		return d.vms[d.ids[at]], true
 	}
@@ -42,8 +42,8 @@ func (d *directory) byID(id string) (VM, bool) {
 
 // withPrefix returns the VMs whose ids begin like this, none if it is too
 // short to mean an id.
-func (d *directory) withPrefix(prefix string) []VM {
-	if len(prefix) < minPrefix {
+func (d *Directory) withPrefix(prefix string) []VM {
+	if len(prefix) < MinPrefix {
 		return nil
 	}
 	var out []VM
@@ -57,7 +57,7 @@ func (d *directory) withPrefix(prefix string) []VM {
 }
 
 // named returns the VMs that bear the name in the given source.
-func (d *directory) named(name string, source NameSource) []VM {
+func (d *Directory) named(name string, source NameSource) []VM {
 	var out []VM
 	for _, i := range d.byName[Name{Name: name, Source: source}] {
 		out = append(out, d.vms[i])

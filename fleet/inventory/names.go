@@ -1,4 +1,4 @@
-package fleet
+package inventory
 
 import (
 	"cmp"
@@ -17,9 +17,9 @@ import (
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
-// namesDocName is the document with the user's aliases and the names that
+// NamesDoc is the document with the user's aliases and the names that
 // other sources gave when they were last readable.
-const namesDocName = "names"
+const NamesDoc = "names"
 
 // namesDoc is its content.
 type namesDoc struct {
@@ -88,8 +88,8 @@ func (b nameBook) role(vm *VM) string {
 // readNames collects the names from the user's aliases and from the files of
 // other tools. A file that cannot be read does not hide the others; what it
 // said when it last could is used instead.
-func (f *Fleet) readNames() (nameBook, error) {
-	doc, err := f.readNamesDoc()
+func (iv *Inventory) readNames() (nameBook, error) {
+	doc, err := iv.readNamesDoc()
 	if err != nil {
 		return nameBook{}, err
 	}
@@ -97,7 +97,7 @@ func (f *Fleet) readNames() (nameBook, error) {
 	for _, n := range doc.aliases() {
 		book.add(n)
 	}
-	fresh, seen := f.nameFiles()
+	fresh, seen := iv.nameFiles()
 	for _, n := range fresh {
 		book.add(n)
 	}
@@ -118,9 +118,9 @@ func (b nameBook) add(n namedVM) {
 }
 
 // nameFiles reads the files of other tools. seen tells which sources had one.
-func (f *Fleet) nameFiles() (found []namedVM, seen map[NameSource]bool) {
+func (iv *Inventory) nameFiles() (found []namedVM, seen map[NameSource]bool) {
 	seen = map[NameSource]bool{}
-	if list, ok := f.lieutenants(); ok {
+	if list, ok := iv.lieutenants(); ok {
 		seen[SourceLieutenants] = true
 		for _, l := range list {
 			if !l.Local {
@@ -128,11 +128,11 @@ func (f *Fleet) nameFiles() (found []namedVM, seen map[NameSource]bool) {
 			}
 		}
 	}
-	if path := lieutenant.AliasesFile(f.o.UserHome); path != "" {
+	if path := lieutenant.AliasesFile(iv.o.UserHome); path != "" {
 		if data, err := readSmall(path); err == nil {
 			aliases, err := lieutenant.ParseAliases(data)
 			if err != nil {
-				f.o.Logf("%s is not used: %v", path, err)
+				iv.o.Logf("%s is not used: %v", path, err)
 				return found, seen
 			}
 			seen[SourceVersAliases] = true
@@ -158,8 +158,8 @@ func readSmall(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-func (f *Fleet) readNamesDoc() (namesDoc, error) {
-	data, err := f.keys.Doc(namesDocName).Read()
+func (iv *Inventory) readNamesDoc() (namesDoc, error) {
+	data, err := iv.keys.Doc(NamesDoc).Read()
 	if keystore.IsNotFound(err) {
 		return namesDoc{Version: 1}, nil
 	}
@@ -183,24 +183,24 @@ func decodeNames(data []byte) (namesDoc, error) {
 
 // keepNames records what the sources of names outside the API say now, for the
 // day they cannot be read. It stops nothing: names are a convenience.
-func (f *Fleet) keepNames(ctx context.Context, registry func() ([]namedVM, error)) {
-	fresh, seen := f.nameFiles()
+func (iv *Inventory) keepNames(ctx context.Context, registry func() ([]namedVM, error)) {
+	fresh, seen := iv.nameFiles()
 	names, err := registry()
 	switch {
 	case err == nil:
 		fresh, seen[SourceRegistry] = append(fresh, names...), true
 	case !errors.Is(err, outage.ErrNotAsked):
-		f.o.Warn("the registry gives no names, so those recorded are used: " + outage.Reason(err))
+		iv.o.Warn("the registry gives no names, so those recorded are used: " + outage.Reason(err))
 	}
 	if len(seen) == 0 {
 		return
 	}
-	doc, err := f.readNamesDoc()
+	doc, err := iv.readNamesDoc()
 	if err != nil || !doc.record(fresh, seen) {
 		return
 	}
-	if err := f.updateNames(ctx, func(d *namesDoc) { d.record(fresh, seen) }); err != nil {
-		f.o.Warn("names could not be recorded: " + err.Error())
+	if err := iv.updateNames(ctx, func(d *namesDoc) { d.record(fresh, seen) }); err != nil {
+		iv.o.Warn("names could not be recorded: " + err.Error())
 	}
 }
 
@@ -242,16 +242,16 @@ func (d *namesDoc) merge(other namesDoc) bool {
 	return changed
 }
 
-// importDoc merges names: aliases of one's own win.
-func (f *Fleet) importDoc(ctx context.Context, name string, data []byte, dryRun bool) (keystore.Action, error) {
-	if name != namesDocName {
+// ImportDoc merges the names of a bundle: aliases of one's own win.
+func (iv *Inventory) ImportDoc(ctx context.Context, name string, data []byte, dryRun bool) (keystore.Action, error) {
+	if name != NamesDoc {
 		return keystore.ActionRefuse, nil
 	}
 	theirs, err := decodeNames(data)
 	if err != nil {
 		return keystore.ActionRefuse, nil
 	}
-	ours, err := f.readNamesDoc()
+	ours, err := iv.readNamesDoc()
 	if err != nil {
 		return keystore.ActionRefuse, err
 	}
@@ -261,12 +261,13 @@ func (f *Fleet) importDoc(ctx context.Context, name string, data []byte, dryRun 
 	if dryRun {
 		return keystore.ActionUpdate, nil
 	}
-	return keystore.ActionUpdate, f.updateNames(ctx, func(d *namesDoc) { d.merge(theirs) })
+	return keystore.ActionUpdate, iv.updateNames(ctx, func(d *namesDoc) { d.merge(theirs) })
 }
 
-// namePlan gives the VMs of a plan the names that the bundle, or the record,
-// has for them.
-func (f *Fleet) namePlan(plan keystore.Plan, names namesDoc) {
+// NamePlan gives the VMs of a plan the names that the bundle's document, or the
+// record, has for them.
+func (iv *Inventory) NamePlan(plan keystore.Plan, doc []byte) {
+	names, _ := decodeNames(doc) // ImportDoc reports what cannot be read
 	book := nameBook{names: map[string][]namedVM{}}
 	for _, n := range append(names.aliases(), names.Recorded...) {
 		book.add(n)
@@ -276,7 +277,7 @@ func (f *Fleet) namePlan(plan keystore.Plan, names namesDoc) {
 			book.add(n)
 		}
 	}
-	known, _ := f.known() // a name is a convenience
+	known, _ := iv.Known() // a name is a convenience
 	for _, vm := range known {
 		for _, n := range vm.Names {
 			book.add(namedVM{VMID: vm.ID, Name: n.Name, Source: n.Source})

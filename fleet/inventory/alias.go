@@ -1,4 +1,4 @@
-package fleet
+package inventory
 
 import (
 	"context"
@@ -18,8 +18,8 @@ type Alias struct {
 }
 
 // Aliases returns the user's names, in order.
-func (f *Fleet) Aliases() ([]Alias, error) {
-	doc, err := f.readNamesDoc()
+func (iv *Inventory) Aliases() ([]Alias, error) {
+	doc, err := iv.readNamesDoc()
 	if err != nil {
 		return nil, err
 	}
@@ -33,12 +33,12 @@ func (f *Fleet) Aliases() ([]Alias, error) {
 
 // SetAlias gives a VM a name, which wins over all names from elsewhere. A name
 // that is taken moves, and the VM it named before is returned.
-func (f *Fleet) SetAlias(ctx context.Context, name string, vm VM) (before string, err error) {
+func (iv *Inventory) SetAlias(ctx context.Context, name string, vm VM) (before string, err error) {
 	clean, err := lieutenant.CheckName(name)
 	if err != nil {
 		return "", &problem.Error{Kind: problem.Usage, What: fmt.Sprintf("%q cannot be an alias", name), Why: err.Error(), Origin: problem.OriginLocal, Err: err}
 	}
-	err = f.updateNames(ctx, func(d *namesDoc) {
+	err = iv.updateNames(ctx, func(d *namesDoc) {
 		before = d.Aliases[clean]
 		d.Aliases[clean] = vm.ID
 	})
@@ -47,9 +47,9 @@ func (f *Fleet) SetAlias(ctx context.Context, name string, vm VM) (before string
 
 // RemoveAlias takes a name back. The error is of kind NotFound if there is
 // none.
-func (f *Fleet) RemoveAlias(ctx context.Context, name string) error {
+func (iv *Inventory) RemoveAlias(ctx context.Context, name string) error {
 	found := false
-	err := f.updateNames(ctx, func(d *namesDoc) {
+	err := iv.updateNames(ctx, func(d *namesDoc) {
 		_, found = d.Aliases[name]
 		delete(d.Aliases, name)
 	})
@@ -59,8 +59,8 @@ func (f *Fleet) RemoveAlias(ctx context.Context, name string) error {
 	return err
 }
 
-func (f *Fleet) updateNames(ctx context.Context, change func(*namesDoc)) error {
-	err := f.keys.Doc(namesDocName).Update(ctx, func(old []byte) ([]byte, error) {
+func (iv *Inventory) updateNames(ctx context.Context, change func(*namesDoc)) error {
+	err := iv.keys.Doc(NamesDoc).Update(ctx, func(old []byte) ([]byte, error) {
 		doc, err := decodeNames(old)
 		if err != nil {
 			return nil, err
@@ -80,8 +80,8 @@ type CompletionName struct{ Name, State, Role string }
 
 // CompletionNames returns every name in the record, and the ids of VMs without
 // one, without reading a key or asking the API.
-func (f *Fleet) CompletionNames() ([]CompletionName, error) {
-	vms, err := f.known()
+func (iv *Inventory) CompletionNames() ([]CompletionName, error) {
+	vms, err := iv.Known()
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package fleet
+package inventory
 
 import (
 	"fmt"
@@ -19,9 +19,9 @@ type LocalLieutenant struct {
 
 // Locals lists the lieutenants on this machine. They are never VMs: no command
 // that takes a VM takes one of them.
-func (f *Fleet) Locals() []LocalLieutenant {
+func (iv *Inventory) Locals() []LocalLieutenant {
 	out := []LocalLieutenant{}
-	list, _ := f.lieutenants()
+	list, _ := iv.lieutenants()
 	for _, l := range list {
 		if l.Local {
 			out = append(out, LocalLieutenant{Name: l.Name, Role: l.Role, State: l.Status, ActiveAt: l.LastActivityAt})
@@ -31,8 +31,8 @@ func (f *Fleet) Locals() []LocalLieutenant {
 }
 
 // lieutenants reads lieutenants.json; ok tells whether there is one.
-func (f *Fleet) lieutenants() (list []lieutenant.Lieutenant, ok bool) {
-	for _, path := range lieutenant.Files(f.o.UserHome, f.o.VersHome) {
+func (iv *Inventory) lieutenants() (list []lieutenant.Lieutenant, ok bool) {
+	for _, path := range lieutenant.Files(iv.o.UserHome, iv.o.VersHome) {
 		data, err := readSmall(path)
 		if err != nil {
 			continue
@@ -40,19 +40,19 @@ func (f *Fleet) lieutenants() (list []lieutenant.Lieutenant, ok bool) {
 		if list, err = lieutenant.ParseLieutenants(data); err == nil {
 			return list, true // the first file that can be read is the one in use
 		}
-		f.o.Logf("%s is not used: %v", path, err)
+		iv.o.Logf("%s is not used: %v", path, err)
 	}
 	return nil, false
 }
 
 // notVM explains a name that none of the VMs bears and a local lieutenant does.
-func (f *Fleet) notVM(vms []VM, words []string) *problem.Error {
-	for _, l := range f.Locals() {
+func (iv *Inventory) notVM(vms []VM, words []string) *problem.Error {
+	for _, l := range iv.Locals() {
 		for _, word := range words {
 			if word != l.Name && word != lieutenant.LocalPrefix+l.Name {
 				continue
 			}
-			if _, err := choose(vms, Selection{Names: []string{word}}); problem.KindOf(err) == problem.NotFound {
+			if _, err := Choose(vms, Selection{Names: []string{word}}); problem.KindOf(err) == problem.NotFound {
 				return &problem.Error{Kind: problem.NotFound, What: fmt.Sprintf("%q is a local lieutenant, not a VM", word), Origin: problem.OriginLocal,
 					Why: "it runs on this machine, so its work is here and there is nothing to connect to", Next: "the VMs are listed by: vers-fleet vms"}
 			}

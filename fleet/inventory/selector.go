@@ -1,4 +1,4 @@
-package fleet
+package inventory
 
 import (
 	"context"
@@ -23,15 +23,15 @@ type Selection struct {
 // Empty reports whether nothing was asked for.
 func (s Selection) Empty() bool { return !s.All && len(s.Labels) == 0 && len(s.Names) == 0 }
 
-// minPrefix is the shortest prefix of an id that selects a VM: four hex digits,
+// MinPrefix is the shortest prefix of an id that selects a VM: four hex digits,
 // so that a typed name is seldom taken for one.
-const minPrefix = 4
+const MinPrefix = 4
 
-// choose returns the VMs of the listing that the selection means, in the
+// Choose returns the VMs of the listing that the selection means, in the
 // listing's order for All and Labels and in the order given for Names, each
 // once. It never guesses: a name that fits none or several is an error that
 // lists the candidates.
-func choose(vms []VM, s Selection) ([]VM, error) {
+func Choose(vms []VM, s Selection) ([]VM, error) {
 	if len(s.Names) > 0 && (s.All || len(s.Labels) > 0) {
 		return nil, &problem.Error{Kind: problem.Usage, What: "cannot tell which VMs are meant", Origin: problem.OriginLocal,
 			Why: "names were given together with --all or -l", Next: "use one of the two"}
@@ -40,10 +40,10 @@ func choose(vms []VM, s Selection) ([]VM, error) {
 		return chooseByLabel(vms, s)
 	}
 	seen := map[string]bool{}
-	all := newDirectory(vms)
+	all := NewDirectory(vms)
 	var out []VM
 	for _, name := range s.Names {
-		vm, err := all.pick(name)
+		vm, err := all.Pick(name)
 		if err != nil {
 			return nil, err
 		}
@@ -87,11 +87,11 @@ func hasLabels(vm VM, want map[string]string) bool {
 	return true
 }
 
-// pick finds the one VM that word means. The order is: full id, alias, any
+// Pick finds the one VM that word means. The order is: full id, alias, any
 // other name, prefix of an id. A name that other people give (a label, a file)
 // never hides an id prefix: where both fit different VMs, neither is taken.
-func (d *directory) pick(word string) (VM, error) {
-	if vm, ok := d.byID(strings.ToLower(word)); ok {
+func (d *Directory) Pick(word string) (VM, error) {
+	if vm, ok := d.ByID(strings.ToLower(word)); ok {
 		return vm, nil
 	}
 	byPrefix := living(d.withPrefix(strings.ToLower(word)))
@@ -164,36 +164,36 @@ func unknown(vms []VM, word string) error {
 
 // Resolve returns the VMs a selection means, from the record when it knows
 // them all and else from the API. Use ResolveLive for what changes a VM.
-func (f *Fleet) Resolve(ctx context.Context, s Selection) ([]VM, error) {
-	if !s.All && len(s.Labels) == 0 && f.API.Mode(f.mode) != outage.Live {
-		known, err := f.known()
+func (iv *Inventory) Resolve(ctx context.Context, s Selection) ([]VM, error) {
+	if !s.All && len(s.Labels) == 0 && iv.api.Mode(outage.AsAsked) != outage.Live {
+		known, err := iv.Known()
 		if err != nil {
 			return nil, err
 		}
-		vms, err := choose(known, s)
+		vms, err := Choose(known, s)
 		if problem.KindOf(err) == problem.Ambiguous { // perhaps with VMs that are gone, which only the records tell
-			if err := f.addRecords(known); err != nil {
+			if err := iv.ReadRecords(known); err != nil {
 				return nil, err
 			}
-			vms, err = choose(known, s)
+			vms, err = Choose(known, s)
 		}
 		if err == nil || problem.KindOf(err) == problem.Ambiguous {
 			return vms, err
 		}
 	}
-	return f.ResolveLive(ctx, s)
+	return iv.ResolveLive(ctx, outage.AsAsked, s)
 }
 
 // ResolveLive is Resolve that asks the API first, as the record may be behind:
 // a name may have moved to another VM.
-func (f *Fleet) ResolveLive(ctx context.Context, s Selection) ([]VM, error) {
-	list, err := f.List(ctx, ListOptions{NoSync: true})
+func (iv *Inventory) ResolveLive(ctx context.Context, m outage.Mode, s Selection) ([]VM, error) {
+	list, err := iv.List(ctx, ListOptions{Mode: m})
 	if err != nil {
 		return nil, err
 	}
-	vms, err := choose(list.VMs, s)
+	vms, err := Choose(list.VMs, s)
 	if problem.KindOf(err) == problem.NotFound {
-		if local := f.notVM(list.VMs, s.Names); local != nil {
+		if local := iv.notVM(list.VMs, s.Names); local != nil {
 			return nil, local
 		}
 	}
@@ -214,8 +214,8 @@ func maybeNewer(err error, list Listing) error {
 }
 
 // One resolves a single name, id or prefix.
-func (f *Fleet) One(ctx context.Context, name string) (VM, error) {
-	vms, err := f.Resolve(ctx, Selection{Names: []string{name}})
+func (iv *Inventory) One(ctx context.Context, name string) (VM, error) {
+	vms, err := iv.Resolve(ctx, Selection{Names: []string{name}})
 	if err != nil {
 		return VM{}, err
 	}
@@ -223,11 +223,11 @@ func (f *Fleet) One(ctx context.Context, name string) (VM, error) {
 }
 
 // Knows reports whether word selects one or more recorded VMs.
-func (f *Fleet) Knows(word string) bool {
-	known, err := f.known()
+func (iv *Inventory) Knows(word string) bool {
+	known, err := iv.Known()
 	if err != nil {
 		return false
 	}
-	_, err = newDirectory(known).pick(word)
+	_, err = NewDirectory(known).Pick(word)
 	return err == nil || problem.KindOf(err) == problem.Ambiguous
 }

@@ -1,8 +1,9 @@
-package fleet
+package inventory
 
 import (
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
@@ -46,8 +47,8 @@ func (v VM) Title() string {
 	return v.ID
 }
 
-// arg is the VM as a word that can be pasted into a shell.
-func (v VM) arg() string { return safe.Word(v.Title()) }
+// Arg is the VM as a word that can be pasted into a shell.
+func (v VM) Arg() string { return safe.Word(v.Title()) }
 
 // NameSource is where a name comes from.
 type NameSource string
@@ -77,16 +78,26 @@ type Name struct {
 
 // Listing is the fleet at a moment.
 type Listing struct {
-	VMs      []VM
-	Source   outage.Source
-	AsOf     time.Time
-	Outage   *problem.Error // why the record had to serve
-	Unsaved  error          // the answer could not be recorded
-	KeysLeft int            // VMs without a recorded key
+	VMs     []VM
+	Source  outage.Source
+	AsOf    time.Time
+	Outage  *problem.Error // why the record had to serve
+	Unsaved error          // the answer could not be recorded
 }
 
-// outcomes pairs VMs with what became of the work on them.
-func outcomes(vms []VM, errs []error) []problem.Outcome {
+// KeysLeft counts the living VMs without a recorded key.
+func (l Listing) KeysLeft() int {
+	n := 0
+	for _, vm := range l.VMs {
+		if !vm.Key.Recorded && vm.State != string(api.StateDead) {
+			n++
+		}
+	}
+	return n
+}
+
+// Outcomes pairs VMs with what became of the work on them.
+func Outcomes(vms []VM, errs []error) []problem.Outcome {
 	out := make([]problem.Outcome, len(vms))
 	for i, vm := range vms {
 		out[i] = problem.Outcome{Name: vm.Title(), Err: errs[i]}

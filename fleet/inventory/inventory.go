@@ -1,0 +1,38 @@
+package inventory
+
+import (
+	"context"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
+	"github.com/vers-fleet/vers-fleet/keystore"
+)
+
+// Options is what an Inventory is made of.
+type Options struct {
+	API      *outage.API
+	Store    *keystore.Store
+	Front    Front
+	UserHome string // where ~/.pi and ~/.vers are; "" = none
+	VersHome string // $VERS_HOME
+	Registry Registry
+	Now      func() time.Time
+	Warn     func(string)
+	Logf     func(string, ...any)
+}
+
+// Registry is the optional service that knows names of VMs.
+type Registry struct {
+	URL   string
+	Token func(context.Context) (string, error)
+}
+
+// Inventory knows a profile's VMs. Its methods may be called concurrently.
+type Inventory struct {
+	o    Options
+	api  *outage.API
+	keys *keystore.Store
+}
+
+// New makes an Inventory. It reads nothing.
+func New(o Options) *Inventory { return &Inventory{o: o, api: o.API, keys: o.Store} }
