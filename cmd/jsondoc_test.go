@@ -12,6 +12,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -24,9 +25,9 @@ func TestJSONIsDocumented(t *testing.T) {
 		"vms": inventory.VM{}, "exec": execLine{}, "pull, push": fleet.PullResult{}, "pull events": pullEvent{},
 		"output": fleet.Words{}, "output --status": fleet.Activity{}, "commit, queue run": fleet.CommitResult{},
 		"branch": branched{}, "pause, resume": fleet.StateChange{}, "status": fleet.Status{},
-		"drill, keys check --probe": fleet.DrillResult{}, "queue list": fleet.QueueItem{}, "keys list": fleet.KeyInfo{},
-		"keys sync": fleet.SyncReport{}, "keys check": fleet.Finding{}, "keys import": keystore.PlanItem{},
-		"keys import --found": fleet.FoundKey{}, "alias list": inventory.Alias{}, "version": Build{},
+		"drill, keys check --probe": fleet.DrillResult{}, "queue list": fleet.QueueItem{}, "keys list": keys.Info{},
+		"keys sync": keys.SyncReport{}, "keys check": keys.Finding{}, "keys import": keystore.PlanItem{},
+		"keys import --found": keys.AdoptableKey{}, "alias list": inventory.Alias{}, "version": Build{},
 		"config view, config get": settings.Value{}, "config path": configPathValue{}, "sim status": sim.Status{},
 	}
 	for section, v := range types {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/keys"
 )
 
 func newKeysCommand(env *Env) *cobra.Command {
@@ -41,26 +42,26 @@ func runKeysList(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	keys, err := f.Keys()
+	keys, err := f.Keys.List()
 	if err != nil {
 		return err
 	}
 	return keyListing().Print(env.Streams, env.Format(), keys)
 }
 
-func keyListing() ui.Listing[fleet.KeyInfo] {
-	return ui.Listing[fleet.KeyInfo]{
-		Columns: []ui.Column[fleet.KeyInfo]{
-			{Header: "VM", Value: func(k fleet.KeyInfo) string { return orID(k.Name, k.VMID) }},
-			{Header: "KEY", Value: func(k fleet.KeyInfo) string { return dash(k.Fingerprint) }},
-			{Header: "FROM", Value: func(k fleet.KeyInfo) string { return dash(k.Source) }},
-			{Header: "FETCHED", Time: func(k fleet.KeyInfo) time.Time { return k.FetchedAt }},
-			{Header: "PROVED", Time: func(k fleet.KeyInfo) time.Time { return k.ProvedAt }},
-			{Header: "HOST KEY", Wide: true, Value: func(k fleet.KeyInfo) string { return dash(k.HostKey) }},
-			{Header: "ID", Wide: true, Value: func(k fleet.KeyInfo) string { return k.VMID }},
-			{Header: "PROBLEM", Sparse: true, Value: func(k fleet.KeyInfo) string { return dash(k.Problem) }},
+func keyListing() ui.Listing[keys.Info] {
+	return ui.Listing[keys.Info]{
+		Columns: []ui.Column[keys.Info]{
+			{Header: "VM", Value: func(k keys.Info) string { return orID(k.Name, k.VMID) }},
+			{Header: "KEY", Value: func(k keys.Info) string { return dash(k.Fingerprint) }},
+			{Header: "FROM", Value: func(k keys.Info) string { return dash(k.Source) }},
+			{Header: "FETCHED", Time: func(k keys.Info) time.Time { return k.FetchedAt }},
+			{Header: "PROVED", Time: func(k keys.Info) time.Time { return k.ProvedAt }},
+			{Header: "HOST KEY", Wide: true, Value: func(k keys.Info) string { return dash(k.HostKey) }},
+			{Header: "ID", Wide: true, Value: func(k keys.Info) string { return k.VMID }},
+			{Header: "PROBLEM", Sparse: true, Value: func(k keys.Info) string { return dash(k.Problem) }},
 		},
-		Name:  func(k fleet.KeyInfo) string { return orID(k.Name, k.VMID) },
+		Name:  func(k keys.Info) string { return orID(k.Name, k.VMID) },
 		Empty: "no key is recorded: run vers-fleet keys sync while the API is up",
 	}
 }
@@ -88,7 +89,7 @@ func runKeysSync(ctx context.Context, env *Env, o fleet.SyncOptions) error {
 		return err
 	}
 	w := env.Streams.NewWaiter()
-	o.OnProgress = func(p fleet.Progress) { w.Start(fmt.Sprintf("fetched %d of %d keys", p.Done, p.Total)) }
+	o.OnProgress = func(p keys.Progress) { w.Start(fmt.Sprintf("fetched %d of %d keys", p.Done, p.Total)) }
 	report, syncErr := f.Sync(ctx, o)
 	w.Stop()
 	if syncErr != nil && report.VMs == 0 {
@@ -100,7 +101,7 @@ func runKeysSync(ctx context.Context, env *Env, o fleet.SyncOptions) error {
 	return syncErr
 }
 
-func syncValue(r fleet.SyncReport) ui.Value {
+func syncValue(r keys.SyncReport) ui.Value {
 	return ui.Value{JSON: r, Name: itoa(r.Fetched), Text: func(t *ui.Text) {
 		t.Line("%s, %s fetched (%d changed), %s pinned, %d failed", ui.Count(r.VMs, "VM"), ui.Count(r.Fetched, "key"), r.Changed,
 			ui.Count(r.HostKeys, "host key"), len(r.Failed))
@@ -128,9 +129,9 @@ func runKeysPath(ctx context.Context, env *Env, args []string) error {
 		return err
 	}
 	if len(args) == 0 {
-		return printLine(env, f.Dir())
+		return printLine(env, f.Keys.Dir())
 	}
-	path, err := f.KeyPath(ctx, args[0])
+	path, err := f.Keys.Path(ctx, args[0])
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -72,7 +73,7 @@ func runKeysExport(ctx context.Context, env *Env, o keysExportOptions) error {
 		}
 	}
 	var bundle bytes.Buffer // small: about 1 KB a VM; nothing half-written reaches the file
-	sum, err := f.ExportKeys(ctx, &bundle, opts)
+	sum, err := f.Keys.Export(ctx, &bundle, opts)
 	if err != nil {
 		return err
 	}
@@ -164,7 +165,7 @@ func runKeysImport(ctx context.Context, env *Env, o keysImportOptions) error {
 }
 
 func importBundle(ctx context.Context, env *Env, f *fleet.Fleet, in io.Reader, o keysImportOptions) error {
-	plan, importErr := f.ImportKeys(ctx, in, o.identity, o.dryRun)
+	plan, importErr := f.Keys.Import(ctx, in, o.identity, o.dryRun)
 	list := ui.Listing[keystore.PlanItem]{
 		Columns: []ui.Column[keystore.PlanItem]{
 			{Header: "ACTION", Value: func(i keystore.PlanItem) string { return string(i.Action) }},
@@ -184,23 +185,23 @@ func importBundle(ctx context.Context, env *Env, f *fleet.Fleet, in io.Reader, o
 }
 
 func importFound(env *Env, f *fleet.Fleet, dryRun bool) error {
-	keys, err := f.ImportFound(dryRun)
+	found, err := f.Keys.Adopt(dryRun)
 	if err != nil {
 		return err
 	}
-	list := ui.Listing[fleet.FoundKey]{
-		Columns: []ui.Column[fleet.FoundKey]{
-			{Header: "VM", Value: func(k fleet.FoundKey) string { return dash(orID(k.Name, k.VMID)) }},
-			{Header: "RESULT", Value: func(k fleet.FoundKey) string { return foundResult(k, dryRun) }},
-			{Header: "FILE", Value: func(k fleet.FoundKey) string { return k.Path }},
+	list := ui.Listing[keys.AdoptableKey]{
+		Columns: []ui.Column[keys.AdoptableKey]{
+			{Header: "VM", Value: func(k keys.AdoptableKey) string { return dash(orID(k.Name, k.VMID)) }},
+			{Header: "RESULT", Value: func(k keys.AdoptableKey) string { return foundResult(k, dryRun) }},
+			{Header: "FILE", Value: func(k keys.AdoptableKey) string { return k.Path }},
 		},
-		Name:  func(k fleet.FoundKey) string { return orID(k.Name, k.VMID) },
+		Name:  func(k keys.AdoptableKey) string { return orID(k.Name, k.VMID) },
 		Empty: "no keys of other Vers clients are on this machine",
 	}
-	return list.Print(env.Streams, env.Format(), keys)
+	return list.Print(env.Streams, env.Format(), found)
 }
 
-func foundResult(k fleet.FoundKey, dryRun bool) string {
+func foundResult(k keys.AdoptableKey, dryRun bool) string {
 	switch {
 	case k.Adopted:
 		return "adopted, unproven"

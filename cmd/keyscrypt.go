@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -66,15 +65,15 @@ func runCrypt(ctx context.Context, env *Env, o keysCryptOptions) error {
 			return err
 		}
 	}
-	do := (*fleet.Fleet).EncryptKeys
+	do := f.Keys.Encrypt
 	if o.rekey {
-		do = (*fleet.Fleet).RekeyKeys
+		do = f.Keys.Rekey
 	}
-	if err := do(f, ctx, opts); err != nil {
+	if err := do(ctx, opts); err != nil {
 		return err
 	}
 	if o.keyring {
-		if err := f.KeysToKeyring(); err != nil {
+		if err := f.Keys.ToKeyring(); err != nil {
 			return err
 		}
 		env.Streams.Notef("unlock it without a question by: vers-fleet config set keys.keyring true")
@@ -98,7 +97,7 @@ func newKeysDecryptCommand(env *Env) *cobra.Command {
 			}
 			w := env.Streams.NewWaiter()
 			defer w.Stop()
-			return f.DecryptKeys(c.Context(), func(done, total int) { w.Start(fmt.Sprintf("%d of %d keys", done, total)) })
+			return f.Keys.Decrypt(c.Context(), func(done, total int) { w.Start(fmt.Sprintf("%d of %d keys", done, total)) })
 		},
 	}
 	return about(c, "", "works", exitOK, exitStorage)

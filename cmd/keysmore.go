@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -36,7 +36,7 @@ func runKeysCheck(ctx context.Context, env *Env, o keysCheckOptions) error {
 	if err != nil {
 		return err
 	}
-	findings, checkErr := f.CheckKeys()
+	findings, checkErr := f.Keys.Check()
 	if findings == nil && checkErr != nil {
 		return checkErr
 	}
@@ -46,20 +46,20 @@ func runKeysCheck(ctx context.Context, env *Env, o keysCheckOptions) error {
 	return checkErr
 }
 
-func findingListing() ui.Listing[fleet.Finding] {
-	return ui.Listing[fleet.Finding]{
-		Columns: []ui.Column[fleet.Finding]{
-			{Header: "SEVERITY", Value: func(x fleet.Finding) string { return string(x.Severity) }, Style: func(x fleet.Finding) ui.Style {
+func findingListing() ui.Listing[keys.Finding] {
+	return ui.Listing[keys.Finding]{
+		Columns: []ui.Column[keys.Finding]{
+			{Header: "SEVERITY", Value: func(x keys.Finding) string { return string(x.Severity) }, Style: func(x keys.Finding) ui.Style {
 				if x.Severity == keystore.SeverityError {
 					return ui.Bad
 				}
 				return ui.Normal
 			}},
-			{Header: "VM", Value: func(x fleet.Finding) string { return dash(orID(x.Name, x.VMID)) }},
-			{Header: "WHAT", Value: func(x fleet.Finding) string { return x.What }},
-			{Header: "MEND", Value: func(x fleet.Finding) string { return dash(x.Next) }},
+			{Header: "VM", Value: func(x keys.Finding) string { return dash(orID(x.Name, x.VMID)) }},
+			{Header: "WHAT", Value: func(x keys.Finding) string { return x.What }},
+			{Header: "MEND", Value: func(x keys.Finding) string { return dash(x.Next) }},
 		},
-		Name:  func(x fleet.Finding) string { return orID(x.Name, x.VMID) },
+		Name:  func(x keys.Finding) string { return orID(x.Name, x.VMID) },
 		Empty: "everything recorded is sound",
 	}
 }
@@ -77,7 +77,7 @@ func newKeysRemoveCommand(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			removed, err := f.RemoveKeys(c.Context(), args, yes)
+			removed, err := f.Keys.Remove(c.Context(), args, yes)
 			sayRemoved(env, removed)
 			return err
 		},
@@ -103,7 +103,7 @@ func newKeysPruneCommand(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			removed, err := f.PruneKeys(c.Context(), age, yes)
+			removed, err := f.Keys.Prune(c.Context(), age, yes)
 			sayRemoved(env, removed)
 			return err
 		},

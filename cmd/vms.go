@@ -13,6 +13,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
@@ -113,7 +114,7 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel in
 	}
 	if o.probe {
 		w := env.Streams.NewWaiter()
-		f.Probe(ctx, list.VMs, func(p fleet.Progress) { w.Start(fmt.Sprintf("tried %d of %d VMs over SSH", p.Done, p.Total)) })
+		f.Probe(ctx, list.VMs, func(p keys.Progress) { w.Start(fmt.Sprintf("tried %d of %d VMs over SSH", p.Done, p.Total)) })
 		w.Stop()
 	}
 	slices.SortStableFunc(list.VMs, order)
@@ -173,7 +174,7 @@ func sayCached(env *Env, asOf time.Time, outage *problem.Error) {
 }
 
 // sayKeys tells how fetching keys ended.
-func sayKeys(env *Env, r fleet.SyncReport) {
+func sayKeys(env *Env, r keys.SyncReport) {
 	if r.Fetched > 0 {
 		env.Streams.Notef("recorded the SSH keys of %s", ui.Count(r.Fetched, "VM"))
 	}
@@ -223,5 +224,5 @@ func listVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions) (inven
 	if o.noSync {
 		return f.Inventory.List(ctx, ask)
 	}
-	return f.List(ctx, fleet.ListOptions{ListOptions: ask, OnKeys: func(r fleet.SyncReport) { sayKeys(env, r) }})
+	return f.List(ctx, fleet.ListOptions{ListOptions: ask, OnKeys: func(r keys.SyncReport) { sayKeys(env, r) }})
 }

@@ -79,7 +79,7 @@ func BenchmarkFleet10k(b *testing.B) {
 		},
 		"complete":   func() error { _, err := f.Inventory.CompletionNames(); return err },
 		"ssh-config": func() error { _, _, err := f.SSHConfig(); return err },
-		"keys check": func() error { _, err := f.CheckKeys(); return err },
+		"keys check": func() error { _, err := f.Keys.Check(); return err },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

@@ -158,7 +158,7 @@ func exercise(t *testing.T, w *world, c *canaries, dest string) {
 		func(f *fleet.Fleet) error { _, err := f.Resume(ctx, vm); return err },
 		func(f *fleet.Fleet) error { _, err := f.Branch(ctx, vm, 1); return err },
 		func(f *fleet.Fleet) error { s, err := f.Status(ctx, true); c.hear(fmt.Sprintf("%+v", s)); return err },
-		func(f *fleet.Fleet) error { k, err := f.Keys(); c.hear(fmt.Sprintf("%+v", k)); return err },
+		func(f *fleet.Fleet) error { k, err := f.Keys.List(); c.hear(fmt.Sprintf("%+v", k)); return err },
 		func(f *fleet.Fleet) error {
 			r, err := f.Pull(ctx, fleet.PullRequest{Dest: dest, Items: []fleet.PullItem{{VM: vm, Paths: []string{"/root/workspace/brief.md"}}}})
 			c.hear(fmt.Sprintf("%+v", r))

@@ -55,7 +55,7 @@ func (f *Fleet) Checks(ctx context.Context, getenv func(string) string) []Check 
 }
 
 func (f *Fleet) checkKeystore(context.Context) Check {
-	c := Check{Name: "keystore", State: CheckOK, Detail: f.Dir() + " is sound and closed to others"}
+	c := Check{Name: "keystore", State: CheckOK, Detail: f.Keys.Dir() + " is sound and closed to others"}
 	findings, err := f.keys.Check()
 	if err != nil {
 		c.State, c.Detail = CheckFailed, err.Error()

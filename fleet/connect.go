@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -18,20 +19,20 @@ import (
 // API. The error says why not: the stage that failed, the last known state of
 // the VM, or why no key could be had.
 func (f *Fleet) Connect(ctx context.Context, vm inventory.VM) (*sshconn.Conn, error) {
-	if f.API.Mode(f.mode) == outage.Live || !f.hasKey(vm.ID) {
+	if f.API.Mode(f.mode) == outage.Live || !f.Keys.Has(vm.ID) {
 		if err := f.needKey(ctx, vm); err != nil {
 			return nil, err
 		}
 	}
 	conn, err := f.dial(ctx, vm)
-	if isLost(err) {
+	if keys.IsLost(err) {
 		conn, err = f.dialAnew(ctx, vm, err)
 	}
 	if !errors.Is(err, sshconn.ErrKeyRefused) {
 		return conn, f.explain(ctx, vm, err)
 	}
 	f.noteRefused(vm)
-	changed, keyErr := f.obtainKey(ctx, vm)
+	changed, keyErr := f.Keys.Obtain(ctx, f.mode, vm)
 	if keyErr != nil || !changed {
 		return nil, f.refusedError(vm, err, keyErr)
 	}
@@ -45,7 +46,7 @@ func (f *Fleet) Connect(ctx context.Context, vm inventory.VM) (*sshconn.Conn, er
 
 // needKey fetches the key of a VM that has none recorded.
 func (f *Fleet) needKey(ctx context.Context, vm inventory.VM) error {
-	_, err := f.obtainKey(ctx, vm)
+	_, err := f.Keys.Obtain(ctx, f.mode, vm)
 	if err == nil {
 		return nil
 	}
@@ -80,7 +81,7 @@ func (f *Fleet) target(vm inventory.VM) (sshconn.Target, keystore.Record, error)
 
 // dial connects with the recorded keys and records what it learns.
 func (f *Fleet) dial(ctx context.Context, vm inventory.VM) (*sshconn.Conn, error) {
-	keys, err := f.candidates(vm.ID)
+	keys, err := f.Keys.Candidates(vm.ID)
 	if err != nil {
 		return nil, problem.OfStorage("read the key of "+vm.Title(), err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -92,7 +93,7 @@ func (f *Fleet) drillOne(ctx context.Context, vm inventory.VM) DrillResult {
 
 // Probe tries every VM of the listing over SSH with what is recorded, side by
 // side, and notes what it found in place.
-func (f *Fleet) Probe(ctx context.Context, vms []inventory.VM, onDone func(Progress)) {
+func (f *Fleet) Probe(ctx context.Context, vms []inventory.VM, onDone func(keys.Progress)) {
 	off := f.with(outage.Offline)
 	var mu sync.Mutex
 	done := 0
@@ -106,7 +107,7 @@ func (f *Fleet) Probe(ctx context.Context, vms []inventory.VM, onDone func(Progr
 			vms[n].ReachedAt, vms[n].Key.ProvedAt = r.ProvedAt, r.ProvedAt
 		}
 		if onDone != nil {
-			onDone(Progress{Done: done, Total: len(vms), Current: vms[n].Title()})
+			onDone(keys.Progress{Done: done, Total: len(vms), Current: vms[n].Title()})
 		}
 	})
 }
@@ -132,7 +133,7 @@ func (f *Fleet) pinMissing(ctx context.Context, vms []inventory.VM) (int, error)
 	var mu sync.Mutex
 	pinned := 0
 	var failed error
-	problem.Each(len(todo), syncJobs, func(n int) {
+	problem.Each(len(todo), keys.SyncJobs, func(n int) {
 		err := f.pinHostKey(ctx, todo[n])
 		mu.Lock()
 		defer mu.Unlock()

@@ -100,7 +100,7 @@ func record(t *testing.T, w *world) {
 	if _, err := w.open().Drill(t.Context(), inventory.Selection{All: true}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.open().RemoveKeys(t.Context(), []string{missing}, true); err != nil {
+	if _, err := w.open().Keys.Remove(t.Context(), []string{missing}, true); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -7,9 +7,11 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn/mux"
 	"github.com/vers-fleet/vers-fleet/keystore"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
@@ -53,13 +55,13 @@ type Options struct {
 type Fleet struct {
 	API       *outage.API
 	Inventory *inventory.Inventory
+	Keys      *keys.Keys
 
-	o       Options
-	mode    outage.Mode
-	keys    *keystore.Store
-	dialer  *sshconn.Dialer
-	unsaved *unsavedKeys
-	front   inventory.Front
+	o      Options
+	mode   outage.Mode
+	keys   *keystore.Store
+	dialer *sshconn.Dialer
+	front  inventory.Front
 
 	newcomers *newcomers // see forMany; nil: first contacts are told one by one
 }
@@ -79,11 +81,13 @@ func Open(o Options) (*Fleet, error) {
 	if err != nil {
 		return nil, problem.OfStorage("open the local record", err)
 	}
-	f := &Fleet{o: o, keys: store, unsaved: &unsavedKeys{}, front: inventory.Front{Domain: o.VMDomain, Gateway: o.VMGateway}}
+	f := &Fleet{o: o, keys: store, front: inventory.Front{Domain: o.VMDomain, Gateway: o.VMGateway}}
 	f.API = outage.New(outage.Options{Config: o.API, Store: store, Profile: o.Profile, Retry: o.Retry, Mode: o.Mode, WaitFor: o.WaitFor,
 		Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait})
 	f.Inventory = inventory.New(inventory.Options{API: f.API, Store: store, Front: f.front, UserHome: o.UserHome, VersHome: o.VersHome,
 		Registry: o.Registry, Now: o.Now, Warn: o.Warn, Logf: o.Logf})
+	f.Keys = keys.New(keys.Options{API: f.API, Inventory: f.Inventory, Store: store, TempDirs: o.TempDirs, Keyring: o.Keystore.Keyring,
+		Now: o.Now, Warn: o.Warn, Logf: o.Logf, Confirm: o.Confirm, OnRemove: func(id string) { mux.Served(f.shareSocket(id)) }})
 	f.dialer = &sshconn.Dialer{RootCAs: o.RootCAs, Roots: o.LoadRoots, InsecureSkipVerify: !o.TLSVerify, KeepAlive: keepAlive, Logf: o.Logf}
 	return f, nil
 }

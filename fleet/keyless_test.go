@@ -64,7 +64,7 @@ func TestDamagedKeyIsFetchedAgain(t *testing.T) {
 	w := newWorld(t, 6)
 	record(t, w)
 	vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
-	if err := os.WriteFile(w.open().Dir()+"/keys/"+vm.ID+"/id", []byte("no key at all"), 0o600); err != nil {
+	if err := os.WriteFile(w.open().Keys.Dir()+"/keys/"+vm.ID+"/id", []byte("no key at all"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := w.open().Connect(t.Context(), vm)

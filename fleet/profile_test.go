@@ -72,11 +72,11 @@ func TestTwoSyncsAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	keys, err := w.open().Keys()
+	keys, err := w.open().Keys.List()
 	if err != nil || len(keys) != 12 {
 		t.Errorf("%d keys are recorded: %v", len(keys), err)
 	}
-	if findings, err := w.open().CheckKeys(); err != nil {
+	if findings, err := w.open().Keys.Check(); err != nil {
 		t.Errorf("keys check: %v: %+v", err, findings)
 	}
 	if results, err := w.open().Drill(t.Context(), inventory.Selection{All: true}, nil); err != nil {

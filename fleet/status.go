@@ -172,7 +172,7 @@ func (f *Fleet) advice(s Status) string {
 		return "check the API key: vers-fleet config view"
 	case s.API.State == "local":
 		return "mend this machine's network first: " + s.API.LastError
-	case s.API.State == "down" && s.Fleet.WithKey == 0 && f.foundKeys() > 0:
+	case s.API.State == "down" && s.Fleet.WithKey == 0 && f.Keys.Adoptable() > 0:
 		return "no key is recorded, but other Vers clients left some here: vers-fleet keys import --found"
 	case s.API.State == "down" && s.Fleet.WithKey == 0:
 		return "no key is recorded: ask a colleague for a bundle (vers-fleet keys export), or wait: vers-fleet wait"

@@ -124,7 +124,7 @@ func (f *Fleet) noKeyError(vm inventory.VM, err error) error {
 	if e.Kind == problem.NotFound {
 		e.Why = "the API knows no such VM"
 	}
-	if hints := f.foundKeys(); e.Kind == problem.Unavailable && hints > 0 {
+	if hints := f.Keys.Adoptable(); e.Kind == problem.Unavailable && hints > 0 {
 		e.Next = strings.TrimSpace("other Vers clients left keys on this machine: vers-fleet keys import --found")
 	}
 	return &e

@@ -13,7 +13,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
-// askOptions says how List asks and what it lists.
+// ListOptions says how List asks and what it lists.
 type ListOptions struct {
 	Mode  outage.Mode
 	Soon  bool // while the API is down, ask it as soon as may be and not only when a probe is due

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// clock renders a moment for an error text: the time of day in UTC, with the
+// Clock renders a moment for an error text: the time of day in UTC, with the
 // date when it is not close.
 func Clock(t time.Time) string {
 	t = t.UTC()
@@ -15,7 +15,7 @@ func Clock(t time.Time) string {
 	return t.Format("2006-01-02 15:04 UTC")
 }
 
-// ago renders how long ago t was, for an error text.
+// Ago renders how long ago t was, for an error text.
 func Ago(now, t time.Time) string {
 	d := now.Sub(t)
 	switch {

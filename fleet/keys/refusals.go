@@ -1,4 +1,4 @@
-package fleet
+package keys
 
 import (
 	"context"
@@ -30,8 +30,8 @@ type refusals map[string]refusal
 
 // refusals reads the entries. They only save calls, so a document that cannot
 // be read is an empty one.
-func (f *Fleet) refusals() refusals {
-	data, err := f.keys.Doc(refusalsDoc).Read()
+func (ks *Keys) refusals() refusals {
+	data, err := ks.keys.Doc(refusalsDoc).Read()
 	if err != nil {
 		return refusals{}
 	}
@@ -62,7 +62,7 @@ func (r refusals) putOff(ids []string, now time.Time) (due []string, failed []Sy
 }
 
 // noteRefusals records which of the ids asked about were refused.
-func (f *Fleet) noteRefusals(before refusals, asked []string, refused map[string]bool) {
+func (ks *Keys) noteRefusals(before refusals, asked []string, refused map[string]bool) {
 	relevant := len(refused) > 0
 	for _, id := range asked {
 		_, had := before[id]
@@ -71,7 +71,7 @@ func (f *Fleet) noteRefusals(before refusals, asked []string, refused map[string
 	if !relevant {
 		return
 	}
-	err := f.keys.Doc(refusalsDoc).Volatile().Update(context.Background(), func(old []byte) ([]byte, error) {
+	err := ks.keys.Doc(refusalsDoc).Volatile().Update(context.Background(), func(old []byte) ([]byte, error) {
 		now := decodeRefusals(old)
 		for _, id := range asked {
 			if !refused[id] {
@@ -83,11 +83,11 @@ func (f *Fleet) noteRefusals(before refusals, asked []string, refused map[string
 			if tries > 1 {
 				pause = min(refusalFirst<<min(tries-2, 10), refusalMax)
 			}
-			now[id] = refusal{Tries: tries, Next: f.o.Now().Add(pause).UTC()}
+			now[id] = refusal{Tries: tries, Next: ks.o.Now().Add(pause).UTC()}
 		}
 		return json.Marshal(now)
 	})
 	if err != nil {
-		f.o.Logf("which keys were refused could not be recorded: %v", err)
+		ks.o.Logf("which keys were refused could not be recorded: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package fleet
+package keys
 
 import (
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -6,8 +6,8 @@ import (
 )
 
 // findKeys looks for keys that other Vers clients left on this machine.
-func (f *Fleet) findKeys() ([]keystore.AdoptableKey, error) {
-	known, err := f.Inventory.Known()
+func (ks *Keys) findKeys() ([]keystore.AdoptableKey, error) {
+	known, err := ks.inv.Known()
 	if err != nil {
 		return nil, err
 	}
@@ -15,12 +15,12 @@ func (f *Fleet) findKeys() ([]keystore.AdoptableKey, error) {
 	for i, vm := range known {
 		ids[i] = vm.ID
 	}
-	return f.keys.Adoptable(keystore.AdoptOptions{TempDirs: f.o.TempDirs, KnownIDs: ids}), nil
+	return ks.keys.Adoptable(keystore.AdoptOptions{TempDirs: ks.o.TempDirs, KnownIDs: ids}), nil
 }
 
-// foundKeys counts the keys that could be adopted.
-func (f *Fleet) foundKeys() int {
-	found, err := f.findKeys()
+// Adoptable counts the keys that could be adopted.
+func (ks *Keys) Adoptable() int {
+	found, err := ks.findKeys()
 	if err != nil {
 		return 0
 	}
@@ -33,34 +33,34 @@ func (f *Fleet) foundKeys() int {
 	return n
 }
 
-// FoundKey is a key of another client and what became of it.
-type FoundKey struct {
+// AdoptableKey is a key of another client and what became of it.
+type AdoptableKey struct {
 	keystore.AdoptableKey
 	Name    string `json:"name,omitempty"`
 	Adopted bool   `json:"adopted"`
 }
 
-// ImportFound records the keys that other Vers clients left on this machine,
+// Adopt records the keys that other Vers clients left on this machine,
 // as unproven until a login with them has worked. What another user could have
 // planted is refused, with the reason.
-func (f *Fleet) ImportFound(dryRun bool) ([]FoundKey, error) {
-	found, err := f.findKeys()
+func (ks *Keys) Adopt(dryRun bool) ([]AdoptableKey, error) {
+	found, err := ks.findKeys()
 	if err != nil {
 		return nil, err
 	}
 	var adopted []string
 	if !dryRun {
-		if adopted, err = f.keys.Adopt(found); err != nil {
+		if adopted, err = ks.keys.Adopt(found); err != nil {
 			return nil, problem.OfStorage("record the found keys", err)
 		}
 	}
-	known, err := f.Inventory.Known()
+	known, err := ks.inv.Known()
 	if err != nil {
 		return nil, err
 	}
-	out := make([]FoundKey, 0, len(found))
+	out := make([]AdoptableKey, 0, len(found))
 	for _, k := range found {
-		one := FoundKey{AdoptableKey: k}
+		one := AdoptableKey{AdoptableKey: k}
 		for _, id := range adopted {
 			one.Adopted = one.Adopted || id == k.VMID
 		}

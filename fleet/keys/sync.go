@@ -1,11 +1,9 @@
-package fleet
+package keys
 
 import (
 	"context"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
@@ -14,9 +12,9 @@ import (
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
-// syncJobs bounds the keys fetched side by side: enough to hide the round
+// SyncJobs bounds the keys fetched side by side: enough to hide the round
 // trips, few enough not to be a burden on an API that is coming back.
-const syncJobs = 8
+const SyncJobs = 8
 
 // SyncReport says how fetching keys ended. It is one JSON value.
 type SyncReport struct {
@@ -45,7 +43,8 @@ type Progress struct {
 
 // syncer fetches keys side by side.
 type syncer struct {
-	f      *Fleet
+	keys   *Keys
+	mode   outage.Mode
 	mu     sync.Mutex
 	report SyncReport
 	onDone func(Progress)
@@ -54,13 +53,13 @@ type syncer struct {
 	refused map[string]bool // ids whose key the API does not give
 }
 
-// syncKeys fetches the keys of the listed VMs that have none yet, or of all to
+// Sync fetches the keys of the listed VMs that have none yet, or of all to
 // learn of changed ones. It stops early when the API becomes unreachable, as
 // every further call would wait for nothing. The error is of kind Storage: a
 // key could not be recorded.
-func (f *Fleet) syncKeys(ctx context.Context, vms []inventory.VM, all bool, onDone func(Progress)) (SyncReport, error) {
-	s := &syncer{f: f, onDone: onDone, refused: map[string]bool{}}
-	s.report = SyncReport{Failed: []SyncFailure{}, AsOf: f.o.Now().UTC(), Source: outage.FromAPI}
+func (ks *Keys) Sync(ctx context.Context, m outage.Mode, vms []inventory.VM, all bool, onDone func(Progress)) (SyncReport, error) {
+	s := &syncer{keys: ks, mode: m, onDone: onDone, refused: map[string]bool{}}
+	s.report = SyncReport{Failed: []SyncFailure{}, AsOf: ks.o.Now().UTC(), Source: outage.FromAPI}
 	var ids []string
 	for _, vm := range vms {
 		if vm.Source != outage.FromAPI { // the API knows of none
@@ -70,7 +69,7 @@ func (f *Fleet) syncKeys(ctx context.Context, vms []inventory.VM, all bool, onDo
 		if vm.State == string(api.StateDead) {
 			continue
 		}
-		missing := !f.keys.HasKey(vm.ID)
+		missing := !ks.keys.HasKey(vm.ID)
 		if missing {
 			s.report.Wanted++
 		}
@@ -81,26 +80,26 @@ func (f *Fleet) syncKeys(ctx context.Context, vms []inventory.VM, all bool, onDo
 	if len(ids) == 0 {
 		return s.report, nil
 	}
-	refusals := f.refusals()
+	refusals := ks.refusals()
 	if !all {
-		ids, s.report.Failed = refusals.putOff(ids, f.o.Now())
+		ids, s.report.Failed = refusals.putOff(ids, ks.o.Now())
 	}
 	err := s.fetch(ctx, ids)
-	f.noteRefusals(refusals, ids, s.refused)
+	ks.noteRefusals(refusals, ids, s.refused)
 	return s.report, err
 }
 
 func (s *syncer) fetch(parent context.Context, ids []string) error {
-	group, ctx := errgroup.WithContext(parent)
-	group.SetLimit(syncJobs)
-	for _, id := range ids {
-		group.Go(func() error {
-			changed, err := s.f.fetchKey(ctx, id)
-			return s.finished(id, changed, err, len(ids))
-		})
-	}
-	err := group.Wait()
-	if problem.KindOf(err) == problem.Unavailable || problem.KindOf(err) == problem.Interrupted && parent.Err() == nil {
+	ctx, stop := context.WithCancelCause(parent)
+	defer stop(nil)
+	problem.Each(len(ids), SyncJobs, func(n int) {
+		changed, err := s.keys.fetchKey(ctx, s.mode, ids[n])
+		if err := s.finished(ids[n], changed, err, len(ids)); err != nil {
+			stop(err)
+		}
+	})
+	err := context.Cause(ctx)
+	if parent.Err() == nil && (problem.KindOf(err) == problem.Unavailable || problem.KindOf(err) == problem.Interrupted) {
 		return nil // said in the report
 	}
 	return err
@@ -136,17 +135,16 @@ func (s *syncer) finished(id string, changed bool, err error, total int) error {
 // It tells whether the key differs from the one recorded before. When the key
 // came but could not be recorded, the error is of kind Storage and the key is
 // kept in memory.
-func (f *Fleet) fetchKey(ctx context.Context, id string) (changed bool, err error) {
-	had := f.keys.HasKey(id)
-	answer, err := outage.Ask(ctx, f.API, outage.Call[api.SSHKey]{
-		Mode: f.mode,
-		What: "fetch the SSH key of " + id, Repeatable: true,
+func (ks *Keys) fetchKey(ctx context.Context, m outage.Mode, id string) (changed bool, err error) {
+	had := ks.keys.HasKey(id)
+	answer, err := outage.Ask(ctx, ks.api, outage.Call[api.SSHKey]{
+		Mode: m, What: "fetch the SSH key of " + id, Repeatable: true,
 		Live: func(ctx context.Context, c *api.Client) (api.SSHKey, error) { return c.SSHKey(ctx, id) },
 		Keep: func(k api.SSHKey) error {
-			if err := f.API.Bind(); err != nil {
+			if err := ks.api.Bind(); err != nil {
 				return err
 			}
-			changed, err = f.keys.PutKey(id, k.PrivateKey, keystore.KeyInfo{Source: "api", SSHPort: k.Port})
+			changed, err = ks.keys.PutKey(id, k.PrivateKey, keystore.KeyInfo{Source: "api", SSHPort: k.Port})
 			return err
 		},
 	})
@@ -155,71 +153,35 @@ func (f *Fleet) fetchKey(ctx context.Context, id string) (changed bool, err erro
 	}
 	if answer.Unsaved != nil {
 		if problem.KindOf(answer.Unsaved) == problem.Storage { // not a key of another account
-			f.unsaved.put(id, answer.Value.PrivateKey)
+			ks.memory.put(id, answer.Value.PrivateKey)
 		}
 		return false, answer.Unsaved
 	}
-	f.fetchAddress(ctx, id)
+	ks.fetchAddress(ctx, m, id)
 	return changed && had, nil
 }
 
 // fetchAddress records the VM's address inside the platform's network, which
 // is a second way to it for machines there. Failing to is an early sign of an
 // outage, and else only worth a line of detail.
-func (f *Fleet) fetchAddress(ctx context.Context, id string) {
-	client, err := f.API.Client()
+func (ks *Keys) fetchAddress(ctx context.Context, m outage.Mode, id string) {
+	client, err := ks.api.Client()
 	if err != nil {
 		return
 	}
-	meta, err := outage.BestEffort(ctx, f.API, f.mode, f.API.BaseURL()+"/vm/metadata", func(ctx context.Context) (api.Metadata, error) {
+	meta, err := outage.BestEffort(ctx, ks.api, m, ks.api.BaseURL()+"/vm/metadata", func(ctx context.Context) (api.Metadata, error) {
 		return client.Metadata(ctx, id)
 	})
-	f.API.Stumbled(err)
+	ks.api.Stumbled(err)
 	if err != nil || !meta.IP.IsValid() {
-		f.o.Logf("no address of %s is recorded: %v", id, err)
+		ks.o.Logf("no address of %s is recorded: %v", id, err)
 		return
 	}
-	err = f.keys.UpdateRecord(id, func(r *keystore.Record) error {
+	err = ks.keys.UpdateRecord(id, func(r *keystore.Record) error {
 		r.IP = meta.IP.String()
 		return nil
 	})
 	if err != nil {
-		f.o.Logf("the address of %s could not be recorded: %v", id, err)
+		ks.o.Logf("the address of %s could not be recorded: %v", id, err)
 	}
-}
-
-// SyncOptions says what Sync does.
-type SyncOptions struct {
-	Refresh    bool // fetch the keys that are recorded already too
-	NoHostKeys bool // do not ask the VMs for their host keys
-	OnProgress func(Progress)
-}
-
-// Sync records the inventory and every key and host key that is missing. It
-// makes one API call when nothing is missing. When what came cannot be
-// recorded it stops there.
-func (f *Fleet) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
-	list, err := f.Inventory.List(ctx, inventory.ListOptions{})
-	if err == nil && list.Source == outage.FromCache {
-		err = list.Outage
-		if list.Outage == nil {
-			err = outage.OfflineError("fetch keys")
-		}
-	}
-	if err == nil {
-		err = list.Unsaved
-	}
-	if err != nil {
-		return SyncReport{Failed: []SyncFailure{}}, err
-	}
-	vms := list.VMs
-	report, err := f.syncKeys(ctx, vms, o.Refresh, o.OnProgress)
-	if !o.NoHostKeys && err == nil {
-		report.HostKeys, err = f.pinMissing(ctx, vms)
-	}
-	if err == nil && len(report.Failed) > 0 {
-		err = &problem.Error{Kind: problem.Partial, What: "some keys could not be fetched", Why: report.Failed[0].Why, Origin: problem.OriginAPI,
-			Next: "run it again; what was fetched is recorded", Retryable: true}
-	}
-	return report, err
 }

@@ -1,4 +1,4 @@
-package fleet
+package keys
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
-// KeyInfo is one recorded key as keys list shows it; the key itself is never
+// Info is one recorded key as keys list shows it; the key itself is never
 // part of it.
-type KeyInfo struct {
+type Info struct {
 	VMID        string        `json:"vm_id"`
 	Name        string        `json:"name"`
 	Fingerprint string        `json:"fingerprint,omitempty"`
@@ -28,19 +28,19 @@ type KeyInfo struct {
 	AsOf        time.Time     `json:"as_of"`
 }
 
-// Keys lists the recorded keys, by name.
-func (f *Fleet) Keys() ([]KeyInfo, error) {
-	vms, err := f.Inventory.Known()
+// List lists the recorded keys, by name.
+func (ks *Keys) List() ([]Info, error) {
+	vms, err := ks.inv.Known()
 	if err != nil {
 		return nil, err
 	}
-	records, findings, err := f.keys.Records()
+	records, findings, err := ks.keys.Records()
 	if err != nil {
 		return nil, problem.OfStorage("read the keystore", err)
 	}
-	byID := map[string]KeyInfo{}
+	byID := map[string]Info{}
 	for _, r := range records {
-		k := KeyInfo{VMID: r.VMID, Fingerprint: sshconn.Fingerprint(r.PublicKey), Source: r.Source, FetchedAt: r.FetchedAt,
+		k := Info{VMID: r.VMID, Fingerprint: sshconn.Fingerprint(r.PublicKey), Source: r.Source, FetchedAt: r.FetchedAt,
 			ProvedAt: r.ProvedAt, RefusedAt: r.RefusedAt, GoneAt: r.GoneAt}
 		if len(r.HostKeys) > 0 {
 			k.HostKey, k.Confirmed = sshconn.Fingerprint(r.HostKeys[0].Key), r.HostKeys[0].Confirmed
@@ -52,10 +52,10 @@ func (f *Fleet) Keys() ([]KeyInfo, error) {
 		k.VMID, k.Problem = p.VMID, p.What
 		byID[p.VMID] = k
 	}
-	out := []KeyInfo{}
+	out := []Info{}
 	for _, vm := range vms {
 		if k, ok := byID[vm.ID]; ok && (k.Fingerprint != "" || k.Problem != "") {
-			k.Name, k.Path, k.Cache, k.AsOf = vm.Name, f.keys.KeyPath(vm.ID), outage.FromCache, f.o.Now().UTC()
+			k.Name, k.Path, k.Cache, k.AsOf = vm.Name, ks.keys.KeyPath(vm.ID), outage.FromCache, ks.o.Now().UTC()
 			out = append(out, k)
 		}
 	}
@@ -63,16 +63,16 @@ func (f *Fleet) Keys() ([]KeyInfo, error) {
 }
 
 // Dir is the folder of the profile's state.
-func (f *Fleet) Dir() string { return f.keys.Dir() }
+func (ks *Keys) Dir() string { return ks.keys.Dir() }
 
-// KeyPath is where the VM's private key is.
-func (f *Fleet) KeyPath(ctx context.Context, name string) (string, error) {
-	vm, err := f.Inventory.One(ctx, name)
+// Path is where the VM's private key is.
+func (ks *Keys) Path(ctx context.Context, name string) (string, error) {
+	vm, err := ks.inv.One(ctx, name)
 	if err != nil {
 		return "", err
 	}
-	if !f.keys.HasKey(vm.ID) {
+	if !ks.keys.HasKey(vm.ID) {
 		return "", &problem.Error{Kind: problem.NotFound, What: "no key of " + vm.Title() + " is recorded", Origin: problem.OriginLocal, Next: "vers-fleet keys sync"}
 	}
-	return f.keys.KeyPath(vm.ID), nil
+	return ks.keys.KeyPath(vm.ID), nil
 }
