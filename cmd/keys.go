@@ -155,7 +155,7 @@ fingerprint is the one given. Compare it with a trusted source first.`,
 			if err != nil {
 				return err
 			}
-			return f.AcceptHostKey(c.Context(), vm, args[1])
+			return f.Access.AcceptHostKey(c.Context(), vm, args[1])
 		},
 	}
 	return about(c, "", "works", exitOK, exitNotFound, exitUnreachable, exitIdentity)

@@ -30,5 +30,5 @@ func runProxy(ctx context.Context, env *Env, name string) error {
 	if err != nil {
 		return err
 	}
-	return f.Proxy(ctx, vm, env.Streams.In, env.Streams.Out)
+	return f.Access.Proxy(ctx, vm, env.Streams.In, env.Streams.Out)
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 )
 
 // shareName is the hidden command that ssh and others start in the background.
@@ -43,7 +43,7 @@ func runShare(ctx context.Context, env *Env, o shareOptions) error {
 	if o.socket == "" || !o.keys {
 		return usageError(shareName+" is started by ssh, exec, output and send", "", "see the setting ssh.share: vers-fleet help environment")
 	}
-	b := fleet.Background{VMID: o.vm, Socket: o.socket}
+	b := access.Background{VMID: o.vm, Socket: o.socket}
 	if err := json.NewDecoder(io.LimitReader(env.Streams.In, maxShareKeys)).Decode(&b.Keys); err != nil {
 		return usageError("no keys on stdin", ui.Clean(err.Error()), "")
 	}
@@ -52,7 +52,7 @@ func runShare(ctx context.Context, env *Env, o shareOptions) error {
 	if err != nil {
 		return err
 	}
-	return f.Share(ctx, b)
+	return f.Access.Share(ctx, b)
 }
 
 // maxShareKeys is less than a pipe holds, so that handing the keys over never
@@ -61,14 +61,14 @@ const maxShareKeys = 16 << 10
 
 // sharing is how connections are shared by the settings. environment is what
 // the background process needs to know of them.
-func (e *Env) sharing(s *settings.Settings, environment []string) fleet.Sharing {
+func (e *Env) sharing(s *settings.Settings, environment []string) access.Sharing {
 	for _, name := range []string{"PATH", "TMPDIR", "GORACE"} {
 		if v := e.Getenv(name); v != "" {
 			environment = append(environment, name+"="+v)
 		}
 	}
-	return fleet.Sharing{
+	return access.Sharing{
 		Idle: s.Share, Runtime: e.Getenv("XDG_RUNTIME_DIR"), Variant: e.Build.UserAgent() + "\x00" + s.TLSCA,
-		Start: func(b fleet.Background) error { return e.startShare(s, environment, b) },
+		Start: func(b access.Background) error { return e.startShare(s, environment, b) },
 	}
 }

@@ -6,11 +6,11 @@ import (
 	"errors"
 
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 )
 
 // startShare is not possible here; every command makes its own connection.
-func (e *Env) startShare(*settings.Settings, []string, fleet.Background) error {
+func (e *Env) startShare(*settings.Settings, []string, access.Background) error {
 	return errors.ErrUnsupported
 }
 

@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 )
 
 // startShare starts the process that keeps a connection. It belongs to no
 // terminal and holds nothing of its caller's open: a shell that waits for the
 // end of this command's output must not wait for it.
-func (e *Env) startShare(s *settings.Settings, environment []string, b fleet.Background) error {
+func (e *Env) startShare(s *settings.Settings, environment []string, b access.Background) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err

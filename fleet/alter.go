@@ -36,7 +36,6 @@ func (f *Fleet) Resume(ctx context.Context, vm inventory.VM) (StateChange, error
 func (f *Fleet) setState(ctx context.Context, vm inventory.VM, verb string, want api.State) (StateChange, error) {
 	change := StateChange{VMID: vm.ID, VMName: vm.Name, State: "unknown"}
 	answer, err := outage.Ask(ctx, f.API, outage.Call[api.VM]{
-		Mode: f.mode,
 		What: verb + " " + vm.Title(), Repeatable: true, Acts: true,
 		Live: func(ctx context.Context, c *api.Client) (api.VM, error) {
 			if err := c.SetState(ctx, vm.ID, want); err != nil {
@@ -72,7 +71,6 @@ func (f *Fleet) Branch(ctx context.Context, vm inventory.VM, count int) ([]strin
 		return nil, err
 	}
 	answer, err := outage.Ask(ctx, f.API, outage.Call[[]string]{
-		Mode: f.mode,
 		What: "branch " + vm.Title(), Acts: true, // and not repeatable
 		Live: func(ctx context.Context, c *api.Client) ([]string, error) { return c.Branch(ctx, vm.ID, count) },
 	})
@@ -120,7 +118,6 @@ func (f *Fleet) lookForBranch(ctx context.Context, vm inventory.VM, before map[s
 // liveIDs asks the API which VMs there are.
 func (f *Fleet) liveIDs(ctx context.Context) (map[string]bool, error) {
 	answer, err := outage.Ask(ctx, f.API, outage.Call[[]api.VM]{
-		Mode: f.mode,
 		What: "list the VMs", Repeatable: true, Insist: true,
 		Live: func(ctx context.Context, c *api.Client) ([]api.VM, error) { return c.VMs(ctx) },
 	})

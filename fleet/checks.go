@@ -136,7 +136,7 @@ func (f *Fleet) checkAPITLS(getenv func(string) string) func(context.Context) Ch
 		case u.Scheme != "https":
 			c.Detail = "the API URL is not https"
 			return c
-		case f.API.Mode(f.mode) == outage.Offline:
+		case f.API.Mode(outage.AsAsked) == outage.Offline:
 			c.Detail = "--offline"
 			return c
 		case getenv("HTTPS_PROXY") != "" || getenv("https_proxy") != "":
@@ -195,12 +195,8 @@ func (f *Fleet) checkVMTLS(ctx context.Context) Check {
 	if !ok {
 		return Check{Name: "vm_tls", State: CheckSkipped, Detail: "no running VM is recorded"}
 	}
-	target, _, err := f.target(vm)
-	if err == nil {
-		_, err = f.dialer.HostKey(ctx, target)
-	}
-	if err != nil {
-		return Check{Name: "vm_tls", State: CheckFailed, Detail: vm.Title() + ": " + problem.Why(f.explain(ctx, vm, err)), Next: "try every VM: vers-fleet drill"}
+	if err := f.Access.Reach(ctx, vm); err != nil {
+		return Check{Name: "vm_tls", State: CheckFailed, Detail: vm.Title() + ": " + problem.Why(err), Next: "try every VM: vers-fleet drill"}
 	}
 	detail := vm.Title() + " answers through TLS"
 	if !f.o.TLSVerify {

@@ -124,7 +124,6 @@ func (f *Fleet) send(ctx context.Context, i Intent) (CommitResult, error) {
 func (f *Fleet) post(ctx context.Context, i *Intent) (doubt, err error) {
 	var last error
 	_, err = outage.Ask(ctx, f.API, outage.Call[string]{
-		Mode: f.mode,
 		What: "commit " + i.title(), Repeatable: true, Acts: true,
 		Live: func(ctx context.Context, c *api.Client) (string, error) {
 			if i.Sent && (doubt == nil || outage.MayStillAct(last)) {
@@ -185,7 +184,6 @@ const lostAfter = 5 * time.Minute
 // that it is still not known.
 func (f *Fleet) taken(ctx context.Context, i Intent) (bool, error) {
 	answer, err := outage.Ask(ctx, f.API, outage.Call[[]api.Commit]{
-		Mode: f.mode,
 		What: "ask whether the commit of " + i.title() + " was taken", Repeatable: true, Insist: true,
 		Live: func(ctx context.Context, c *api.Client) ([]api.Commit, error) {
 			return c.CommitParents(ctx, i.CommitID)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -47,7 +48,7 @@ func TestSilentGateway(t *testing.T) {
 	direct := listen(func(c net.Conn) {
 		tooLate.Store(givenUp.Load())
 		defer c.Close()
-		_ = through.Proxy(t.Context(), vm, c, c)
+		_ = through.Access.Proxy(t.Context(), vm, c, c)
 	})
 	err = openStore(t, w).UpdateRecord(vm.ID, func(r *keystore.Record) error {
 		r.IP, r.SSHPort = direct.IP.String(), direct.Port
@@ -56,7 +57,7 @@ func TestSilentGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := w.open(func(o *fleet.Options) { o.VMGateway = gateway.String() }).Connect(t.Context(), vm)
+	conn, err := w.open(func(o *fleet.Options) { o.VMGateway = gateway.String() }).Access.Connect(t.Context(), vm, access.How{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
@@ -54,12 +55,12 @@ func (f *Fleet) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error) {
 		r.Jobs = ExecJobs
 	}
 	r.Jobs = max(1, min(r.Jobs, filesMost()/execFiles))
-	f, done := f.forMany(len(r.VMs))
+	how, done := f.Access.Batch(len(r.VMs))
 	defer done()
 	results := make([]ExecResult, len(r.VMs))
 	var mu sync.Mutex
 	problem.Each(len(r.VMs), r.Jobs, func(n int) {
-		res := f.execOne(ctx, r, r.VMs[n])
+		res := f.execOne(ctx, r, r.VMs[n], how)
 		mu.Lock()
 		defer mu.Unlock()
 		results[n] = res
@@ -73,7 +74,7 @@ func (f *Fleet) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error) {
 	return results, execError(parent, results)
 }
 
-func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm inventory.VM) ExecResult {
+func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm inventory.VM, how access.How) ExecResult {
 	res := ExecResult{VMID: vm.ID, VMName: vm.Name, Status: 255}
 	all := ctx
 	if all.Err() != nil {
@@ -87,7 +88,7 @@ func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm inventory.VM) Exe
 		ctx, stop = context.WithTimeout(ctx, r.Timeout)
 		defer stop()
 	}
-	res.Err = f.execOn(ctx, r, vm)
+	res.Err = f.execOn(ctx, r, vm, how)
 	res.Duration = f.o.Now().Sub(began).Seconds()
 	var remote *RemoteStatus
 	switch {
@@ -114,8 +115,8 @@ func stopped(vm inventory.VM, how string) error {
 	return &problem.Error{Kind: problem.Interrupted, What: "the command on " + vm.Title() + " was not awaited", Why: how, Origin: problem.OriginLocal, Err: problem.ErrStopped}
 }
 
-func (f *Fleet) execOn(ctx context.Context, r ExecRequest, vm inventory.VM) error {
-	conn, err := f.lend(ctx, vm)
+func (f *Fleet) execOn(ctx context.Context, r ExecRequest, vm inventory.VM, how access.How) error {
+	conn, err := f.Access.Borrow(ctx, vm, how)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
@@ -176,7 +177,7 @@ func (m *matrix) list(f *fleet.Fleet) error {
 
 func (m *matrix) connect(f *fleet.Fleet, vm inventory.VM) error {
 	var conn *sshconn.Conn
-	conn, err := f.Connect(m.t.Context(), vm)
+	conn, err := f.Access.Connect(m.t.Context(), vm, access.How{})
 	if err != nil {
 		return err
 	}

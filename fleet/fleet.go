@@ -5,13 +5,13 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
-	"github.com/vers-fleet/vers-fleet/fleet/sshconn/mux"
 	"github.com/vers-fleet/vers-fleet/keystore"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
@@ -31,7 +31,7 @@ type Options struct {
 	CAFile    string                         // PEM file behind LoadRoots, which ExportSSH copies; "" = none
 	ProxyEnv  []string                       // NAME=VALUE words with which a ProxyCommand finds the same configuration in an empty environment
 	StrictSSH bool                           // refuse VMs whose host key was never seen before
-	Share     Sharing                        // of connections between commands
+	Share     access.Sharing                 // of connections between commands
 
 	PullPaths []string
 	Retry     retry.Policy
@@ -56,19 +56,12 @@ type Fleet struct {
 	API       *outage.API
 	Inventory *inventory.Inventory
 	Keys      *keys.Keys
+	Access    *access.Dialer
 
-	o      Options
-	mode   outage.Mode
-	keys   *keystore.Store
-	dialer *sshconn.Dialer
-	front  inventory.Front
-
-	newcomers *newcomers // see forMany; nil: first contacts are told one by one
+	o     Options
+	keys  *keystore.Store
+	front inventory.Front
 }
-
-// keepAlive is how often an idle connection is probed; after three missed
-// answers it counts as lost.
-const keepAlive = 15 * time.Second
 
 // Open opens the profile's local state. It makes no network call and creates
 // nothing on disk. It returns an *Error of kind Storage when the state is
@@ -87,8 +80,9 @@ func Open(o Options) (*Fleet, error) {
 	f.Inventory = inventory.New(inventory.Options{API: f.API, Store: store, Front: f.front, UserHome: o.UserHome, VersHome: o.VersHome,
 		Registry: o.Registry, Now: o.Now, Warn: o.Warn, Logf: o.Logf})
 	f.Keys = keys.New(keys.Options{API: f.API, Inventory: f.Inventory, Store: store, TempDirs: o.TempDirs, Keyring: o.Keystore.Keyring,
-		Now: o.Now, Warn: o.Warn, Logf: o.Logf, Confirm: o.Confirm, OnRemove: func(id string) { mux.Served(f.shareSocket(id)) }})
-	f.dialer = &sshconn.Dialer{RootCAs: o.RootCAs, Roots: o.LoadRoots, InsecureSkipVerify: !o.TLSVerify, KeepAlive: keepAlive, Logf: o.Logf}
+		Now: o.Now, Warn: o.Warn, Logf: o.Logf, Confirm: o.Confirm, OnRemove: func(id string) { f.Access.Forget(id) }})
+	f.Access = access.New(access.Options{API: f.API, Inventory: f.Inventory, Keys: f.Keys, Store: store, Front: f.front, RootCAs: o.RootCAs,
+		LoadRoots: o.LoadRoots, TLSVerify: o.TLSVerify, StrictSSH: o.StrictSSH, Share: o.Share, Now: o.Now, Warn: o.Warn, Logf: o.Logf})
 	return f, nil
 }
 
@@ -118,11 +112,4 @@ func (o Options) withDefaults() Options {
 		o.QueueTTL = 24 * time.Hour
 	}
 	return o
-}
-
-// with is the same fleet that treats the API in another way.
-func (f *Fleet) with(m outage.Mode) *Fleet {
-	other := *f
-	other.mode = m
-	return &other
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
@@ -193,7 +194,7 @@ func TestSpoiledAnswersLoseNoKey(t *testing.T) {
 	f.set(nil, nil)
 	t.Logf("%d answers spoiled; commands ended with %v", m.n, ends)
 	for id := range keys {
-		conn, err := w.open(offline).Connect(t.Context(), inventory.VM{ID: id})
+		conn, err := w.open(offline).Access.Connect(t.Context(), inventory.VM{ID: id}, access.How{})
 		if err != nil {
 			t.Errorf("%s: %v", id, err)
 			continue

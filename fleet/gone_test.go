@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -58,7 +59,7 @@ func TestGoneAndBack(t *testing.T) {
 	if err != nil || vm.ID != sim.MarketingID {
 		t.Fatalf("gone: %s, %v", vm.ID, err)
 	}
-	if conn, err := w.open(offline).Connect(t.Context(), vm); err != nil {
+	if conn, err := w.open(offline).Access.Connect(t.Context(), vm, access.How{}); err != nil {
 		t.Errorf("its key does not work any more: %v", err)
 	} else {
 		_ = conn.Close()
@@ -147,13 +148,13 @@ func TestAcceptedHostKeyReplacesAtOnce(t *testing.T) {
 	})
 	for range 20 {
 		w.sim.VM(vm.ID).RotateHostKey()
-		_, err := w.open().Connect(t.Context(), vm)
+		_, err := w.open().Access.Connect(t.Context(), vm, access.How{})
 		var e *problem.Error
 		if asError(err, &e); e.Kind != problem.Identity {
 			t.Fatal(err)
 		}
 		words := strings.Fields(e.Next)
-		if err := w.open().AcceptHostKey(t.Context(), vm, words[len(words)-1]); err != nil {
+		if err := w.open().Access.AcceptHostKey(t.Context(), vm, words[len(words)-1]); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -40,7 +41,7 @@ func TestKeyThatCannotBeRecorded(t *testing.T) {
 	unsavable(t, w)
 	var warnings []string
 	f := w.open(heard(&warnings))
-	conn, err := f.Connect(t.Context(), vm)
+	conn, err := f.Access.Connect(t.Context(), vm, access.How{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestDamagedKeyIsFetchedAgain(t *testing.T) {
 	if err := os.WriteFile(w.open().Keys.Dir()+"/keys/"+vm.ID+"/id", []byte("no key at all"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := w.open().Connect(t.Context(), vm)
+	conn, err := w.open().Access.Connect(t.Context(), vm, access.How{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +144,7 @@ func TestRefusedKeysAreNotAskedForAgainAndAgain(t *testing.T) {
 		t.Errorf("later: asked %d times, %v", asked.Load(), err)
 	}
 	front.set(nil, nil)
-	conn, err := w.open().Connect(t.Context(), inventory.VM{ID: foreign})
+	conn, err := w.open().Access.Connect(t.Context(), inventory.VM{ID: foreign}, access.How{})
 	if err != nil {
 		t.Fatal("who asks for that VM is not put off:", err)
 	}

@@ -29,7 +29,7 @@ func (f *Fleet) List(ctx context.Context, o ListOptions) (inventory.Listing, err
 	}
 	if report.Fetched > 0 {
 		if err == nil {
-			err = f.pinFresh(ctx, list.VMs)
+			err = f.Access.PinFresh(ctx, list.VMs)
 		}
 		err = errors.Join(err, f.Inventory.ReadRecords(list.VMs))
 	}
@@ -64,7 +64,7 @@ func (f *Fleet) Sync(ctx context.Context, o SyncOptions) (keys.SyncReport, error
 	vms := list.VMs
 	report, err := f.Keys.Sync(ctx, outage.AsAsked, vms, o.Refresh, o.OnProgress)
 	if !o.NoHostKeys && err == nil {
-		report.HostKeys, err = f.pinMissing(ctx, vms)
+		report.HostKeys, err = f.Access.PinMissing(ctx, vms)
 	}
 	if err == nil && len(report.Failed) > 0 {
 		err = &problem.Error{Kind: problem.Partial, What: "some keys could not be fetched", Why: report.Failed[0].Why, Origin: problem.OriginAPI,

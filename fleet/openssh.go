@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
@@ -18,7 +19,7 @@ import (
 
 // StdioForward joins in and out to an address as seen from the VM (ssh -W).
 func (f *Fleet) StdioForward(ctx context.Context, vm inventory.VM, address string, in io.Reader, out io.Writer) error {
-	conn, err := f.Connect(ctx, vm)
+	conn, err := f.Access.Connect(ctx, vm, access.How{})
 	if err != nil {
 		return err
 	}

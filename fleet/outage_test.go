@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -65,7 +66,7 @@ func TestRecordedKeyMakesNoCall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn, err := f.Connect(t.Context(), vm)
+		conn, err := f.Access.Connect(t.Context(), vm, access.How{})
 		if err != nil {
 			t.Fatal(err)
 		}

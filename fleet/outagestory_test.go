@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
@@ -96,7 +97,7 @@ func TestRetryAfterLongerThanThereIsTime(t *testing.T) {
 				ctx = limited
 			}
 			began := time.Now()
-			_, err := w.open().Connect(ctx, inventory.VM{ID: w.sim.VM(missing).ID(), Name: missing})
+			_, err := w.open().Access.Connect(ctx, inventory.VM{ID: w.sim.VM(missing).ID(), Name: missing}, access.How{})
 			if problem.KindOf(err) != problem.Unavailable || !strings.Contains(err.Error(), "until") {
 				t.Errorf("got %v, want unavailable until then", err)
 			}
@@ -107,7 +108,7 @@ func TestRetryAfterLongerThanThereIsTime(t *testing.T) {
 				t.Errorf("%d calls, want 1", n)
 			}
 			// The next process knows it too.
-			if _, err := w.open().Connect(t.Context(), inventory.VM{ID: w.sim.VM(missing).ID()}); problem.KindOf(err) != problem.Unavailable {
+			if _, err := w.open().Access.Connect(t.Context(), inventory.VM{ID: w.sim.VM(missing).ID()}, access.How{}); problem.KindOf(err) != problem.Unavailable {
 				t.Errorf("the next one: %v", err)
 			}
 			if n := len(w.sim.Calls()); n != 1 {

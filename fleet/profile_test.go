@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -45,7 +46,7 @@ func TestProfilesDoNotMix(t *testing.T) {
 			if name == "another endpoint" {
 				id = other.sim.VMs()[6].ID()
 			}
-			if conn, err := w.open(change).Connect(t.Context(), inventory.VM{ID: id}); problem.KindOf(err) != problem.Usage {
+			if conn, err := w.open(change).Access.Connect(t.Context(), inventory.VM{ID: id}, access.How{}); problem.KindOf(err) != problem.Usage {
 				t.Errorf("a key of another account: %v, %v", conn, err)
 			}
 			before.compare(t, name, w.home, false)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
@@ -169,7 +170,7 @@ func (f *Fleet) pullOne(ctx context.Context, r PullRequest, item PullItem) (res 
 // or leave it open for the next round of a watch unless the pull failed.
 func (f *Fleet) pullConn(ctx context.Context, pool *connPool, vm inventory.VM) (*sshconn.Conn, func(error), error) {
 	if pool == nil {
-		conn, err := f.Connect(ctx, vm)
+		conn, err := f.Access.Connect(ctx, vm, access.How{})
 		return conn, func(error) { _ = conn.Close() }, err
 	}
 	conn, err := pool.get(ctx, f, vm)
@@ -184,7 +185,7 @@ func (f *Fleet) pullConn(ctx context.Context, pool *connPool, vm inventory.VM) (
 // more of them.
 func (f *Fleet) remote(vm inventory.VM, conn transfer.Conn) transfer.Remote {
 	dial := func(ctx context.Context) (transfer.Conn, error) {
-		c, err := f.dial(ctx, vm)
+		c, err := f.Access.Dial(ctx, vm, access.How{})
 		if err != nil {
 			return nil, err
 		}
@@ -298,7 +299,7 @@ func (f *Fleet) Push(ctx context.Context, vm inventory.VM, o transfer.PushOption
 	began := f.o.Now()
 	res = PullResult{VMID: vm.ID, VMName: vm.Name, Dest: o.Dest, Failures: []PullFailure{}}
 	defer func() { res.Duration = f.o.Now().Sub(began).Seconds() }()
-	conn, err := f.Connect(ctx, vm)
+	conn, err := f.Access.Connect(ctx, vm, access.How{})
 	if err != nil {
 		return res.failed(err), err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -177,7 +178,7 @@ func TestAdviceCanBePasted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.open().Connect(t.Context(), vms[0])
+	_, err = w.open().Access.Connect(t.Context(), vms[0], access.How{})
 	var e *problem.Error
 	asError(err, &e)
 	if want := `vers-fleet resume 'it'\''s $(id) #1'`; !strings.HasPrefix(e.Next, want) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -30,11 +31,7 @@ const (
 // and screen each connection has a fresh shell. What happens is told to
 // Options.Warn and Options.OnWait; the terminal is as it was meanwhile.
 func (f *Fleet) SessionAgain(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
-	d := *f.dialer
-	d.KeepAlive = reconnectAlive
-	again := *f
-	again.dialer = &d
-	s := &lasting{f: &again, vm: vm, run: o, forwards: forwards, token: strings.ToLower(rand.Text()[:8])}
+	s := &lasting{f: f, vm: vm, run: o, forwards: forwards, token: strings.ToLower(rand.Text()[:8])}
 	s.run.Quiet = true
 	return s.keep(ctx)
 }
@@ -60,7 +57,7 @@ const (
 )
 
 func (s *lasting) keep(ctx context.Context) error {
-	conn, err := s.f.Connect(ctx, s.vm)
+	conn, err := s.f.Access.Connect(ctx, s.vm, access.How{KeepAlive: reconnectAlive})
 	if err != nil {
 		return err
 	}
@@ -156,7 +153,7 @@ func (s *lasting) reconnect(ctx context.Context, base time.Duration, short bool)
 			return lostAgain{errShort}
 		}
 		var err error
-		conn, err = s.f.Connect(ctx, s.vm)
+		conn, err = s.f.Access.Connect(ctx, s.vm, access.How{KeepAlive: reconnectAlive})
 		var own *problem.Error
 		if errors.As(err, &own) && own.Retryable {
 			return lostAgain{err}

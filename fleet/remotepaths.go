@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
@@ -18,12 +19,11 @@ const mostRemotePaths = 1000
 // and asks the API nothing; ctx bounds it. Names that a shell could not take
 // as one line are left out.
 func (f *Fleet) RemotePaths(ctx context.Context, name, prefix string) ([]string, error) {
-	off := f.with(outage.Offline)
-	vm, err := off.Inventory.One(ctx, name)
+	vm, err := f.Inventory.OneKnown(name)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := off.Connect(ctx, vm)
+	conn, err := f.Access.Connect(ctx, vm, access.How{Mode: outage.Offline})
 	if err != nil {
 		return nil, err
 	}

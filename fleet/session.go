@@ -3,9 +3,9 @@ package fleet
 import (
 	"context"
 	"errors"
-	"io"
 	"syscall"
 
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -29,14 +29,14 @@ func (e *RemoteStatus) Unwrap() error { return e.Err }
 // other than 0 of the command is a *RemoteStatus, everything else an *Error.
 func (f *Fleet) Session(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
 	if len(forwards) == 0 && o.AgentSocket == "" {
-		conn, err := f.lend(ctx, vm)
+		conn, err := f.Access.Borrow(ctx, vm, access.How{})
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		return f.sessionError(ctx, vm, conn.with(ctx, func(c *sshconn.Conn) error { return c.Run(ctx, o) }))
+		return f.sessionError(ctx, vm, conn.With(ctx, func(c *sshconn.Conn) error { return c.Run(ctx, o) }))
 	}
-	conn, err := f.Connect(ctx, vm)
+	conn, err := f.Access.Connect(ctx, vm, access.How{})
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (f *Fleet) explainForward(vm inventory.VM, err error) error {
 // Hold keeps a connection open for its forwards alone (ssh -N) until ctx ends
 // or the connection is lost.
 func (f *Fleet) Hold(ctx context.Context, vm inventory.VM, forwards []sshconn.ForwardSpec) error {
-	conn, err := f.Connect(ctx, vm)
+	conn, err := f.Access.Connect(ctx, vm, access.How{})
 	if err != nil {
 		return err
 	}
@@ -106,14 +106,4 @@ func (f *Fleet) Hold(ctx context.Context, vm inventory.VM, forwards []sshconn.Fo
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	return f.sessionError(ctx, vm, conn.Wait())
-}
-
-// Proxy joins in and out to the VM's SSH port, for use as a ProxyCommand. It
-// needs no key.
-func (f *Fleet) Proxy(ctx context.Context, vm inventory.VM, in io.Reader, out io.Writer) error {
-	target, _, err := f.target(vm)
-	if err != nil {
-		return err
-	}
-	return f.explain(ctx, vm, f.dialer.Proxy(ctx, target, in, out))
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -112,7 +113,7 @@ func (p *connPool) get(ctx context.Context, f *Fleet, vm inventory.VM) (*sshconn
 			return conn, nil
 		}
 	}
-	conn, err := f.Connect(ctx, vm)
+	conn, err := f.Access.Connect(ctx, vm, access.How{})
 	if err != nil {
 		return nil, err
 	}

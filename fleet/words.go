@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -32,14 +33,14 @@ type WordsOptions struct {
 	Since   time.Time // those that ended later
 }
 
-// Words reads what the lieutenant on the VM said, from its event stream.
-func (f *Fleet) Words(ctx context.Context, vm inventory.VM, o WordsOptions) ([]Words, error) {
+// words reads what the lieutenant on the VM said, from its event stream.
+func (f *Fleet) words(ctx context.Context, vm inventory.VM, how access.How, o WordsOptions) ([]Words, error) {
 	q := lieutenant.Query{Last: max(o.History, 1), Since: o.Since}
 	if o.All || !o.Since.IsZero() {
 		q.Last = 0
 	}
 	var out []Words
-	err := f.onStream(ctx, vm, "read the answers of", func(s *lieutenant.Stream) error {
+	err := f.onStream(ctx, vm, how, "read the answers of", func(s *lieutenant.Stream) error {
 		answers, err := s.Answers(ctx, q)
 		if err == nil && len(answers.List) == 0 && o.Since.IsZero() {
 			err = lieutenant.ErrNoAnswer
@@ -58,7 +59,7 @@ func (f *Fleet) Words(ctx context.Context, vm inventory.VM, o WordsOptions) ([]W
 
 // RawWords writes the JSON lines of the last n answers, all if n is 0.
 func (f *Fleet) RawWords(ctx context.Context, vm inventory.VM, n int, w io.Writer) error {
-	return f.onStream(ctx, vm, "read the events of", func(s *lieutenant.Stream) error { return s.Raw(ctx, n, w) })
+	return f.onStream(ctx, vm, access.How{}, "read the events of", func(s *lieutenant.Stream) error { return s.Raw(ctx, n, w) })
 }
 
 // Follow hands on what the lieutenant writes, from the beginning of the
@@ -71,7 +72,7 @@ func (f *Fleet) Follow(ctx context.Context, vm inventory.VM, fn func(lieutenant.
 			_ = open.Close()
 		}
 	}()
-	return f.onStream(ctx, vm, "follow", func(s *lieutenant.Stream) error {
+	return f.onStream(ctx, vm, access.How{}, "follow", func(s *lieutenant.Stream) error {
 		from, err := s.Current(ctx)
 		if err != nil && !errors.Is(err, lieutenant.ErrNoLieutenant) {
 			return err
@@ -82,7 +83,7 @@ func (f *Fleet) Follow(ctx context.Context, vm inventory.VM, fn func(lieutenant.
 				if open != nil {
 					_ = open.Close()
 				}
-				conn, err := f.Connect(ctx, vm)
+				conn, err := f.Access.Connect(ctx, vm, access.How{})
 				if err != nil {
 					return nil, err
 				}
@@ -104,10 +105,10 @@ type Activity struct {
 	Error     string    `json:"error,omitempty"`
 }
 
-// Activity asks what the lieutenant on the VM does.
-func (f *Fleet) Activity(ctx context.Context, vm inventory.VM) (Activity, error) {
+// activity asks what the lieutenant on the VM does.
+func (f *Fleet) activity(ctx context.Context, vm inventory.VM, how access.How) (Activity, error) {
 	a := Activity{VMID: vm.ID, Name: vm.Name, Phase: "unknown", Answers: -1}
-	err := f.onStream(ctx, vm, "ask for the status of", func(s *lieutenant.Stream) error {
+	err := f.onStream(ctx, vm, how, "ask for the status of", func(s *lieutenant.Stream) error {
 		st, err := s.Status(ctx)
 		if err == nil {
 			a.Phase, a.Since, a.LastWrite, a.Answers, a.Size = string(st.Phase), st.Since, st.LastWrite, st.Answers, st.Size
@@ -124,7 +125,7 @@ func (f *Fleet) Activity(ctx context.Context, vm inventory.VM) (Activity, error)
 // stopped or crashed.
 func (f *Fleet) AwaitIdle(ctx context.Context, vm inventory.VM, onWait func(Activity)) error {
 	for {
-		a, err := f.Activity(ctx, vm)
+		a, err := f.activity(ctx, vm, access.How{})
 		if err != nil || a.Phase != string(lieutenant.PhaseWorking) {
 			return err
 		}
@@ -142,12 +143,12 @@ const idlePoll = 3 * time.Second
 
 // Send writes one command to the lieutenant over SSH.
 func (f *Fleet) Send(ctx context.Context, vm inventory.VM, m lieutenant.Message) error {
-	return f.onStream(ctx, vm, "send to", func(s *lieutenant.Stream) error { return s.Send(ctx, m) })
+	return f.onStream(ctx, vm, access.How{}, "send to", func(s *lieutenant.Stream) error { return s.Send(ctx, m) })
 }
 
 // onStream connects and works on the VM's event stream.
-func (f *Fleet) onStream(ctx context.Context, vm inventory.VM, verb string, work func(*lieutenant.Stream) error) error {
-	conn, err := f.lend(ctx, vm)
+func (f *Fleet) onStream(ctx context.Context, vm inventory.VM, how access.How, verb string, work func(*lieutenant.Stream) error) error {
+	conn, err := f.Access.Borrow(ctx, vm, how)
 	if err != nil {
 		return err
 	}
@@ -181,18 +182,18 @@ func (f *Fleet) wordsError(ctx context.Context, vm inventory.VM, verb string, er
 // AllWords reads the answers of several lieutenants, side by side; the error
 // says how many failed.
 func (f *Fleet) AllWords(ctx context.Context, vms []inventory.VM, o WordsOptions) ([]Words, error) {
-	f, done := f.forMany(len(vms))
+	how, done := f.Access.Batch(len(vms))
 	defer done()
 	lists, errs := make([][]Words, len(vms)), make([]error, len(vms))
-	problem.Each(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = f.Words(ctx, vms[n], o) })
+	problem.Each(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = f.words(ctx, vms[n], how, o) })
 	return slices.Concat(lists...), problem.Sum{Failed: "could not be read", Next: "--status says why for each", Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }
 
-// Activities is Activity for several lieutenants, side by side.
+// Activities asks what several lieutenants do, side by side.
 func (f *Fleet) Activities(ctx context.Context, vms []inventory.VM) ([]Activity, error) {
-	f, done := f.forMany(len(vms))
+	how, done := f.Access.Batch(len(vms))
 	defer done()
 	list, errs := make([]Activity, len(vms)), make([]error, len(vms))
-	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = f.Activity(ctx, vms[n]) })
+	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = f.activity(ctx, vms[n], how) })
 	return list, problem.Sum{Failed: "could not be asked", Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }

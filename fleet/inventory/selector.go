@@ -222,12 +222,17 @@ func (iv *Inventory) One(ctx context.Context, name string) (VM, error) {
 	return vms[0], nil
 }
 
-// Knows reports whether word selects one or more recorded VMs.
-func (iv *Inventory) Knows(word string) bool {
+// OneKnown is One that asks the record only.
+func (iv *Inventory) OneKnown(word string) (VM, error) {
 	known, err := iv.Known()
 	if err != nil {
-		return false
+		return VM{}, err
 	}
-	_, err = NewDirectory(known).Pick(word)
+	return NewDirectory(known).Pick(word)
+}
+
+// Knows reports whether word selects one or more recorded VMs.
+func (iv *Inventory) Knows(word string) bool {
+	_, err := iv.OneKnown(word)
 	return err == nil || problem.KindOf(err) == problem.Ambiguous
 }

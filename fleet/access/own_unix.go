@@ -1,9 +1,8 @@
 //go:build unix
 
-package fleet
+package access
 
 import (
-	"math"
 	"os"
 	"syscall"
 )
@@ -17,13 +16,4 @@ func own(dir string) bool {
 	}
 	st, ok := i.Sys().(*syscall.Stat_t)
 	return ok && int(st.Uid) == os.Geteuid()
-}
-
-// filesMost is how many files this process may have open.
-func filesMost() int {
-	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
-		return math.MaxInt32
-	}
-	return int(min(limit.Cur, math.MaxInt32))
 }

@@ -1,0 +1,109 @@
+package access
+
+import (
+	"context"
+	"sync"
+
+	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/keys"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+	"github.com/vers-fleet/vers-fleet/keystore"
+)
+
+// PinMissing asks the VMs that have a key but no pinned host key for it; the
+// handshake needs no login. VMs that do not answer are left for next time, and
+// all of them to another process that is asking already: silent ones take
+// long, and a sync from cron must not pile up behind them.
+func (d *Dialer) PinMissing(ctx context.Context, vms []inventory.VM) (int, error) {
+	if len(d.unpinned(vms)) == 0 {
+		return 0, nil
+	}
+	release, err := d.store.Lock(ctx, "pin", false)
+	if keystore.KindOf(err) == keystore.KindLocked {
+		d.o.Logf("another process is asking the VMs for their host keys")
+		return 0, nil
+	}
+	if err != nil {
+		return 0, problem.OfStorage("record host keys", err)
+	}
+	defer release()
+	todo := d.unpinned(vms)
+	var mu sync.Mutex
+	pinned := 0
+	var failed error
+	problem.Each(len(todo), keys.SyncJobs, func(n int) {
+		err := d.pinHostKey(ctx, todo[n])
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			pinned++
+		} else if problem.KindOf(err) == problem.Storage {
+			failed = err
+		}
+	})
+	return pinned, failed
+}
+
+// unpinned are the running VMs that have a key but no pinned host key.
+func (d *Dialer) unpinned(vms []inventory.VM) (ids []string) {
+	for _, vm := range vms {
+		if r, err := d.store.Record(vm.ID); err == nil && len(r.HostKeys) == 0 && vm.State == string(api.StateRunning) {
+			ids = append(ids, vm.ID)
+		}
+	}
+	return ids
+}
+
+// PinFresh is pinMissing after new keys came with a listing, which it must not
+// hold up for long; keys sync pins the rest.
+func (d *Dialer) PinFresh(ctx context.Context, vms []inventory.VM) error {
+	ctx, stop := context.WithTimeout(ctx, outage.ProbeTimeout)
+	defer stop()
+	_, err := d.PinMissing(ctx, vms)
+	return err
+}
+
+func (d *Dialer) pinHostKey(ctx context.Context, id string) error {
+	target, err := d.target(inventory.VM{ID: id})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithTimeout(ctx, LoginTimeout)
+	defer stop()
+	key, err := d.ssh.HostKey(ctx, target)
+	if err != nil {
+		d.o.Logf("the host key of %s was not learned: %v", id, err)
+		return err
+	}
+	return problem.OfStorage("record the host key of "+id, d.store.PinHostKey(id, key, d.api.Vouches(outage.AsAsked), []string{d.front.HostName(id)}))
+}
+
+// AcceptHostKey replaces the pinned host keys of a VM by the one it shows now,
+// provided its fingerprint is the one given.
+func (d *Dialer) AcceptHostKey(ctx context.Context, vm inventory.VM, fingerprint string) error {
+	target, err := d.target(vm)
+	if err != nil {
+		return err
+	}
+	target.HostKeys = nil
+	key, err := d.ssh.HostKey(ctx, target)
+	if err != nil {
+		return d.explain(ctx, outage.AsAsked, vm, err)
+	}
+	if got := sshconn.Fingerprint(key); got != fingerprint {
+		return &problem.Error{Kind: problem.Identity, What: "the host key of " + vm.Title() + " was not accepted", Origin: problem.OriginSSH,
+			Why: "it is " + got + ", not " + fingerprint, Next: "compare again with a trusted source"}
+	}
+	// One step: without any pin, whoever connects meanwhile would pin what it meets.
+	err = d.store.UpdateRecord(vm.ID, func(r *keystore.Record) error {
+		r.HostKeys = []keystore.HostKey{{Key: key, FirstSeen: d.o.Now().UTC(), Confirmed: true}}
+		return nil
+	})
+	if err == nil {
+		err = d.store.PinHostKey(vm.ID, key, true, []string{d.front.HostName(vm.ID)})
+	}
+	return problem.OfStorage("record the host key", err)
+}
