@@ -8,6 +8,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -18,7 +19,7 @@ type commitOptions struct {
 	names   []string
 	pullNow string
 	pull    bool
-	fleet.CommitOptions
+	commits.Request
 }
 
 func newCommitCommand(env *Env) *cobra.Command {
@@ -69,7 +70,7 @@ func runCommit(ctx context.Context, env *Env, o commitOptions) error {
 	if err != nil {
 		return err
 	}
-	results, commitErr := f.CommitAll(ctx, vms, o.CommitOptions)
+	results, commitErr := f.Commits.All(ctx, vms, o.Request)
 	if err := commitListing().Print(env.Streams, env.Format(), results); err != nil {
 		return err
 	}
@@ -94,30 +95,30 @@ func pullForCommit(ctx context.Context, env *Env, f *fleet.Fleet, vms []inventor
 	return err
 }
 
-func commitListing() ui.Listing[fleet.CommitResult] {
-	return ui.Listing[fleet.CommitResult]{
-		Columns: []ui.Column[fleet.CommitResult]{
-			{Header: "VM", Value: func(r fleet.CommitResult) string { return orID(r.VMName, r.VMID) }},
-			{Header: "STATUS", Value: func(r fleet.CommitResult) string { return r.Status }, Style: commitStyle},
-			{Header: "COMMIT", Value: func(r fleet.CommitResult) string {
-				if r.Status == fleet.StatusFailed { // there is no commit of this id
+func commitListing() ui.Listing[commits.Result] {
+	return ui.Listing[commits.Result]{
+		Columns: []ui.Column[commits.Result]{
+			{Header: "VM", Value: func(r commits.Result) string { return orID(r.VMName, r.VMID) }},
+			{Header: "STATUS", Value: func(r commits.Result) string { return r.Status }, Style: commitStyle},
+			{Header: "COMMIT", Value: func(r commits.Result) string {
+				if r.Status == commits.StatusFailed { // there is no commit of this id
 					return "-"
 				}
 				return r.CommitID
 			}},
-			{Header: "AT", Wide: true, Time: func(r fleet.CommitResult) time.Time { return r.At }},
-			{Header: "ERROR", Sparse: true, Value: func(r fleet.CommitResult) string { return dash(r.Error) }},
+			{Header: "AT", Wide: true, Time: func(r commits.Result) time.Time { return r.At }},
+			{Header: "ERROR", Sparse: true, Value: func(r commits.Result) string { return dash(r.Error) }},
 		},
-		Name:  func(r fleet.CommitResult) string { return r.CommitID },
+		Name:  func(r commits.Result) string { return r.CommitID },
 		Empty: "no commit waits", // commit itself always has one
 	}
 }
 
-func commitStyle(r fleet.CommitResult) ui.Style {
+func commitStyle(r commits.Result) ui.Style {
 	switch r.Status {
-	case fleet.StatusCommitted:
+	case commits.StatusCommitted:
 		return ui.Good
-	case fleet.StatusFailed, fleet.StatusExpired:
+	case commits.StatusFailed, commits.StatusExpired:
 		return ui.Bad
 	}
 	return ui.Faint

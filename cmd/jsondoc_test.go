@@ -11,8 +11,10 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/keys"
+	"github.com/vers-fleet/vers-fleet/fleet/lifecycle"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -23,9 +25,9 @@ func TestJSONIsDocumented(t *testing.T) {
 	doc := documentedFields(t)
 	types := map[string]any{
 		"vms": inventory.VM{}, "exec": execLine{}, "pull, push": fleet.PullResult{}, "pull events": pullEvent{},
-		"output": fleet.Words{}, "output --status": fleet.Activity{}, "commit, queue run": fleet.CommitResult{},
-		"branch": branched{}, "pause, resume": fleet.StateChange{}, "status": fleet.Status{},
-		"drill, keys check --probe": fleet.DrillResult{}, "queue list": fleet.QueueItem{}, "keys list": keys.Info{},
+		"output": fleet.Words{}, "output --status": fleet.Activity{}, "commit, queue run": commits.Result{},
+		"branch": branched{}, "pause, resume": lifecycle.StateChange{}, "status": fleet.Status{},
+		"drill, keys check --probe": fleet.DrillResult{}, "queue list": commits.QueueItem{}, "keys list": keys.Info{},
 		"keys sync": keys.SyncReport{}, "keys check": keys.Finding{}, "keys import": keystore.PlanItem{},
 		"keys import --found": keys.AdoptableKey{}, "alias list": inventory.Alias{}, "version": Build{},
 		"config view, config get": settings.Value{}, "config path": configPathValue{}, "sim status": sim.Status{},
@@ -110,6 +112,6 @@ func jsonFields(typ reflect.Type, prefix string) []string {
 // describedElsewhere are structs whose fields stand in another section, or
 // under the options of sim fault and in the API's own documentation.
 func describedElsewhere(typ reflect.Type) bool {
-	return slices.Contains([]reflect.Type{reflect.TypeFor[time.Time](), reflect.TypeFor[inventory.VM](), reflect.TypeFor[fleet.QueueItem](),
+	return slices.Contains([]reflect.Type{reflect.TypeFor[time.Time](), reflect.TypeFor[inventory.VM](), reflect.TypeFor[commits.QueueItem](),
 		reflect.TypeFor[sim.Fault](), reflect.TypeFor[sim.Commit]()}, typ)
 }

@@ -6,23 +6,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/lifecycle"
 )
 
 func newPauseCommand(env *Env) *cobra.Command {
 	c := newPowerCommand(env, "pause", "Pause VMs", `Pauses VMs, keeping their memory. A paused VM accepts no SSH. Asking twice is
-harmless, and the result is read back from the API.`, (*fleet.Fleet).PauseAll)
+harmless, and the result is read back from the API.`, (*lifecycle.Lifecycle).Pause)
 	return about(c, groupEveryday, "cannot work, exit 5", exitOK, exitNotFound, exitAuth, exitUnavailable, exitPartial)
 }
 
 func newResumeCommand(env *Env) *cobra.Command {
 	c := newPowerCommand(env, "resume", "Let paused VMs run on", `Lets paused VMs run on. Asking twice is harmless, and the result is read back
-from the API.`, (*fleet.Fleet).ResumeAll)
+from the API.`, (*lifecycle.Lifecycle).Resume)
 	return about(c, groupEveryday, "cannot work, exit 5", exitOK, exitNotFound, exitAuth, exitUnavailable, exitPartial)
 }
 
-func newPowerCommand(env *Env, verb, short, long string, do func(*fleet.Fleet, context.Context, inventory.Selection) ([]fleet.StateChange, error)) *cobra.Command {
+func newPowerCommand(env *Env, verb, short, long string, do func(*lifecycle.Lifecycle, context.Context, inventory.Selection) ([]lifecycle.StateChange, error)) *cobra.Command {
 	var sel selectFlags
 	c := &cobra.Command{
 		Use: verb + " SELECTOR...", Short: short, Long: long,
@@ -39,7 +39,7 @@ func newPowerCommand(env *Env, verb, short, long string, do func(*fleet.Fleet, c
 		if err != nil {
 			return err
 		}
-		changes, doErr := do(f, ctx, s)
+		changes, doErr := do(f.Lifecycle, ctx, s)
 		if len(changes) > 0 {
 			if err := stateListing().Print(env.Streams, env.Format(), changes); err != nil {
 				return err
@@ -52,14 +52,14 @@ func newPowerCommand(env *Env, verb, short, long string, do func(*fleet.Fleet, c
 	return c
 }
 
-func stateListing() ui.Listing[fleet.StateChange] {
-	return ui.Listing[fleet.StateChange]{
-		Columns: []ui.Column[fleet.StateChange]{
-			{Header: "VM", Value: func(s fleet.StateChange) string { return orID(s.VMName, s.VMID) }},
-			{Header: "STATE", Value: func(s fleet.StateChange) string { return s.State }},
-			{Header: "ERROR", Sparse: true, Value: func(s fleet.StateChange) string { return dash(s.Error) }},
+func stateListing() ui.Listing[lifecycle.StateChange] {
+	return ui.Listing[lifecycle.StateChange]{
+		Columns: []ui.Column[lifecycle.StateChange]{
+			{Header: "VM", Value: func(s lifecycle.StateChange) string { return orID(s.VMName, s.VMID) }},
+			{Header: "STATE", Value: func(s lifecycle.StateChange) string { return s.State }},
+			{Header: "ERROR", Sparse: true, Value: func(s lifecycle.StateChange) string { return dash(s.Error) }},
 		},
-		Name: func(s fleet.StateChange) string { return orID(s.VMName, s.VMID) },
+		Name: func(s lifecycle.StateChange) string { return orID(s.VMName, s.VMID) },
 	}
 }
 
@@ -97,7 +97,7 @@ func runBranch(ctx context.Context, env *Env, name string, count int) error {
 	if err != nil {
 		return err
 	}
-	vm, ids, err := f.BranchNamed(ctx, name, count)
+	vm, ids, err := f.Lifecycle.Branch(ctx, name, count)
 	if err != nil {
 		return err
 	}

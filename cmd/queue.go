@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/commits"
 )
 
 func newQueueCommand(env *Env) *cobra.Command {
@@ -42,24 +42,24 @@ func runQueueList(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	items, listErr := f.Queue()
+	items, listErr := f.Commits.Queue()
 	if err := queueListing().Print(env.Streams, env.Format(), items); err != nil {
 		return err
 	}
 	return listErr
 }
 
-func queueListing() ui.Listing[fleet.QueueItem] {
-	return ui.Listing[fleet.QueueItem]{
-		Columns: []ui.Column[fleet.QueueItem]{
-			{Header: "VM", Value: func(i fleet.QueueItem) string { return orID(i.VMName, i.VMID) }},
-			{Header: "STATUS", Value: func(i fleet.QueueItem) string { return i.Status }},
-			{Header: "ASKED", Time: func(i fleet.QueueItem) time.Time { return i.CreatedAt }},
-			{Header: "EXPIRES", Time: func(i fleet.QueueItem) time.Time { return i.ExpiresAt }},
-			{Header: "COMMIT", Value: func(i fleet.QueueItem) string { return i.CommitID }},
-			{Header: "LAST ERROR", Sparse: true, Value: func(i fleet.QueueItem) string { return dash(i.LastError) }},
+func queueListing() ui.Listing[commits.QueueItem] {
+	return ui.Listing[commits.QueueItem]{
+		Columns: []ui.Column[commits.QueueItem]{
+			{Header: "VM", Value: func(i commits.QueueItem) string { return orID(i.VMName, i.VMID) }},
+			{Header: "STATUS", Value: func(i commits.QueueItem) string { return i.Status }},
+			{Header: "ASKED", Time: func(i commits.QueueItem) time.Time { return i.CreatedAt }},
+			{Header: "EXPIRES", Time: func(i commits.QueueItem) time.Time { return i.ExpiresAt }},
+			{Header: "COMMIT", Value: func(i commits.QueueItem) string { return i.CommitID }},
+			{Header: "LAST ERROR", Sparse: true, Value: func(i commits.QueueItem) string { return dash(i.LastError) }},
 		},
-		Name:  func(i fleet.QueueItem) string { return i.CommitID },
+		Name:  func(i commits.QueueItem) string { return i.CommitID },
 		Empty: "no commit waits",
 	}
 }
@@ -84,7 +84,7 @@ func runQueueRun(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	results, runErr := f.RunQueue(ctx)
+	results, runErr := f.Commits.RunQueue(ctx)
 	if err := commitListing().Print(env.Streams, env.Format(), results); err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func completeQueued(env *Env) cobra.CompletionFunc {
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		items, _ := f.Queue()
+		items, _ := f.Commits.Queue()
 		var out []cobra.Completion
 		for _, i := range items {
 			if strings.HasPrefix(i.CommitID, word) && !slices.Contains(args, i.CommitID) {
@@ -140,7 +140,7 @@ func runQueueDrop(ctx context.Context, env *Env, o queueDropOptions) error {
 	if err != nil {
 		return err
 	}
-	dropped, err := f.DropQueued(ctx, o.ids, o.force)
+	dropped, err := f.Commits.Drop(ctx, o.ids, o.force)
 	for _, i := range dropped {
 		env.Streams.Notef("dropped the commit of %s (%s)", orID(i.VMName, i.VMID), i.CommitID)
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -151,12 +152,12 @@ func exercise(t *testing.T, w *world, c *canaries, dest string) {
 		func(f *fleet.Fleet) error { _, err := f.List(ctx, fleet.ListOptions{}); return err },
 		func(f *fleet.Fleet) error { _, err := f.Sync(ctx, fleet.SyncOptions{Refresh: true}); return err },
 		func(f *fleet.Fleet) error {
-			_, err := f.Commit(ctx, vm, fleet.CommitOptions{Queue: true})
+			_, err := f.Commits.Commit(ctx, vm, commits.Request{Queue: true})
 			return err
 		},
-		func(f *fleet.Fleet) error { _, err := f.RunQueue(ctx); return err },
-		func(f *fleet.Fleet) error { _, err := f.Resume(ctx, vm); return err },
-		func(f *fleet.Fleet) error { _, err := f.Branch(ctx, vm, 1); return err },
+		func(f *fleet.Fleet) error { _, err := f.Commits.RunQueue(ctx); return err },
+		func(f *fleet.Fleet) error { _, err := f.Lifecycle.Resume(ctx, inventory.Selection{Names: []string{vm.ID}}); return err },
+		func(f *fleet.Fleet) error { _, _, err := f.Lifecycle.Branch(ctx, vm.ID, 1); return err },
 		func(f *fleet.Fleet) error { s, err := f.Status(ctx, true); c.hear(fmt.Sprintf("%+v", s)); return err },
 		func(f *fleet.Fleet) error { k, err := f.Keys.List(); c.hear(fmt.Sprintf("%+v", k)); return err },
 		func(f *fleet.Fleet) error {

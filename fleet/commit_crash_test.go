@@ -14,6 +14,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -50,7 +51,7 @@ func runCommitChild(spec []string) int {
 		_, _ = fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	r, err := f.Commit(context.Background(), inventory.VM{ID: spec[3]}, fleet.CommitOptions{Queue: spec[4] == "true"})
+	r, err := f.Commits.Commit(context.Background(), inventory.VM{ID: spec[3]}, commits.Request{Queue: spec[4] == "true"})
 	_, _ = fmt.Fprintln(os.Stdout, r.Status, r.CommitID, err)
 	return 0
 }
@@ -126,7 +127,7 @@ func TestCommitsSurviveFaultsAndKills(t *testing.T) {
 
 func noteQueue(t *testing.T, w *world, asked map[string]string) {
 	t.Helper()
-	items, err := w.open().Queue()
+	items, err := w.open().Commits.Queue()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func noteSilent(t *testing.T, w *world, run commitRun, asked, settled map[string
 		if run.id != "" || c.VM != run.vm {
 			t.Errorf("snapshot %s of VM %s was never asked for", c.ID, c.VM)
 		}
-		asked[c.ID], settled[c.ID] = c.VM, fleet.StatusCommitted
+		asked[c.ID], settled[c.ID] = c.VM, commits.StatusCommitted
 		run.id = c.ID // one process, one snapshot
 	}
 }
@@ -155,7 +156,7 @@ func runQueue(t *testing.T, w *world, settled map[string]string, when ...func(*f
 	t.Helper()
 	w.forget() // nor is there a reason to wait for the next probe
 	f := w.open(append(when, func(o *fleet.Options) { o.Mode, o.WaitFor = outage.Wait, time.Minute })...)
-	results, err := f.RunQueue(t.Context())
+	results, err := f.Commits.RunQueue(t.Context())
 	for _, r := range results {
 		settled[r.CommitID] = r.Status
 	}
@@ -175,7 +176,7 @@ func checkCommits(t *testing.T, w *world, asked, settled map[string]string) {
 		}
 	}
 	waiting := map[string]bool{}
-	items, err := w.open().Queue()
+	items, err := w.open().Commits.Queue()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,11 +185,11 @@ func checkCommits(t *testing.T, w *world, asked, settled map[string]string) {
 	}
 	for id := range asked {
 		switch status := settled[id]; {
-		case status == fleet.StatusCommitted && taken[id] != 1:
+		case status == commits.StatusCommitted && taken[id] != 1:
 			t.Errorf("commit %s was acknowledged and has %d snapshots", id, taken[id])
-		case status == fleet.StatusFailed && taken[id] != 0:
+		case status == commits.StatusFailed && taken[id] != 0:
 			t.Errorf("commit %s was reported as failed and has %d snapshots", id, taken[id])
-		case status != fleet.StatusCommitted && status != fleet.StatusFailed && !waiting[id]:
+		case status != commits.StatusCommitted && status != commits.StatusFailed && !waiting[id]:
 			t.Errorf("commit %s vanished (last status %q, %d snapshots)", id, status, taken[id])
 		}
 	}

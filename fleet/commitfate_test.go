@@ -11,6 +11,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -41,14 +42,14 @@ func TestCommitTakenAfterTheClientGaveUp(t *testing.T) {
 			<-r.Context().Done()
 			return nil
 		}, nil)
-		r, err := w.open().Commit(t.Context(), vm, fleet.CommitOptions{Queue: queue})
-		if problem.KindOf(err) != problem.Queued || r.Status != fleet.StatusUnsettled {
+		r, err := w.open().Commits.Commit(t.Context(), vm, commits.Request{Queue: queue})
+		if problem.KindOf(err) != problem.Queued || r.Status != commits.StatusUnsettled {
 			t.Errorf("queue %t: %s, %v", queue, r.Status, err)
 		}
 		front.set(nil, nil)
 		if !queue {
 			w.forget()
-			if results, err := w.open().RunQueue(t.Context()); problem.KindOf(err) != problem.Queued || len(results) != 1 || results[0].Status != fleet.StatusUnsettled {
+			if results, err := w.open().Commits.RunQueue(t.Context()); problem.KindOf(err) != problem.Queued || len(results) != 1 || results[0].Status != commits.StatusUnsettled {
 				t.Errorf("too early: %+v, %v", results, err)
 			}
 		}
@@ -56,8 +57,8 @@ func TestCommitTakenAfterTheClientGaveUp(t *testing.T) {
 			t.Error(err)
 		}
 		w.forget()
-		results, err := w.open().RunQueue(t.Context())
-		if err != nil || len(results) != 1 || results[0].Status != fleet.StatusCommitted || results[0].CommitID != r.CommitID {
+		results, err := w.open().Commits.RunQueue(t.Context())
+		if err != nil || len(results) != 1 || results[0].Status != commits.StatusCommitted || results[0].CommitID != r.CommitID {
 			t.Errorf("queue %t: %+v, %v", queue, results, err)
 		}
 		if n := len(w.sim.Commits()); n != 1 {
@@ -71,8 +72,8 @@ func TestCommitTakenAfterTheClientGaveUp(t *testing.T) {
 func TestRetryAfterHoldsTheQuestionToo(t *testing.T) {
 	w := newWorld(t, 6)
 	w.fault(sim.Fault{Kind: sim.Kind503After, RetryAfter: "120"})
-	r, err := w.open().Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, fleet.CommitOptions{})
-	if problem.KindOf(err) != problem.Queued || r.Status != fleet.StatusUnsettled {
+	r, err := w.open().Commits.Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, commits.Request{})
+	if problem.KindOf(err) != problem.Queued || r.Status != commits.StatusUnsettled {
 		t.Errorf("got %s, %v", r.Status, err)
 	}
 	if n := len(w.sim.Calls()); n != 1 {
@@ -80,7 +81,7 @@ func TestRetryAfterHoldsTheQuestionToo(t *testing.T) {
 	}
 	w.sim.ClearFaults()
 	w.forget()
-	if results, err := w.open().RunQueue(t.Context()); err != nil || len(results) != 1 || results[0].Status != fleet.StatusCommitted {
+	if results, err := w.open().Commits.RunQueue(t.Context()); err != nil || len(results) != 1 || results[0].Status != commits.StatusCommitted {
 		t.Errorf("queue run: %+v, %v", results, err)
 	}
 	if n := len(w.sim.Commits()); n != 1 {
@@ -98,7 +99,7 @@ func TestTimeoutEndsSoon(t *testing.T) {
 	began := time.Now()
 	ctx, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer stop()
-	if _, err := w.open().Commit(ctx, inventory.VM{ID: sim.MarketingID}, fleet.CommitOptions{}); problem.KindOf(err) != problem.Queued {
+	if _, err := w.open().Commits.Commit(ctx, inventory.VM{ID: sim.MarketingID}, commits.Request{}); problem.KindOf(err) != problem.Queued {
 		t.Errorf("commit: %v", err)
 	}
 	if took := time.Since(began); took > 8*time.Second {

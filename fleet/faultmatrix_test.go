@@ -16,6 +16,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -195,8 +196,8 @@ func (m *matrix) pull(f *fleet.Fleet, vm inventory.VM) error {
 }
 
 func (m *matrix) commit(f *fleet.Fleet, vm inventory.VM, queue bool) error {
-	r, err := f.Commit(m.t.Context(), vm, fleet.CommitOptions{Queue: queue})
-	items, queueErr := f.Queue()
+	r, err := f.Commits.Commit(m.t.Context(), vm, commits.Request{Queue: queue})
+	items, queueErr := f.Commits.Queue()
 	if queueErr != nil {
 		m.t.Errorf("commit: %v", queueErr)
 	}
@@ -204,7 +205,7 @@ func (m *matrix) commit(f *fleet.Fleet, vm inventory.VM, queue bool) error {
 	if waits != (problem.KindOf(err) == problem.Queued) || len(items) > 1 {
 		m.t.Errorf("commit: %s (%v) with %d intents in the queue", r.Status, err, len(items))
 	}
-	if (r.Status == fleet.StatusCommitted) != (err == nil) {
+	if (r.Status == commits.StatusCommitted) != (err == nil) {
 		m.t.Errorf("commit: status %s with error %v", r.Status, err)
 	}
 	return err
@@ -243,14 +244,14 @@ func (m *matrix) afterwards(homes map[string]string) {
 		w := *m.world
 		w.home, w.o.Home = home, home
 		w.forget()
-		queue, err := w.open().Queue()
+		queue, err := w.open().Commits.Queue()
 		if err != nil {
 			m.t.Errorf("%s: %v", name, err)
 		}
-		results, err := w.open(later).RunQueue(m.t.Context())
+		results, err := w.open(later).Commits.RunQueue(m.t.Context())
 		if err != nil || len(results) != len(queue) {
 			for _, r := range results { // one that was not to be queued may turn out to be lost
-				if r.Status != fleet.StatusFailed || name != "commit" {
+				if r.Status != commits.StatusFailed || name != "commit" {
 					m.t.Errorf("%s: queue run: %s, %v", name, r.Status, err)
 				}
 			}
@@ -262,7 +263,7 @@ func (m *matrix) afterwards(homes map[string]string) {
 					taken++
 				}
 			}
-			if want := map[string]int{fleet.StatusCommitted: 1}[r.Status]; taken != want {
+			if want := map[string]int{commits.StatusCommitted: 1}[r.Status]; taken != want {
 				m.t.Errorf("%s: %d snapshots of a commit that is %s", name, taken, r.Status)
 			}
 		}

@@ -7,8 +7,10 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/keys"
+	"github.com/vers-fleet/vers-fleet/fleet/lifecycle"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -57,6 +59,8 @@ type Fleet struct {
 	Inventory *inventory.Inventory
 	Keys      *keys.Keys
 	Access    *access.Dialer
+	Commits   *commits.Commits
+	Lifecycle *lifecycle.Lifecycle
 
 	o     Options
 	keys  *keystore.Store
@@ -83,6 +87,8 @@ func Open(o Options) (*Fleet, error) {
 		Now: o.Now, Warn: o.Warn, Logf: o.Logf, Confirm: o.Confirm, OnRemove: func(id string) { f.Access.Forget(id) }})
 	f.Access = access.New(access.Options{API: f.API, Inventory: f.Inventory, Keys: f.Keys, Store: store, Front: f.front, RootCAs: o.RootCAs,
 		LoadRoots: o.LoadRoots, TLSVerify: o.TLSVerify, StrictSSH: o.StrictSSH, Share: o.Share, Now: o.Now, Warn: o.Warn, Logf: o.Logf})
+	f.Commits = commits.New(commits.Options{API: f.API, Store: store, QueueTTL: o.QueueTTL, Now: o.Now, Warn: o.Warn})
+	f.Lifecycle = lifecycle.New(lifecycle.Options{API: f.API, Inventory: f.Inventory, Store: store, Warn: o.Warn, Record: f.recordNow})
 	return f, nil
 }
 

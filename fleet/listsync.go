@@ -72,3 +72,9 @@ func (f *Fleet) Sync(ctx context.Context, o SyncOptions) (keys.SyncReport, error
 	}
 	return report, err
 }
+
+// recordNow lists the VMs and fetches missing keys without waiting for the API.
+func (f *Fleet) recordNow(ctx context.Context) error {
+	_, err := f.List(ctx, ListOptions{ListOptions: inventory.ListOptions{Mode: outage.Live}})
+	return err
+}

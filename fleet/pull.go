@@ -66,9 +66,6 @@ type PullFailure struct {
 	Reason string `json:"reason"`
 }
 
-// defaultJobs is how many VMs are worked on side by side unless told else.
-const defaultJobs = 4
-
 // PullJobs is the same of a pull: it waits for the network more than it works,
 // and a fleet of a dozen VMs should not come in waves.
 const PullJobs = 16

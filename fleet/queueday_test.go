@@ -12,6 +12,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/access"
+	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -23,15 +24,15 @@ func TestExpiredUnsettledCommitIsNotSent(t *testing.T) {
 	w := newWorld(t, 6)
 	w.o.Retry.MaxAttempts = 1
 	w.fault(sim.Fault{Kind: sim.KindReset})
-	r, err := w.open().Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, fleet.CommitOptions{Queue: true})
-	if problem.KindOf(err) != problem.Queued || r.Status != fleet.StatusUnsettled {
+	r, err := w.open().Commits.Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, commits.Request{Queue: true})
+	if problem.KindOf(err) != problem.Queued || r.Status != commits.StatusUnsettled {
 		t.Fatal(r.Status, err)
 	}
 	w.sim.ClearFaults()
 	w.forget()
 	days := func(o *fleet.Options) { o.Now = func() time.Time { return time.Now().Add(72 * time.Hour) } }
-	results, err := w.open(days).RunQueue(t.Context())
-	if len(results) != 1 || results[0].Status != fleet.StatusExpired || problem.KindOf(err) == "" {
+	results, err := w.open(days).Commits.RunQueue(t.Context())
+	if len(results) != 1 || results[0].Status != commits.StatusExpired || problem.KindOf(err) == "" {
 		t.Errorf("%+v, %v", results, err)
 	}
 	if n := len(w.sim.Commits()); n != 0 {
@@ -61,13 +62,13 @@ func TestRefusalAfterALostAnswer(t *testing.T) {
 			*a = reply{status: http.StatusServiceUnavailable, body: []byte("Service unavailable")}
 		}
 	})
-	r, err := w.open().Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, fleet.CommitOptions{})
-	if r.Status != fleet.StatusUnsettled || problem.KindOf(err) != problem.Queued {
+	r, err := w.open().Commits.Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, commits.Request{})
+	if r.Status != commits.StatusUnsettled || problem.KindOf(err) != problem.Queued {
 		t.Errorf("%d snapshots, yet: %s, %v", len(w.sim.Commits()), r.Status, err)
 	}
 	front.set(nil, nil)
 	w.forget()
-	if results, err := w.open().RunQueue(t.Context()); err != nil || len(results) != 1 || results[0].Status != fleet.StatusCommitted {
+	if results, err := w.open().Commits.RunQueue(t.Context()); err != nil || len(results) != 1 || results[0].Status != commits.StatusCommitted {
 		t.Errorf("%+v, %v", results, err)
 	}
 }
@@ -80,12 +81,12 @@ func TestDamagedIntent(t *testing.T) {
 	w.fault(sim.Fault{Kind: "503"})
 	vms := []inventory.VM{{ID: w.sim.VMs()[0].ID()}, {ID: w.sim.VMs()[1].ID()}, {ID: w.sim.VMs()[2].ID()}}
 	w.open().Inventory.List(t.Context(), inventory.ListOptions{}) // the outage is known
-	results, err := w.open().CommitAll(t.Context(), vms, fleet.CommitOptions{Queue: true})
+	results, err := w.open().Commits.All(t.Context(), vms, commits.Request{Queue: true})
 	if problem.KindOf(err) != problem.Queued {
 		t.Fatal(err)
 	}
 	for _, r := range results {
-		if r.Status != fleet.StatusQueued {
+		if r.Status != commits.StatusQueued {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -98,17 +99,17 @@ func TestDamagedIntent(t *testing.T) {
 	if _, err := w.open().Status(t.Context(), true); err != nil {
 		t.Errorf("status: %v", err)
 	}
-	ran, err := w.open().RunQueue(t.Context())
+	ran, err := w.open().Commits.RunQueue(t.Context())
 	if problem.KindOf(err) != problem.Storage || len(ran) != 2 || len(w.sim.Commits()) != 2 {
 		t.Errorf("ran %+v, %v, %d snapshots", ran, err, len(w.sim.Commits()))
 	}
-	if _, err := w.open().DropQueued(t.Context(), []string{bad[:8]}, false); problem.KindOf(err) != problem.Usage {
+	if _, err := w.open().Commits.Drop(t.Context(), []string{bad[:8]}, false); problem.KindOf(err) != problem.Usage {
 		t.Errorf("dropped without --force, although nobody knows if it was sent: %v", err)
 	}
-	if _, err := w.open().DropQueued(t.Context(), []string{bad[:8]}, true); err != nil {
+	if _, err := w.open().Commits.Drop(t.Context(), []string{bad[:8]}, true); err != nil {
 		t.Errorf("drop: %v", err)
 	}
-	if items, err := w.open().Queue(); err != nil || len(items) != 0 {
+	if items, err := w.open().Commits.Queue(); err != nil || len(items) != 0 {
 		t.Errorf("%+v, %v", items, err)
 	}
 }
@@ -128,15 +129,15 @@ func TestQueueAndACommitUnderWay(t *testing.T) {
 	}, nil)
 	var all sync.WaitGroup
 	all.Go(func() {
-		if r, err := w.open().Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, fleet.CommitOptions{Queue: true}); err != nil {
+		if r, err := w.open().Commits.Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, commits.Request{Queue: true}); err != nil {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})
 	<-arrived
-	if r, err := w.open().RunQueue(t.Context()); err != nil || len(r) != 0 {
+	if r, err := w.open().Commits.RunQueue(t.Context()); err != nil || len(r) != 0 {
 		t.Errorf("queue run: %+v, %v", r, err)
 	}
-	if dropped, err := w.open().DropQueued(t.Context(), nil, true); err == nil || len(dropped) != 0 {
+	if dropped, err := w.open().Commits.Drop(t.Context(), nil, true); err == nil || len(dropped) != 0 {
 		t.Errorf("queue drop: %+v, %v", dropped, err)
 	}
 	close(goOn)
@@ -155,10 +156,10 @@ func TestInterruptedBeforeTheCommit(t *testing.T) {
 	for _, vm := range w.sim.VMs() {
 		vms = append(vms, inventory.VM{ID: vm.ID()})
 	}
-	if _, err := w.open().CommitAll(ctx, vms, fleet.CommitOptions{}); problem.KindOf(err) != problem.Interrupted {
+	if _, err := w.open().Commits.All(ctx, vms, commits.Request{}); problem.KindOf(err) != problem.Interrupted {
 		t.Error(err)
 	}
-	if items, err := w.open().Queue(); err != nil || len(items) != 0 {
+	if items, err := w.open().Commits.Queue(); err != nil || len(items) != 0 {
 		t.Errorf("%d left in the queue, %v", len(items), err)
 	}
 }

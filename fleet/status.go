@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -17,7 +18,7 @@ import (
 type Status struct {
 	API      APIHealth                   `json:"api"`
 	Fleet    Readiness                   `json:"fleet"`
-	Queue    []QueueItem                 `json:"queue"`
+	Queue    []commits.QueueItem         `json:"queue"`
 	Warnings []retry.Warning             `json:"warnings"`
 	Advice   string                      `json:"advice"`
 	VMs      []inventory.VM              `json:"vms"`
@@ -118,7 +119,7 @@ func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
 	}
 	s.VMs = append([]inventory.VM{}, list.VMs...)
 	s.Fleet, s.Locals = readiness(list), f.Inventory.Locals()
-	if s.Queue, err = f.Queue(); err != nil {
+	if s.Queue, err = f.Commits.Queue(); err != nil {
 		f.o.Warn(err.Error()) // what can be read is shown
 	}
 	s.Advice = cmp.Or(noKey, f.advice(s))

@@ -1,4 +1,4 @@
-package fleet
+package commits
 
 import (
 	"context"
@@ -52,7 +52,7 @@ type journal struct {
 	folder *keystore.Folder
 }
 
-func (f *Fleet) journal() journal { return journal{f.keys.Folder(journalFolder)} }
+func (cs *Commits) journal() journal { return journal{cs.store.Folder(journalFolder)} }
 
 func (j journal) put(i Intent) error {
 	i.Version = 1

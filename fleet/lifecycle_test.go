@@ -46,7 +46,7 @@ func TestBranchIsNeverRepeated(t *testing.T) {
 			tc.fault.Endpoint = "branch"
 			w.fault(tc.fault)
 			before := len(w.sim.VMs())
-			_, ids, err := w.open().BranchNamed(t.Context(), "marketing", 2)
+			_, ids, err := w.open().Lifecycle.Branch(t.Context(), "marketing", 2)
 			if n := branchCalls(w); n != 1 {
 				t.Errorf("the request was sent %d times", n)
 			}
@@ -85,7 +85,7 @@ func TestBranchOfUnknownFate(t *testing.T) {
 		}
 		return nil
 	}, nil)
-	_, err = w.open().Branch(t.Context(), vm, 1)
+	_, _, err = w.open().Lifecycle.Branch(t.Context(), vm.ID, 1)
 	var e *problem.Error
 	if asError(err, &e); problem.KindOf(err) != problem.Unavailable || e.Retryable || !strings.Contains(e.What, "not known") {
 		t.Errorf("got %v (retryable %t)", err, e.Retryable)
@@ -108,7 +108,7 @@ func TestInterruptedBranchIsReported(t *testing.T) {
 		}
 		interrupt()
 	}()
-	_, err = w.open().Branch(ctx, vm, 1)
+	_, _, err = w.open().Lifecycle.Branch(ctx, vm.ID, 1)
 	if vms := w.sim.VMs(); problem.KindOf(err) != problem.Interrupted || len(vms) != 7 || !strings.Contains(err.Error(), vms[6].ID()) {
 		t.Errorf("got %v with %d VMs", err, len(vms))
 	}
@@ -125,14 +125,14 @@ func TestPauseIsVerified(t *testing.T) {
 			fault.Endpoint, fault.Count = "state", 1
 			w.fault(fault)
 		}
-		changes, err := w.open().PauseAll(t.Context(), all)
+		changes, err := w.open().Lifecycle.Pause(t.Context(), all)
 		if err != nil || changes[0].State != "paused" || state() != "paused" {
 			t.Errorf("pause with %q: %+v, %v; the VM is %s", fault.Kind, changes, err, state())
 		}
-		if changes, err = w.open().PauseAll(t.Context(), all); err != nil || changes[0].State != "paused" {
+		if changes, err = w.open().Lifecycle.Pause(t.Context(), all); err != nil || changes[0].State != "paused" {
 			t.Errorf("pause again: %+v, %v", changes, err)
 		}
-		if changes, err = w.open().ResumeAll(t.Context(), all); err != nil || changes[0].State != "running" || state() != "running" {
+		if changes, err = w.open().Lifecycle.Resume(t.Context(), all); err != nil || changes[0].State != "running" || state() != "running" {
 			t.Errorf("resume: %+v, %v; the VM is %s", changes, err, state())
 		}
 	}
@@ -142,13 +142,13 @@ func TestPauseIsVerified(t *testing.T) {
 		}
 		return nil
 	}, nil)
-	changes, err := w.open().PauseAll(t.Context(), all)
+	changes, err := w.open().Lifecycle.Pause(t.Context(), all)
 	if problem.KindOf(err) != problem.Unexpected || changes[0].State != "running" || changes[0].Error == "" {
 		t.Errorf("an API that only says yes: %+v, %v", changes, err)
 	}
 	front.set(nil, nil)
 	w.fault(sim.Fault{Kind: "503"})
-	if _, err := w.open().PauseAll(t.Context(), all); problem.KindOf(err) != problem.Unavailable {
+	if _, err := w.open().Lifecycle.Pause(t.Context(), all); problem.KindOf(err) != problem.Unavailable {
 		t.Errorf("while the API is down: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package fleet
+package lifecycle
 
 import (
 	"context"
@@ -11,7 +11,23 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/keystore"
 )
+
+// Options is what a Lifecycle is made of.
+type Options struct {
+	API       *outage.API
+	Inventory *inventory.Inventory
+	Store     *keystore.Store
+	Warn      func(string)
+	Record    func(context.Context) error // lists the VMs live and fetches missing keys, without waiting for the API
+}
+
+// Lifecycle changes a profile's VMs. Its methods may be called concurrently.
+type Lifecycle struct{ o Options }
+
+// New makes a Lifecycle. It asks nothing.
+func New(o Options) *Lifecycle { return &Lifecycle{o} }
 
 // StateChange is what became of one pause or resume.
 type StateChange struct {
@@ -21,21 +37,21 @@ type StateChange struct {
 	Error  string `json:"error,omitempty"`
 }
 
-// Pause stops a VM, keeping its memory. Asking twice is harmless. The result
+// pause stops a VM, keeping its memory. Asking twice is harmless. The result
 // is read back from the API, so that it is what the platform says and not what
 // was hoped.
-func (f *Fleet) Pause(ctx context.Context, vm inventory.VM) (StateChange, error) {
-	return f.setState(ctx, vm, "pause", api.StatePaused)
+func (l *Lifecycle) pause(ctx context.Context, vm inventory.VM) (StateChange, error) {
+	return l.setState(ctx, vm, "pause", api.StatePaused)
 }
 
-// Resume lets a paused VM run on. Like Pause it is verified.
-func (f *Fleet) Resume(ctx context.Context, vm inventory.VM) (StateChange, error) {
-	return f.setState(ctx, vm, "resume", api.StateRunning)
+// resume lets a paused VM run on. Like pause it is verified.
+func (l *Lifecycle) resume(ctx context.Context, vm inventory.VM) (StateChange, error) {
+	return l.setState(ctx, vm, "resume", api.StateRunning)
 }
 
-func (f *Fleet) setState(ctx context.Context, vm inventory.VM, verb string, want api.State) (StateChange, error) {
+func (l *Lifecycle) setState(ctx context.Context, vm inventory.VM, verb string, want api.State) (StateChange, error) {
 	change := StateChange{VMID: vm.ID, VMName: vm.Name, State: "unknown"}
-	answer, err := outage.Ask(ctx, f.API, outage.Call[api.VM]{
+	answer, err := outage.Ask(ctx, l.o.API, outage.Call[api.VM]{
 		What: verb + " " + vm.Title(), Repeatable: true, Acts: true,
 		Live: func(ctx context.Context, c *api.Client) (api.VM, error) {
 			if err := c.SetState(ctx, vm.ID, want); err != nil {
@@ -62,15 +78,15 @@ func settling(got, want api.State) bool {
 	return want == api.StateRunning && got == api.StateBooting || want == api.StatePaused && got == api.StateSleeping
 }
 
-// Branch makes count new VMs that start as copies of vm. The request carries
+// branch makes count new VMs that start as copies of vm. The request carries
 // no id of ours, so it is never repeated once it may have reached the API; in
 // that case the fleet before and after is compared and the difference named.
-func (f *Fleet) Branch(ctx context.Context, vm inventory.VM, count int) ([]string, error) {
-	before, err := f.liveIDs(ctx)
+func (l *Lifecycle) branch(ctx context.Context, vm inventory.VM, count int) ([]string, error) {
+	before, err := l.liveIDs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := outage.Ask(ctx, f.API, outage.Call[[]string]{
+	answer, err := outage.Ask(ctx, l.o.API, outage.Call[[]string]{
 		What: "branch " + vm.Title(), Acts: true, // and not repeatable
 		Live: func(ctx context.Context, c *api.Client) ([]string, error) { return c.Branch(ctx, vm.ID, count) },
 	})
@@ -81,16 +97,16 @@ func (f *Fleet) Branch(ctx context.Context, vm inventory.VM, count int) ([]strin
 	if !errors.As(err, &ae) || !ae.Sent || !ae.Kind.Unreachable() && ae.Kind != api.KindCanceled {
 		return nil, err
 	}
-	return nil, f.lookForBranch(ctx, vm, before, err)
+	return nil, l.lookForBranch(ctx, vm, before, err)
 }
 
 // lookForBranch says what a branch without an answer may have made.
-func (f *Fleet) lookForBranch(ctx context.Context, vm inventory.VM, before map[string]bool, cause error) error {
+func (l *Lifecycle) lookForBranch(ctx context.Context, vm inventory.VM, before map[string]bool, cause error) error {
 	ctx, stop := outage.Afterwards(ctx)
 	defer stop()
 	e := &problem.Error{Kind: problem.KindOf(cause), What: "whether " + vm.Title() + " was branched is not known", Why: problem.Why(cause), Origin: problem.OriginAPI, Err: cause,
 		Next: "look before branching again: vers-fleet vms --live"}
-	after, err := f.liveIDs(ctx)
+	after, err := l.liveIDs(ctx)
 	if err != nil {
 		return e
 	}
@@ -116,8 +132,8 @@ func (f *Fleet) lookForBranch(ctx context.Context, vm inventory.VM, before map[s
 }
 
 // liveIDs asks the API which VMs there are.
-func (f *Fleet) liveIDs(ctx context.Context) (map[string]bool, error) {
-	answer, err := outage.Ask(ctx, f.API, outage.Call[[]api.VM]{
+func (l *Lifecycle) liveIDs(ctx context.Context) (map[string]bool, error) {
+	answer, err := outage.Ask(ctx, l.o.API, outage.Call[[]api.VM]{
 		What: "list the VMs", Repeatable: true, Insist: true,
 		Live: func(ctx context.Context, c *api.Client) ([]api.VM, error) { return c.VMs(ctx) },
 	})
@@ -128,58 +144,61 @@ func (f *Fleet) liveIDs(ctx context.Context) (map[string]bool, error) {
 	return ids, err
 }
 
-// PauseAll pauses every VM of a selection, which is resolved by the API.
-func (f *Fleet) PauseAll(ctx context.Context, s inventory.Selection) ([]StateChange, error) {
-	return f.alterAll(ctx, s, "paused", f.Pause)
+// Pause pauses every VM of a selection, which is resolved by the API.
+func (l *Lifecycle) Pause(ctx context.Context, s inventory.Selection) ([]StateChange, error) {
+	return l.setAll(ctx, s, "paused", l.pause)
 }
 
-// ResumeAll is PauseAll for Resume.
-func (f *Fleet) ResumeAll(ctx context.Context, s inventory.Selection) ([]StateChange, error) {
-	return f.alterAll(ctx, s, "resumed", f.Resume)
+// Resume is Pause for resuming.
+func (l *Lifecycle) Resume(ctx context.Context, s inventory.Selection) ([]StateChange, error) {
+	return l.setAll(ctx, s, "resumed", l.resume)
 }
 
-func (f *Fleet) alterAll(ctx context.Context, s inventory.Selection, done string, alter func(context.Context, inventory.VM) (StateChange, error)) ([]StateChange, error) {
-	vms, err := f.Inventory.ResolveLive(ctx, f.API.MustBeLive(), s)
+// jobs is how many VMs are paused or resumed side by side.
+const jobs = 4
+
+func (l *Lifecycle) setAll(ctx context.Context, s inventory.Selection, done string, set func(context.Context, inventory.VM) (StateChange, error)) ([]StateChange, error) {
+	vms, err := l.o.Inventory.ResolveLive(ctx, l.o.API.MustBeLive(), s)
 	if err != nil {
 		return nil, err
 	}
 	changes, errs := make([]StateChange, len(vms)), make([]error, len(vms))
-	problem.Each(len(vms), defaultJobs, func(n int) { changes[n], errs[n] = alter(ctx, vms[n]) })
+	problem.Each(len(vms), jobs, func(n int) { changes[n], errs[n] = set(ctx, vms[n]) })
 	told := map[string]string{}
 	for _, c := range changes {
 		if c.State != "unknown" {
 			told[c.VMID] = c.State
 		}
 	}
-	if err := f.Inventory.RecordStates(told); err != nil {
-		f.o.Warn("the new states could not be recorded: " + err.Error())
+	if err := l.o.Inventory.RecordStates(told); err != nil {
+		l.o.Warn("the new states could not be recorded: " + err.Error())
 	}
 	return changes, problem.Sum{Failed: "could not be " + done, Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }
 
-// BranchNamed is Branch for the VM of a name, which is resolved by the API. The
+// Branch is branch for the VM of a name, which is resolved by the API. The
 // new VMs and their keys are recorded, so that an outage finds them covered.
-func (f *Fleet) BranchNamed(ctx context.Context, name string, count int) (inventory.VM, []string, error) {
-	vms, err := f.Inventory.ResolveLive(ctx, f.API.MustBeLive(), inventory.Selection{Names: []string{name}})
+func (l *Lifecycle) Branch(ctx context.Context, name string, count int) (inventory.VM, []string, error) {
+	vms, err := l.o.Inventory.ResolveLive(ctx, l.o.API.MustBeLive(), inventory.Selection{Names: []string{name}})
 	if err != nil {
 		return inventory.VM{}, nil, err
 	}
-	ids, err := f.Branch(ctx, vms[0], count)
+	ids, err := l.branch(ctx, vms[0], count)
 	if err == nil {
-		f.cover(ctx, ids)
+		l.cover(ctx, ids)
 	}
 	return vms[0], ids, err
 }
 
 // cover records new VMs and their keys. It never waits for the API: what was
 // made must be told.
-func (f *Fleet) cover(ctx context.Context, ids []string) {
-	_, err := f.List(ctx, ListOptions{ListOptions: inventory.ListOptions{Mode: outage.Live}})
-	keyless := slices.ContainsFunc(ids, func(id string) bool { return !f.keys.HasKey(id) })
+func (l *Lifecycle) cover(ctx context.Context, ids []string) {
+	err := l.o.Record(ctx)
+	keyless := slices.ContainsFunc(ids, func(id string) bool { return !l.o.Store.HasKey(id) })
 	switch {
 	case err != nil:
-		f.o.Warn("the new VMs are not recorded yet (vers-fleet keys sync): " + problem.Why(err))
+		l.o.Warn("the new VMs are not recorded yet (vers-fleet keys sync): " + problem.Why(err))
 	case keyless:
-		f.o.Warn("the keys of the new VMs are not all recorded yet: vers-fleet keys sync")
+		l.o.Warn("the keys of the new VMs are not all recorded yet: vers-fleet keys sync")
 	}
 }

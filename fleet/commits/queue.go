@@ -1,4 +1,4 @@
-package fleet
+package commits
 
 import (
 	"context"
@@ -16,9 +16,9 @@ type QueueItem struct {
 }
 
 // Queue returns the commits that wait, oldest first.
-func (f *Fleet) Queue() ([]QueueItem, error) {
-	intents, err := f.journal().list()
-	now := f.o.Now()
+func (cs *Commits) Queue() ([]QueueItem, error) {
+	intents, err := cs.journal().list()
+	now := cs.o.Now()
 	out := make([]QueueItem, 0, len(intents))
 	for _, i := range intents {
 		out = append(out, QueueItem{Intent: i, Status: i.State(now)})
@@ -31,20 +31,20 @@ func (f *Fleet) Queue() ([]QueueItem, error) {
 // error of kind Partial. A commit that another process is just working on is
 // left to it; one that cannot be read stays, is an error of kind Storage, and
 // holds up no other.
-func (f *Fleet) RunQueue(ctx context.Context) ([]CommitResult, error) {
-	release, err := f.keys.Lock(ctx, "queue-run", true)
+func (cs *Commits) RunQueue(ctx context.Context) ([]Result, error) {
+	release, err := cs.store.Lock(ctx, "queue-run", true)
 	if err != nil {
 		return nil, problem.OfStorage("lock the queue", err)
 	}
 	defer release()
-	intents, damaged := f.journal().list()
+	intents, damaged := cs.journal().list()
 	if len(intents) == 0 && damaged != nil {
-		return []CommitResult{}, problem.OfStorage("read the queue", damaged)
+		return []Result{}, problem.OfStorage("read the queue", damaged)
 	}
-	results := []CommitResult{}
+	results := []Result{}
 	var first error
 	for _, i := range intents {
-		r, done, err := f.runIntent(ctx, i.CommitID)
+		r, done, err := cs.runIntent(ctx, i.CommitID)
 		if !done {
 			continue
 		}
@@ -63,8 +63,8 @@ func (f *Fleet) RunQueue(ctx context.Context) ([]CommitResult, error) {
 }
 
 // runIntent works on one intent, unless another process does.
-func (f *Fleet) runIntent(ctx context.Context, commitID string) (r CommitResult, done bool, err error) {
-	release, err := f.keys.Lock(ctx, commitLock(commitID), false)
+func (cs *Commits) runIntent(ctx context.Context, commitID string) (r Result, done bool, err error) {
+	release, err := cs.store.Lock(ctx, commitLock(commitID), false)
 	if keystore.KindOf(err) == keystore.KindLocked {
 		return r, false, nil
 	}
@@ -72,31 +72,31 @@ func (f *Fleet) runIntent(ctx context.Context, commitID string) (r CommitResult,
 		return r, true, problem.OfStorage("lock the commit "+commitID, err)
 	}
 	defer release()
-	i, err := f.journal().get(commitID)
+	i, err := cs.journal().get(commitID)
 	if keystore.IsNotFound(err) {
 		return r, false, nil
 	}
 	if err != nil {
-		return CommitResult{CommitID: commitID, Status: StatusFailed, Error: problem.Why(err), At: f.o.Now().UTC()}, true, problem.OfStorage("read the queue", err)
+		return Result{CommitID: commitID, Status: StatusFailed, Error: problem.Why(err), At: cs.o.Now().UTC()}, true, problem.OfStorage("read the queue", err)
 	}
-	if !i.Sent && i.State(f.o.Now()) == StatusExpired {
-		r, err := f.expired(i)
+	if !i.Sent && i.State(cs.o.Now()) == StatusExpired {
+		r, err := cs.expired(i)
 		return r, true, err
 	}
 	if !i.Sent && !i.Queued {
 		// A crash came between writing the intent and sending it.
-		r, err := f.refused(i, &problem.Error{Kind: problem.Unavailable, What: "cannot commit " + i.title(), Origin: problem.OriginLocal,
+		r, err := cs.refused(i, &problem.Error{Kind: problem.Unavailable, What: "cannot commit " + i.title(), Origin: problem.OriginLocal,
 			Why: "the command was stopped before it sent anything", Next: "run the commit again"})
 		return r, true, err
 	}
-	r, err = f.send(ctx, i)
+	r, err = cs.send(ctx, i)
 	return r, true, err
 }
 
-// DropQueued removes intents, all of them when no ids are given. One that was
+// Drop removes intents, all of them when no ids are given. One that was
 // sent may have been taken all the same; it is dropped only with force.
-func (f *Fleet) DropQueued(ctx context.Context, commitIDs []string, force bool) ([]Intent, error) {
-	names, err := f.journal().names()
+func (cs *Commits) Drop(ctx context.Context, commitIDs []string, force bool) ([]Intent, error) {
+	names, err := cs.journal().names()
 	if err != nil {
 		return nil, problem.OfStorage("read the queue", err)
 	}
@@ -108,7 +108,7 @@ func (f *Fleet) DropQueued(ctx context.Context, commitIDs []string, force bool) 
 	}
 	dropped := []Intent{}
 	for _, name := range names {
-		i, err := f.drop(ctx, name, force)
+		i, err := cs.drop(ctx, name, force)
 		if keystore.IsNotFound(err) { // done by another process meanwhile
 			continue
 		}
@@ -122,10 +122,10 @@ func (f *Fleet) DropQueued(ctx context.Context, commitIDs []string, force bool) 
 
 // drop removes one intent, unless another process works on it. What a damaged
 // one was cannot be known, so it counts as sent.
-func (f *Fleet) drop(ctx context.Context, commitID string, force bool) (Intent, error) {
+func (cs *Commits) drop(ctx context.Context, commitID string, force bool) (Intent, error) {
 	refuse := &problem.Error{Kind: problem.Usage, Origin: problem.OriginLocal, What: "the commit " + commitID + " was not dropped",
 		Next: "settle it with vers-fleet queue run, or drop it with --force"}
-	release, err := f.keys.Lock(ctx, commitLock(commitID), false)
+	release, err := cs.store.Lock(ctx, commitLock(commitID), false)
 	if keystore.KindOf(err) == keystore.KindLocked {
 		refuse.Why, refuse.Next = "it is being sent by another process", "see what became of it: vers-fleet queue list"
 		return Intent{}, refuse
@@ -134,7 +134,7 @@ func (f *Fleet) drop(ctx context.Context, commitID string, force bool) (Intent, 
 		return Intent{}, err
 	}
 	defer release()
-	i, err := f.journal().get(commitID)
+	i, err := cs.journal().get(commitID)
 	switch {
 	case keystore.IsNotFound(err):
 		return i, err
@@ -147,7 +147,7 @@ func (f *Fleet) drop(ctx context.Context, commitID string, force bool) (Intent, 
 		refuse.What, refuse.Why = "the commit of "+i.title()+" was not dropped", "it was sent, so a snapshot may exist"
 		return i, refuse
 	}
-	return i, f.journal().remove(commitID)
+	return i, cs.journal().remove(commitID)
 }
 
 // only picks the commit ids that are given in full or by a unique prefix.

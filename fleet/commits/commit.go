@@ -1,4 +1,4 @@
-package fleet
+package commits
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
-// CommitOptions describes a snapshot.
-type CommitOptions struct {
+// Request describes a snapshot.
+type Request struct {
 	Name        string
 	Description string
 	KeepPaused  bool
@@ -24,8 +24,8 @@ type CommitOptions struct {
 	TTL         time.Duration // a queued one is not sent later than this; 0 = Options.QueueTTL
 }
 
-// CommitResult is what became of one commit.
-type CommitResult struct {
+// Result is what became of one commit.
+type Result struct {
 	VMID     string    `json:"vm_id"`
 	VMName   string    `json:"vm_name,omitempty"`
 	CommitID string    `json:"commit_id"`
@@ -60,60 +60,60 @@ const (
 //   - before the acknowledged intent is removed: the same, and it is taken.
 //
 // The lock of whoever works on an intent ends with its process.
-func (f *Fleet) Commit(ctx context.Context, vm inventory.VM, o CommitOptions) (CommitResult, error) {
-	now := f.o.Now().UTC()
+func (cs *Commits) Commit(ctx context.Context, vm inventory.VM, o Request) (Result, error) {
+	now := cs.o.Now().UTC()
 	ttl := o.TTL
 	if ttl == 0 {
-		ttl = f.o.QueueTTL
+		ttl = cs.o.QueueTTL
 	}
 	i := Intent{CommitID: uuid.NewString(), VMID: vm.ID, VMName: vm.Name, Name: o.Name, Description: o.Description,
 		KeepPaused: o.KeepPaused, CreatedAt: now, ExpiresAt: now.Add(ttl), Queued: o.Queue}
 	// The lock comes first: a queue run must not find the intent before it is
 	// clear that this process works on it.
-	release, err := f.keys.Lock(ctx, commitLock(i.CommitID), true)
+	release, err := cs.store.Lock(ctx, commitLock(i.CommitID), true)
 	if ctx.Err() != nil {
-		err = f.API.Explain("commit "+i.title(), ctx.Err())
+		err = cs.api.Explain("commit "+i.title(), ctx.Err())
 	}
 	if err != nil {
-		return f.result(i, StatusFailed, err), problem.OfStorage("lock the commit's intent; nothing was sent", err)
+		return cs.result(i, StatusFailed, err), problem.OfStorage("lock the commit's intent; nothing was sent", err)
 	}
 	defer release()
-	if err := f.journal().put(i); err != nil {
-		return f.result(i, StatusFailed, err), problem.OfStorage("write the commit to the journal; nothing was sent", err)
+	if err := cs.journal().put(i); err != nil {
+		return cs.result(i, StatusFailed, err), problem.OfStorage("write the commit to the journal; nothing was sent", err)
 	}
-	return f.send(ctx, i)
+	return cs.send(ctx, i)
 }
 
 // send carries an intent as far as it can. The caller holds the intent's lock.
-func (f *Fleet) send(ctx context.Context, i Intent) (CommitResult, error) {
+func (cs *Commits) send(ctx context.Context, i Intent) (Result, error) {
 	if i.Sent {
-		taken, err := f.taken(ctx, i)
+		taken, err := cs.taken(ctx, i)
 		switch {
 		case err != nil:
-			return f.leave(i, err)
+			return cs.leave(i, err)
 		case taken:
-			return f.acknowledged(i)
-		case !i.Queued && f.o.Now().Sub(i.LastTry) < lostAfter:
-			return f.leave(i, &problem.Error{Kind: problem.Unavailable, Origin: problem.OriginAPI, Why: "the API has no such commit yet, but may still be at work on it"})
+			return cs.acknowledged(i)
+		case !i.Queued && cs.o.Now().Sub(i.LastTry) < lostAfter:
+			return cs.leave(i, &problem.Error{Kind: problem.Unavailable, Origin: problem.OriginAPI, Why: "the API has no such commit yet, but may still be at work on it"})
 		case !i.Queued:
-			return f.refused(i, lostError(i))
+			return cs.refused(i, lostError(i))
 		}
-		if i.Sent = false; i.State(f.o.Now()) == StatusExpired {
-			return f.expired(i)
+		if i.Sent = false; i.State(cs.o.Now()) == StatusExpired {
+			return cs.expired(i)
 		}
 	}
-	doubt, err := f.post(ctx, &i)
+	doubt, err := cs.post(ctx, &i)
 	switch kind := problem.KindOf(err); {
 	case err == nil:
-		return f.acknowledged(i)
+		return cs.acknowledged(i)
 	case kind == problem.Storage && i.Queued:
-		return f.result(i, StatusQueued, err), err
+		return cs.result(i, StatusQueued, err), err
 	case doubt != nil, i.Sent && kind != problem.Auth && kind != problem.NotFound && kind != problem.Usage:
-		return f.settle(ctx, i, err, doubt)
+		return cs.settle(ctx, i, err, doubt)
 	case kind == problem.Unavailable || kind == problem.Interrupted:
-		return f.leave(i, err)
+		return cs.leave(i, err)
 	}
-	return f.refused(i, err)
+	return cs.refused(i, err)
 }
 
 // post sends the request, repeating it as the policy allows: the same id makes
@@ -121,15 +121,15 @@ func (f *Fleet) send(ctx context.Context, i Intent) (CommitResult, error) {
 // may have reached the API. doubt is how an earlier one of them ended that may
 // have acted all the same, so that the refusal of the last one does not mean
 // that no snapshot was taken.
-func (f *Fleet) post(ctx context.Context, i *Intent) (doubt, err error) {
+func (cs *Commits) post(ctx context.Context, i *Intent) (doubt, err error) {
 	var last error
-	_, err = outage.Ask(ctx, f.API, outage.Call[string]{
+	_, err = outage.Ask(ctx, cs.api, outage.Call[string]{
 		What: "commit " + i.title(), Repeatable: true, Acts: true,
 		Live: func(ctx context.Context, c *api.Client) (string, error) {
 			if i.Sent && (doubt == nil || outage.MayStillAct(last)) {
 				doubt = last
 			}
-			if err := f.markSent(i); err != nil {
+			if err := cs.markSent(i); err != nil {
 				return "", err
 			}
 			id, err := c.Commit(ctx, i.VMID, api.CommitRequest{CommitID: i.CommitID, Name: i.Name, Description: i.Description,
@@ -145,12 +145,12 @@ func (f *Fleet) post(ctx context.Context, i *Intent) (doubt, err error) {
 }
 
 // markSent records, before the request, that it may reach the API.
-func (f *Fleet) markSent(i *Intent) error {
+func (cs *Commits) markSent(i *Intent) error {
 	if i.Sent {
 		return nil
 	}
-	i.Sent, i.Attempts, i.LastTry = true, i.Attempts+1, f.o.Now().UTC()
-	if err := f.journal().put(*i); err != nil {
+	i.Sent, i.Attempts, i.LastTry = true, i.Attempts+1, cs.o.Now().UTC()
+	if err := cs.journal().put(*i); err != nil {
 		i.Sent = false
 		return problem.OfStorage("write the commit to the journal; nothing was sent", err)
 	}
@@ -159,21 +159,21 @@ func (f *Fleet) markSent(i *Intent) error {
 
 // settle ends an attempt whose answer is missing or ambiguous (a timeout, a
 // reset, a 409 or 5xx after the server may have acted).
-func (f *Fleet) settle(ctx context.Context, i Intent, reason, doubt error) (CommitResult, error) {
+func (cs *Commits) settle(ctx context.Context, i Intent, reason, doubt error) (Result, error) {
 	ctx, stop := outage.Afterwards(ctx)
 	defer stop()
-	taken, err := f.taken(ctx, i)
+	taken, err := cs.taken(ctx, i)
 	switch {
 	case err == nil && taken:
-		return f.acknowledged(i)
+		return cs.acknowledged(i)
 	case err != nil, outage.MayStillAct(reason), doubt != nil && outage.MayStillAct(doubt):
-		return f.leave(i, reason)
+		return cs.leave(i, reason)
 	}
 	i.Sent = false
 	if i.Queued {
-		return f.leave(i, reason)
+		return cs.leave(i, reason)
 	}
-	return f.refused(i, reason)
+	return cs.refused(i, reason)
 }
 
 // lostAfter is when a request that the API knows nothing of counts as lost. It
@@ -182,8 +182,8 @@ const lostAfter = 5 * time.Minute
 
 // taken asks the API for the commit's id and compares the VM. An error means
 // that it is still not known.
-func (f *Fleet) taken(ctx context.Context, i Intent) (bool, error) {
-	answer, err := outage.Ask(ctx, f.API, outage.Call[[]api.Commit]{
+func (cs *Commits) taken(ctx context.Context, i Intent) (bool, error) {
+	answer, err := outage.Ask(ctx, cs.api, outage.Call[[]api.Commit]{
 		What: "ask whether the commit of " + i.title() + " was taken", Repeatable: true, Insist: true,
 		Live: func(ctx context.Context, c *api.Client) ([]api.Commit, error) {
 			return c.CommitParents(ctx, i.CommitID)
@@ -206,13 +206,13 @@ func (f *Fleet) taken(ctx context.Context, i Intent) (bool, error) {
 }
 
 // expired drops an intent that was not sent in its time, or surely not taken.
-func (f *Fleet) expired(i Intent) (CommitResult, error) {
+func (cs *Commits) expired(i Intent) (Result, error) {
 	e := &problem.Error{Kind: problem.Partial, What: "the commit of " + i.title() + " has expired", Origin: problem.OriginLocal,
 		Why: "it waited longer than it was meant to; no snapshot was taken", Next: "ask for it anew: vers-fleet commit " + safe.Word(i.title())}
-	if err := f.journal().remove(i.CommitID); err != nil {
-		return f.result(i, StatusExpired, e), problem.OfStorage("drop an expired commit", err)
+	if err := cs.journal().remove(i.CommitID); err != nil {
+		return cs.result(i, StatusExpired, e), problem.OfStorage("drop an expired commit", err)
 	}
-	return f.result(i, StatusExpired, e), e
+	return cs.result(i, StatusExpired, e), e
 }
 
 func lostError(i Intent) *problem.Error {
@@ -221,26 +221,26 @@ func lostError(i Intent) *problem.Error {
 }
 
 // acknowledged removes an intent that the API has confirmed.
-func (f *Fleet) acknowledged(i Intent) (CommitResult, error) {
-	if err := f.journal().remove(i.CommitID); err != nil {
-		f.o.Warn("the commit was taken, but its journal entry could not be removed; queue run will: " + err.Error())
+func (cs *Commits) acknowledged(i Intent) (Result, error) {
+	if err := cs.journal().remove(i.CommitID); err != nil {
+		cs.o.Warn("the commit was taken, but its journal entry could not be removed; queue run will: " + err.Error())
 	}
-	return f.result(i, StatusCommitted, nil), nil
+	return cs.result(i, StatusCommitted, nil), nil
 }
 
 // refused removes an intent of which no snapshot exists or will.
-func (f *Fleet) refused(i Intent, why error) (CommitResult, error) {
-	if err := f.journal().remove(i.CommitID); err != nil {
-		f.o.Warn("the journal entry of a refused commit could not be removed: " + err.Error())
+func (cs *Commits) refused(i Intent, why error) (Result, error) {
+	if err := cs.journal().remove(i.CommitID); err != nil {
+		cs.o.Warn("the journal entry of a refused commit could not be removed: " + err.Error())
 	}
-	return f.result(i, StatusFailed, why), f.API.Explain("commit "+i.title(), why)
+	return cs.result(i, StatusFailed, why), cs.api.Explain("commit "+i.title(), why)
 }
 
 // leave keeps an intent for later, or drops it when nothing was sent and the
 // user did not ask for it to be queued.
-func (f *Fleet) leave(i Intent, reason error) (CommitResult, error) {
+func (cs *Commits) leave(i Intent, reason error) (Result, error) {
 	if !i.Sent && !i.Queued {
-		result, err := f.refused(i, reason)
+		result, err := cs.refused(i, reason)
 		var e *problem.Error
 		if errors.As(err, &e) && e.Kind == problem.Unavailable {
 			e.Next = "nothing was sent; add --queue to have it sent when the API is back"
@@ -248,22 +248,22 @@ func (f *Fleet) leave(i Intent, reason error) (CommitResult, error) {
 		return result, err
 	}
 	i.LastError = problem.Why(reason)
-	if err := f.journal().put(i); err != nil {
-		return f.result(i, StatusUnsettled, err), problem.OfStorage("write the journal", err)
+	if err := cs.journal().put(i); err != nil {
+		return cs.result(i, StatusUnsettled, err), problem.OfStorage("write the journal", err)
 	}
 	e := &problem.Error{Kind: problem.Queued, Origin: problem.OriginAPI, Retryable: true, Why: i.LastError, Err: reason,
 		What: "the commit of " + i.title() + " is queued",
 		Next: "vers-fleet queue run --wait sends it; it will capture the VM as it is then"}
 	if !i.Sent {
-		return f.result(i, StatusQueued, e), e
+		return cs.result(i, StatusQueued, e), e
 	}
 	e.What = "whether " + i.title() + " was committed is not known yet"
 	e.Next = "vers-fleet queue run --wait settles it; it is never taken twice"
-	return f.result(i, StatusUnsettled, e), e
+	return cs.result(i, StatusUnsettled, e), e
 }
 
-func (f *Fleet) result(i Intent, status string, err error) CommitResult {
-	r := CommitResult{VMID: i.VMID, VMName: i.VMName, CommitID: i.CommitID, Status: status, At: f.o.Now().UTC()}
+func (cs *Commits) result(i Intent, status string, err error) Result {
+	r := Result{VMID: i.VMID, VMName: i.VMName, CommitID: i.CommitID, Status: status, At: cs.o.Now().UTC()}
 	if err != nil {
 		r.Error = problem.Why(err)
 	}
@@ -281,11 +281,11 @@ func (i Intent) title() string {
 // platform.
 const commitJobs = 4
 
-// CommitAll snapshots several VMs side by side. The error is that of the VM
+// All snapshots several VMs side by side. The error is that of the VM
 // when there is one, or when all failed alike; else its kind is Partial.
-func (f *Fleet) CommitAll(ctx context.Context, vms []inventory.VM, o CommitOptions) ([]CommitResult, error) {
-	results := make([]CommitResult, len(vms))
+func (cs *Commits) All(ctx context.Context, vms []inventory.VM, o Request) ([]Result, error) {
+	results := make([]Result, len(vms))
 	errs := make([]error, len(vms))
-	problem.Each(len(vms), commitJobs, func(n int) { results[n], errs[n] = f.Commit(ctx, vms[n], o) })
+	problem.Each(len(vms), commitJobs, func(n int) { results[n], errs[n] = cs.Commit(ctx, vms[n], o) })
 	return results, problem.Sum{Failed: "could not be committed", Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }

@@ -1,0 +1,27 @@
+package commits
+
+import (
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
+	"github.com/vers-fleet/vers-fleet/keystore"
+)
+
+// Options is what Commits are made of.
+type Options struct {
+	API      *outage.API
+	Store    *keystore.Store
+	QueueTTL time.Duration // a queued commit older than this is not sent
+	Now      func() time.Time
+	Warn     func(string)
+}
+
+// Commits are a profile's snapshots. Their methods may be called concurrently.
+type Commits struct {
+	o     Options
+	api   *outage.API
+	store *keystore.Store
+}
+
+// New makes Commits. It reads nothing.
+func New(o Options) *Commits { return &Commits{o: o, api: o.API, store: o.Store} }
