@@ -12,6 +12,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
 type commitOptions struct {
@@ -84,9 +85,9 @@ func runCommit(ctx context.Context, env *Env, o commitOptions) error {
 
 // pullForCommit saves the work of VMs whose commit must wait.
 func pullForCommit(ctx context.Context, env *Env, f *fleet.Fleet, vms []inventory.VM, dest string) error {
-	req := fleet.PullRequest{Dest: dest, PerVM: true}
+	req := remote.PullRequest{Dest: dest, PerVM: true}
 	for _, vm := range vms {
-		req.Items = append(req.Items, fleet.PullItem{VM: vm})
+		req.Items = append(req.Items, remote.PullItem{VM: vm})
 	}
 	results, err := doPull(ctx, env, f, req)
 	for _, r := range results {

@@ -49,7 +49,7 @@ func remotePaths(env *Env, name, path string) []cobra.Completion {
 	}
 	ctx, stop := context.WithTimeout(context.Background(), remotePathTime)
 	defer stop()
-	paths, err := f.RemotePaths(ctx, name, path)
+	paths, err := f.Remote.Paths(ctx, name, path)
 	if err != nil {
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
 type execOptions struct {
@@ -46,7 +46,7 @@ unchanged and the command's own status is the exit status. Flags go before --.`,
 	c.ValidArgsFunction = completeVMs(env, 0)
 	o.sel.register(c.Flags())
 	f := c.Flags()
-	f.IntVarP(&o.jobs, "jobs", "j", fleet.ExecJobs, "work on `N` VMs side by side")
+	f.IntVarP(&o.jobs, "jobs", "j", remote.ExecJobs, "work on `N` VMs side by side")
 	f.BoolVar(&o.group, "group", false, "print each VM's output in one piece when it is done")
 	f.BoolVar(&o.failFast, "fail-fast", false, "stop the rest at the first failure")
 	f.BoolVarP(&o.stdin, "stdin", "i", false, "give stdin to every VM's command (read into memory first)")
@@ -82,9 +82,9 @@ func runExec(ctx context.Context, env *Env, o execOptions) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	out := newExecOutput(env, vms, o.group, stop)
-	req := fleet.ExecRequest{VMs: vms, Command: strings.Join(o.command, " "), Jobs: o.jobs, FailFast: o.failFast,
+	req := remote.ExecRequest{VMs: vms, Command: strings.Join(o.command, " "), Jobs: o.jobs, FailFast: o.failFast,
 		Timeout: env.Timeout(), Stdin: input, Output: out.streams, OnDone: out.done}
-	results, err := f.Exec(ctx, req)
+	results, err := f.Remote.Exec(ctx, req)
 	if outErr := out.finish(results); outErr != nil {
 		return outErr
 	}
@@ -111,7 +111,7 @@ func (o execOptions) input(env *Env) (func() io.Reader, error) {
 
 // execLine is one event of -o jsonl, and one element of -o json.
 type execLine struct {
-	fleet.ExecResult
+	remote.ExecResult
 	Stdout string `json:"stdout"`
 	Stderr string `json:"stderr"`
 }

@@ -9,9 +9,9 @@ import (
 	"sync"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
 // execOutput puts the output of many commands together: unchanged for one VM,
@@ -64,7 +64,7 @@ func (o *execOutput) streams(vm inventory.VM) (stdout, stderr io.Writer) {
 }
 
 // done prints what was collected of one VM. Calls do not overlap.
-func (o *execOutput) done(r fleet.ExecResult) {
+func (o *execOutput) done(r remote.ExecResult) {
 	s := o.env.Streams
 	o.mu.Lock()
 	open := o.open[r.VMID]
@@ -96,7 +96,7 @@ func wholeLines(text string) string {
 }
 
 // finish prints the JSON document, and returns the first failure of writing.
-func (o *execOutput) finish(results []fleet.ExecResult) error {
+func (o *execOutput) finish(results []remote.ExecResult) error {
 	if f := o.env.Format(); f.Machine() && !f.Lines() {
 		lines := make([]execLine, len(results))
 		for i, r := range results {
@@ -107,7 +107,7 @@ func (o *execOutput) finish(results []fleet.ExecResult) error {
 	return o.err
 }
 
-func (o *execOutput) line(r fleet.ExecResult) execLine {
+func (o *execOutput) line(r remote.ExecResult) execLine {
 	k := o.take(r.VMID)
 	return execLine{ExecResult: r, Stdout: k.stdout.String(), Stderr: k.stderr.String()}
 }

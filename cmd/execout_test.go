@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
 // However many VMs print however much, what is kept of it is bounded, what is
@@ -28,7 +28,7 @@ func TestExecOutputIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	out.done(fleet.ExecResult{VMID: vms[0].ID})
+	out.done(remote.ExecResult{VMID: vms[0].ID})
 	if text := printed.String(); strings.Count(text, "x") != out.most || !strings.Contains(text, "x\n["+ui.Bytes(int64(out.most/2))+" left out]\n") {
 		t.Errorf("%d bytes, ending in %q", len(text), text[max(0, len(text)-40):])
 	}

@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
 // The exit codes, as documented in docs/exit-codes.md.
@@ -108,7 +108,7 @@ func ownFailure(err error) error {
 // err is. Commands that vers-fleet runs there for itself fail with other errors.
 func remoteStatus(err error) (int, bool) {
 	var own *problem.Error
-	var remote *fleet.RemoteStatus
+	var remote *remote.RemoteStatus
 	if errors.As(err, &own) || !errors.As(err, &remote) {
 		return 0, false
 	}

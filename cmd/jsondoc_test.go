@@ -15,6 +15,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/lifecycle"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
@@ -24,8 +25,8 @@ import (
 func TestJSONIsDocumented(t *testing.T) {
 	doc := documentedFields(t)
 	types := map[string]any{
-		"vms": inventory.VM{}, "exec": execLine{}, "pull, push": fleet.PullResult{}, "pull events": pullEvent{},
-		"output": fleet.Words{}, "output --status": fleet.Activity{}, "commit, queue run": commits.Result{},
+		"vms": inventory.VM{}, "exec": execLine{}, "pull, push": remote.PullResult{}, "pull events": pullEvent{},
+		"output": remote.Answer{}, "output --status": remote.Activity{}, "commit, queue run": commits.Result{},
 		"branch": branched{}, "pause, resume": lifecycle.StateChange{}, "status": fleet.Status{},
 		"drill, keys check --probe": fleet.DrillResult{}, "queue list": commits.QueueItem{}, "keys list": keys.Info{},
 		"keys sync": keys.SyncReport{}, "keys check": keys.Finding{}, "keys import": keystore.PlanItem{},

@@ -56,7 +56,7 @@ func runKeysExport(ctx context.Context, env *Env, o keysExportOptions) error {
 		if o.file != "" || len(o.recipients) > 0 {
 			return usageError("--ssh goes with neither FILE nor --to", "", "give only the folder")
 		}
-		n, err := f.ExportSSH(ctx, o.ssh)
+		n, err := f.OpenSSH.Export(ctx, o.ssh)
 		if err == nil {
 			env.Streams.Notef("%d keys written, unencrypted; use them with: ssh -F %s/config vers-NAME", n, o.ssh)
 		}
@@ -83,7 +83,7 @@ func runKeysExport(ctx context.Context, env *Env, o keysExportOptions) error {
 	if toStdout {
 		_, err = env.Streams.Out.Write(bundle.Bytes())
 	} else {
-		err = f.WriteFile(o.file, bundle.Bytes())
+		err = f.Remote.WriteFile(o.file, bundle.Bytes())
 	}
 	if err == nil {
 		env.Streams.Notef("a bundle with the keys of %d VMs was written", sum.VMs)

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
 // program is vers-fleet as a process of its own.
@@ -86,7 +86,7 @@ func TestInterrupt(t *testing.T) {
 }
 
 func remoteExit(status int) error {
-	return &fleet.RemoteStatus{Status: status, Err: fmt.Errorf("status %d", status)}
+	return &remote.RemoteStatus{Status: status, Err: fmt.Errorf("status %d", status)}
 }
 
 func TestExitCodes(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
 type outputOptions struct {
@@ -75,7 +76,7 @@ func runOutput(ctx context.Context, env *Env, o outputOptions) error {
 	}
 	switch {
 	case o.status:
-		list, statusErr := f.Activities(ctx, vms)
+		list, statusErr := f.Output.Activities(ctx, vms)
 		if err := activityListing().Print(env.Streams, env.Format(), list); err != nil {
 			return err
 		}
@@ -89,10 +90,10 @@ func runOutput(ctx context.Context, env *Env, o outputOptions) error {
 		if o.all {
 			n = 0
 		}
-		return f.RawWords(ctx, vms[0], n, env.Streams.Out)
+		return f.Output.Raw(ctx, vms[0], n, env.Streams.Out)
 	}
-	list, wordsErr := f.AllWords(ctx, vms, fleet.WordsOptions{History: o.history, All: o.all, Since: since})
-	if !since.IsZero() && slices.ContainsFunc(list, func(w fleet.Words) bool { return w.Ended.IsZero() }) {
+	list, wordsErr := f.Output.Answers(ctx, vms, remote.AnswerOptions{History: o.history, All: o.all, Since: since})
+	if !since.IsZero() && slices.ContainsFunc(list, func(w remote.Answer) bool { return w.Ended.IsZero() }) {
 		env.Streams.Warnf("the stream does not say when each answer ended, so older ones may be among these")
 	}
 	if err := printWords(env, list, len(vms) > 1); err != nil {
@@ -102,9 +103,9 @@ func runOutput(ctx context.Context, env *Env, o outputOptions) error {
 }
 
 // printWords prints answers as text, or in a machine's format.
-func printWords(env *Env, list []fleet.Words, named bool) error {
+func printWords(env *Env, list []remote.Answer, named bool) error {
 	if !env.Format().Table() {
-		return ui.Listing[fleet.Words]{Name: func(w fleet.Words) string { return orID(w.Name, w.VMID) }}.Print(env.Streams, env.Format(), list)
+		return ui.Listing[remote.Answer]{Name: func(w remote.Answer) string { return orID(w.Name, w.VMID) }}.Print(env.Streams, env.Format(), list)
 	}
 	for i, w := range list {
 		if named || len(list) > 1 {
@@ -144,7 +145,7 @@ func showWords(env *Env, text string) string {
 }
 
 func followWords(ctx context.Context, env *Env, f *fleet.Fleet, vm inventory.VM, raw bool) error {
-	err := f.Follow(ctx, vm, func(e lieutenant.Event) error {
+	err := f.Output.Follow(ctx, vm, func(e lieutenant.Event) error {
 		switch {
 		case raw && e.Raw != nil:
 			return writeText(env.Streams.Out, string(e.Raw)+"\n")
@@ -163,23 +164,23 @@ func followWords(ctx context.Context, env *Env, f *fleet.Fleet, vm inventory.VM,
 	return err
 }
 
-func activityListing() ui.Listing[fleet.Activity] {
-	return ui.Listing[fleet.Activity]{
-		Columns: []ui.Column[fleet.Activity]{
-			{Header: "VM", Value: func(a fleet.Activity) string { return orID(a.Name, a.VMID) }},
-			{Header: "STATUS", Value: func(a fleet.Activity) string { return a.Phase }},
-			{Header: "SINCE", Time: func(a fleet.Activity) time.Time { return a.Since }},
-			{Header: "ANSWERS", Right: true, Value: func(a fleet.Activity) string {
+func activityListing() ui.Listing[remote.Activity] {
+	return ui.Listing[remote.Activity]{
+		Columns: []ui.Column[remote.Activity]{
+			{Header: "VM", Value: func(a remote.Activity) string { return orID(a.Name, a.VMID) }},
+			{Header: "STATUS", Value: func(a remote.Activity) string { return a.Phase }},
+			{Header: "SINCE", Time: func(a remote.Activity) time.Time { return a.Since }},
+			{Header: "ANSWERS", Right: true, Value: func(a remote.Activity) string {
 				if a.Answers < 0 {
 					return "-"
 				}
 				return itoa(a.Answers)
 			}},
-			{Header: "LAST WRITE", Wide: true, Time: func(a fleet.Activity) time.Time { return a.LastWrite }},
-			{Header: "STREAM", Wide: true, Right: true, Value: func(a fleet.Activity) string { return ui.Bytes(a.Size) }},
-			{Header: "ERROR", Sparse: true, Value: func(a fleet.Activity) string { return dash(a.Error) }},
+			{Header: "LAST WRITE", Wide: true, Time: func(a remote.Activity) time.Time { return a.LastWrite }},
+			{Header: "STREAM", Wide: true, Right: true, Value: func(a remote.Activity) string { return ui.Bytes(a.Size) }},
+			{Header: "ERROR", Sparse: true, Value: func(a remote.Activity) string { return dash(a.Error) }},
 		},
-		Name: func(a fleet.Activity) string { return orID(a.Name, a.VMID) },
+		Name: func(a remote.Activity) string { return orID(a.Name, a.VMID) },
 	}
 }
 

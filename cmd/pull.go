@@ -11,6 +11,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 )
 
@@ -61,7 +62,7 @@ func (o *pullOptions) register(c *cobra.Command) {
 	o.sel.register(f)
 	t := &o.transfer
 	f.StringVar(&o.dest, "dest", "", "`FOLDER` to pull into, instead of the last argument")
-	f.IntVarP(&o.jobs, "jobs", "j", fleet.PullJobs, "work on `N` VMs side by side")
+	f.IntVarP(&o.jobs, "jobs", "j", remote.PullJobs, "work on `N` VMs side by side")
 	f.BoolVarP(&t.DryRun, "dry-run", "n", false, "say what would be fetched, change nothing")
 	f.BoolVar(&t.Checksum, "checksum", false, "compare content where size and time agree")
 	f.BoolVar(&t.Delete, "delete", false, "remove what is here but not on the VM")
@@ -104,7 +105,7 @@ func runPull(ctx context.Context, env *Env, o pullOptions) error {
 		return err
 	}
 	o.transfer.KeepManifest = o.receipt != ""
-	req := fleet.PullRequest{Items: items, Dest: dest, Jobs: o.jobs, Options: o.transfer, PerVM: o.sel.given()}
+	req := remote.PullRequest{Items: items, Dest: dest, Jobs: o.jobs, Options: o.transfer, PerVM: o.sel.given()}
 	switch {
 	case o.watch > 0:
 		return watchPull(ctx, env, f, o, req)
@@ -115,7 +116,7 @@ func runPull(ctx context.Context, env *Env, o pullOptions) error {
 	}
 	results, pullErr := doPull(ctx, env, f, req)
 	if o.receipt != "" {
-		if err := f.WriteReceipt(o.receipt, results); err != nil {
+		if err := f.Remote.WriteReceipt(o.receipt, results); err != nil {
 			return err
 		}
 	}
@@ -201,8 +202,8 @@ func looksLikeDest(f *fleet.Fleet, arg string) (bool, error) {
 }
 
 // items resolves the sources and groups the paths by VM.
-func (o pullOptions) items(ctx context.Context, f *fleet.Fleet, sources []pullSource) ([]fleet.PullItem, error) {
-	var items []fleet.PullItem
+func (o pullOptions) items(ctx context.Context, f *fleet.Fleet, sources []pullSource) ([]remote.PullItem, error) {
+	var items []remote.PullItem
 	if o.sel.given() {
 		sel, err := o.sel.selection(nil)
 		if err != nil {
@@ -210,7 +211,7 @@ func (o pullOptions) items(ctx context.Context, f *fleet.Fleet, sources []pullSo
 		}
 		vms, err := f.Inventory.Resolve(ctx, sel)
 		for _, vm := range vms {
-			item := fleet.PullItem{VM: vm}
+			item := remote.PullItem{VM: vm}
 			for _, s := range sources {
 				item.Paths = append(item.Paths, s.path)
 			}
@@ -223,9 +224,9 @@ func (o pullOptions) items(ctx context.Context, f *fleet.Fleet, sources []pullSo
 		if err != nil {
 			return nil, err
 		}
-		i := slices.IndexFunc(items, func(it fleet.PullItem) bool { return it.VM.ID == vm.ID })
+		i := slices.IndexFunc(items, func(it remote.PullItem) bool { return it.VM.ID == vm.ID })
 		if i < 0 {
-			items = append(items, fleet.PullItem{VM: vm})
+			items = append(items, remote.PullItem{VM: vm})
 			i = len(items) - 1
 		}
 		if s.path != "" {

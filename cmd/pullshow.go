@@ -11,11 +11,12 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 )
 
 // doPull pulls with a progress display, or with events for -o jsonl.
-func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req fleet.PullRequest) ([]fleet.PullResult, error) {
+func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req remote.PullRequest) ([]remote.PullResult, error) {
 	progress := env.Streams.NewProgress()
 	defer progress.Stop()
 	req.OnEvent = func(vm inventory.VM, e transfer.Event) {
@@ -27,7 +28,7 @@ func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req fleet.PullRequest
 			_ = ui.PrintLine(env.Streams, eventLine(vm, e))
 		}
 	}
-	req.OnDone = func(r fleet.PullResult) {
+	req.OnDone = func(r remote.PullResult) {
 		end := ui.Finished
 		if r.Err != nil {
 			end = ui.Failed
@@ -37,7 +38,7 @@ func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req fleet.PullRequest
 			_ = ui.PrintLine(env.Streams, pullDone{Event: "result", PullResult: r})
 		}
 	}
-	return f.Pull(ctx, req)
+	return f.Remote.Pull(ctx, req)
 }
 
 func progressOf(vm inventory.VM, e transfer.Event) ui.Update {
@@ -62,33 +63,33 @@ type pullEvent struct {
 // pullDone is the last line of a VM.
 type pullDone struct {
 	Event string `json:"event"`
-	fleet.PullResult
+	remote.PullResult
 }
 
-func pullListing() ui.Listing[fleet.PullResult] {
-	count := func(get func(fleet.PullResult) int64) func(fleet.PullResult) string {
-		return func(r fleet.PullResult) string { return strconv.FormatInt(get(r), 10) }
+func pullListing() ui.Listing[remote.PullResult] {
+	count := func(get func(remote.PullResult) int64) func(remote.PullResult) string {
+		return func(r remote.PullResult) string { return strconv.FormatInt(get(r), 10) }
 	}
-	return ui.Listing[fleet.PullResult]{
-		Columns: []ui.Column[fleet.PullResult]{
-			{Header: "VM", Value: func(r fleet.PullResult) string { return orID(r.VMName, r.VMID) }},
-			{Header: "FETCHED", Right: true, Value: count(func(r fleet.PullResult) int64 { return r.Files })},
-			{Header: "SIZE", Right: true, Value: func(r fleet.PullResult) string { return ui.Bytes(r.Bytes) }},
-			{Header: "UNCHANGED", Right: true, Sparse: true, Value: count(func(r fleet.PullResult) int64 { return r.Unchanged })},
-			{Header: "SKIPPED", Right: true, Sparse: true, Value: count(func(r fleet.PullResult) int64 { return r.Skipped })},
-			{Header: "FAILED", Right: true, Sparse: true, Value: count(func(r fleet.PullResult) int64 { return r.Failed }), Style: func(r fleet.PullResult) ui.Style {
+	return ui.Listing[remote.PullResult]{
+		Columns: []ui.Column[remote.PullResult]{
+			{Header: "VM", Value: func(r remote.PullResult) string { return orID(r.VMName, r.VMID) }},
+			{Header: "FETCHED", Right: true, Value: count(func(r remote.PullResult) int64 { return r.Files })},
+			{Header: "SIZE", Right: true, Value: func(r remote.PullResult) string { return ui.Bytes(r.Bytes) }},
+			{Header: "UNCHANGED", Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Unchanged })},
+			{Header: "SKIPPED", Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Skipped })},
+			{Header: "FAILED", Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Failed }), Style: func(r remote.PullResult) ui.Style {
 				if r.Failed > 0 || r.Err != nil {
 					return ui.Bad
 				}
 				return ui.Normal
 			}},
-			{Header: "CHECKED", Value: func(r fleet.PullResult) string { return dash(r.Verified) }},
-			{Header: "TIME", Right: true, Wide: true, Value: func(r fleet.PullResult) string {
+			{Header: "CHECKED", Value: func(r remote.PullResult) string { return dash(r.Verified) }},
+			{Header: "TIME", Right: true, Wide: true, Value: func(r remote.PullResult) string {
 				return (time.Duration(r.Duration*1000) * time.Millisecond).String()
 			}},
-			{Header: "INTO", Value: func(r fleet.PullResult) string { return r.Dest }},
+			{Header: "INTO", Value: func(r remote.PullResult) string { return r.Dest }},
 		},
-		Name: func(r fleet.PullResult) string { return r.Dest },
+		Name: func(r remote.PullResult) string { return r.Dest },
 	}
 }
 
@@ -96,7 +97,7 @@ func pullListing() ui.Listing[fleet.PullResult] {
 const maxShown = 10
 
 // sayTransfer tells failures and a total on stderr.
-func sayTransfer(env *Env, results []fleet.PullResult, verb string) {
+func sayTransfer(env *Env, results []remote.PullResult, verb string) {
 	var files, bytes, same, failed int64
 	for _, r := range results {
 		files, bytes, same, failed = files+r.Files, bytes+r.Bytes, same+r.Unchanged, failed+r.Failed

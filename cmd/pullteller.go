@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 )
 
@@ -16,8 +16,8 @@ import (
 type watchTeller struct {
 	env      *Env
 	now      func() time.Time
-	troubles map[string]*trouble         // by what is in trouble
-	folders  map[string]fleet.PullResult // of the VMs of the last round, by id
+	troubles map[string]*trouble          // by what is in trouble
+	folders  map[string]remote.PullResult // of the VMs of the last round, by id
 
 	mu       sync.Mutex
 	progress *ui.Progress // while bytes of a round arrive
@@ -65,7 +65,7 @@ func (t *watchTeller) stopProgress() {
 }
 
 // round tells what a round brought, if anything.
-func (t *watchTeller) round(r fleet.WatchRound) {
+func (t *watchTeller) round(r remote.WatchRound) {
 	t.stopProgress()
 	if r.Outage != nil {
 		t.trouble("the API", r.Outage.Why+"; going on with the VMs that are recorded")
@@ -89,7 +89,7 @@ func (t *watchTeller) round(r fleet.WatchRound) {
 }
 
 // result tells what came from one VM.
-func (t *watchTeller) result(r fleet.PullResult) {
+func (t *watchTeller) result(r remote.PullResult) {
 	name := ui.Clean(orID(r.VMName, r.VMID))
 	news := r.Files+r.Summary.Links+r.Summary.Deleted > 0
 	switch {
@@ -109,13 +109,13 @@ func (t *watchTeller) result(r fleet.PullResult) {
 	}
 }
 
-func (t *watchTeller) arrived(name string, r fleet.PullResult) string {
+func (t *watchTeller) arrived(name string, r remote.PullResult) string {
 	return t.clock() + " " + name + ": " + ui.Count(r.Files, "file") + ", " + ui.Bytes(r.Bytes) + " into " + ui.Clean(r.Dest)
 }
 
 // gone tells which VMs of the last round are not in this one.
-func (t *watchTeller) gone(results []fleet.PullResult) {
-	now := map[string]fleet.PullResult{}
+func (t *watchTeller) gone(results []remote.PullResult) {
+	now := map[string]remote.PullResult{}
 	for _, r := range results {
 		now[r.VMID] = r
 		delete(t.folders, r.VMID)
@@ -144,7 +144,7 @@ func (t *watchTeller) trouble(about, text string) bool {
 func (t *watchTeller) clock() string { return t.now().Format(time.TimeOnly) }
 
 // failureText is a failure on one line: names of files are the VM's word.
-func failureText(e fleet.PullFailure) string {
+func failureText(e remote.PullFailure) string {
 	return shownPath(e.Path) + ": " + ui.Clean(e.Reason)
 }
 

@@ -8,11 +8,12 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
 // watchPull keeps a local mirror fresh until it is interrupted. It says
 // something only when something happened.
-func watchPull(ctx context.Context, env *Env, f *fleet.Fleet, o pullOptions, req fleet.PullRequest) error {
+func watchPull(ctx context.Context, env *Env, f *fleet.Fleet, o pullOptions, req remote.PullRequest) error {
 	if !env.Format().Table() && !env.Format().Lines() {
 		return usageError("a watch has no end, and this output format needs one", "", "use -o jsonl for scripts")
 	}
@@ -32,11 +33,11 @@ func watchPull(ctx context.Context, env *Env, f *fleet.Fleet, o pullOptions, req
 		shared = req.Items[0].Paths
 	}
 	req.PerVM = req.PerVM || len(req.Items) > 1
-	t := &watchTeller{env: env, now: time.Now, troubles: map[string]*trouble{}, folders: map[string]fleet.PullResult{}}
+	t := &watchTeller{env: env, now: time.Now, troubles: map[string]*trouble{}, folders: map[string]remote.PullResult{}}
 	req.OnEvent = t.event
 	defer t.stopProgress()
 	env.Streams.Notef("watching; stop with Ctrl-C")
-	return f.Watch(ctx, fleet.WatchRequest{
+	return f.Remote.Watch(ctx, remote.WatchRequest{
 		Selection: sel, Pull: req, Interval: o.watch, OnRound: t.round,
 		Paths: func(vm inventory.VM) []string {
 			if p, known := paths[vm.ID]; known {
@@ -49,11 +50,11 @@ func watchPull(ctx context.Context, env *Env, f *fleet.Fleet, o pullOptions, req
 
 // awaitIdle waits until every lieutenant of a pull has finished its answer. Of
 // several VMs, one that cannot be asked does not hold up the others.
-func awaitIdle(ctx context.Context, env *Env, f *fleet.Fleet, items []fleet.PullItem) error {
+func awaitIdle(ctx context.Context, env *Env, f *fleet.Fleet, items []remote.PullItem) error {
 	w := env.Streams.NewWaiter()
 	defer w.Stop()
 	for _, item := range items {
-		err := f.AwaitIdle(ctx, item.VM, func(a fleet.Activity) {
+		err := f.Output.AwaitIdle(ctx, item.VM, func(a remote.Activity) {
 			w.Start(fmt.Sprintf("%s is %s since %s", item.VM.Title(), a.Phase, ui.Ago(a.Since, time.Now())))
 		})
 		switch {

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 )
 
@@ -74,9 +74,9 @@ func runPush(ctx context.Context, env *Env, o pushOptions) (err error) {
 	o.transfer.Events = func(e transfer.Event) {
 		progress.Update(ui.Update{Key: vm.Title(), Done: e.Bytes, Total: e.TotalBytes, Text: e.Path})
 	}
-	result, pushErr := f.Push(ctx, vm, o.transfer)
+	result, pushErr := f.Remote.Push(ctx, vm, o.transfer)
 	progress.Stop()
-	results := []fleet.PullResult{result}
+	results := []remote.PullResult{result}
 	if err := pullListing().Print(env.Streams, env.Format(), results); err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func runSend(ctx context.Context, env *Env, o sendOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := f.Send(ctx, vm, m); err != nil {
+	if err := f.Output.Send(ctx, vm, m); err != nil {
 		return err
 	}
 	env.Streams.Notef("%s has it; see what it says: vers-fleet output %s --follow", vm.Title(), vm.Title())

@@ -89,15 +89,15 @@ func runSSH(ctx context.Context, env *Env, o sshOptions) error {
 	}
 	switch {
 	case o.print:
-		return printLine(env, f.OpenSSHCommand(vm, o.command))
+		return printLine(env, f.OpenSSH.Command(vm, o.command))
 	case o.stdio != "":
-		return f.StdioForward(ctx, vm, o.stdio, env.Streams.In, env.Streams.Out)
+		return f.Remote.StdioForward(ctx, vm, o.stdio, env.Streams.In, env.Streams.Out)
 	case o.noShell:
-		return f.Hold(ctx, vm, forwards)
+		return f.Remote.Hold(ctx, vm, forwards)
 	case o.again:
-		return f.SessionAgain(ctx, vm, run, forwards)
+		return f.Remote.LastingSession(ctx, vm, run, forwards)
 	}
-	return f.Session(ctx, vm, run, forwards)
+	return f.Remote.Session(ctx, vm, run, forwards)
 }
 
 // parse turns flags into a session.

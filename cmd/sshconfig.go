@@ -36,15 +36,15 @@ func runSSHConfig(ctx context.Context, env *Env, o sshConfigOptions) error {
 	}
 	switch {
 	case o.install:
-		path, n, err := f.InstallSSHConfig(ctx)
+		path, n, err := f.OpenSSH.Install(ctx)
 		if err == nil {
 			env.Streams.Notef("%d VMs in %s; try: ssh vers-NAME", n, path)
 		}
 		return err
 	case o.uninstall:
-		return f.UninstallSSHConfig(ctx)
+		return f.OpenSSH.Uninstall(ctx)
 	}
-	text, _, err := f.SSHConfig()
+	text, _, err := f.OpenSSH.Config()
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func showFrame(ctx context.Context, env *Env, s *ui.Streams, every time.Duration
 	env.Streams = s
 	defer func() { env.Streams = usual }()
 	err := show(ctx)
-	if err != nil && (ctx.Err() != nil || !mendsItself(err, first)) {
+	if err != nil && (ctx.Err() != nil || !problem.WatchGoesOn(err, first)) {
 		return err
 	}
 	if err != nil {
@@ -129,16 +129,4 @@ func showFrame(ctx context.Context, env *Env, s *ui.Streams, every time.Duration
 		}}.Print(s, env.Format())
 	}
 	return nil
-}
-
-// mendsItself reports whether a watch goes on after err.
-func mendsItself(err error, first bool) bool {
-	switch k := fleetKind(err); k {
-	case problem.Unavailable, problem.Unreachable, problem.Partial:
-		return true
-	case "", problem.Usage, problem.Unexpected:
-		return false
-	default:
-		return !first
-	}
 }

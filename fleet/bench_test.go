@@ -78,7 +78,7 @@ func BenchmarkFleet10k(b *testing.B) {
 			return nil
 		},
 		"complete":   func() error { _, err := f.Inventory.CompletionNames(); return err },
-		"ssh-config": func() error { _, _, err := f.SSHConfig(); return err },
+		"ssh-config": func() error { _, _, err := f.OpenSSH.Config(); return err },
 		"keys check": func() error { _, err := f.Keys.Check(); return err },
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -19,6 +19,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -156,16 +157,19 @@ func exercise(t *testing.T, w *world, c *canaries, dest string) {
 			return err
 		},
 		func(f *fleet.Fleet) error { _, err := f.Commits.RunQueue(ctx); return err },
-		func(f *fleet.Fleet) error { _, err := f.Lifecycle.Resume(ctx, inventory.Selection{Names: []string{vm.ID}}); return err },
+		func(f *fleet.Fleet) error {
+			_, err := f.Lifecycle.Resume(ctx, inventory.Selection{Names: []string{vm.ID}})
+			return err
+		},
 		func(f *fleet.Fleet) error { _, _, err := f.Lifecycle.Branch(ctx, vm.ID, 1); return err },
 		func(f *fleet.Fleet) error { s, err := f.Status(ctx, true); c.hear(fmt.Sprintf("%+v", s)); return err },
 		func(f *fleet.Fleet) error { k, err := f.Keys.List(); c.hear(fmt.Sprintf("%+v", k)); return err },
 		func(f *fleet.Fleet) error {
-			r, err := f.Pull(ctx, fleet.PullRequest{Dest: dest, Items: []fleet.PullItem{{VM: vm, Paths: []string{"/root/workspace/brief.md"}}}})
+			r, err := f.Remote.Pull(ctx, remote.PullRequest{Dest: dest, Items: []remote.PullItem{{VM: vm, Paths: []string{"/root/workspace/brief.md"}}}})
 			c.hear(fmt.Sprintf("%+v", r))
 			return err
 		},
-		func(f *fleet.Fleet) error { c.hear(f.OpenSSHCommand(vm, nil)); return nil },
+		func(f *fleet.Fleet) error { c.hear(f.OpenSSH.Command(vm, nil)); return nil },
 	} {
 		w.forget()
 		c.hearError(work(w.open()))

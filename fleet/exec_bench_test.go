@@ -8,6 +8,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/wan"
 )
@@ -31,7 +32,7 @@ func BenchmarkExecAll(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			run := func(vms []inventory.VM) float64 {
 				start := time.Now()
-				_, err := f.Exec(b.Context(), fleet.ExecRequest{VMs: vms, Command: command,
+				_, err := f.Remote.Exec(b.Context(), remote.ExecRequest{VMs: vms, Command: command,
 					Output: func(inventory.VM) (stdout, stderr io.Writer) { return nil, nil }})
 				if err != nil {
 					b.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
@@ -188,7 +189,7 @@ func (m *matrix) connect(f *fleet.Fleet, vm inventory.VM) error {
 
 func (m *matrix) pull(f *fleet.Fleet, vm inventory.VM) error {
 	dest := m.t.TempDir()
-	_, err := f.Pull(m.t.Context(), fleet.PullRequest{Dest: dest, Items: []fleet.PullItem{{VM: vm, Paths: []string{"/root/workspace/brief.md"}}}})
+	_, err := f.Remote.Pull(m.t.Context(), remote.PullRequest{Dest: dest, Items: []remote.PullItem{{VM: vm, Paths: []string{"/root/workspace/brief.md"}}}})
 	if data, readErr := os.ReadFile(filepath.Join(dest, "brief.md")); err == nil && (readErr != nil || !strings.Contains(string(data), "Spring campaign")) {
 		m.t.Errorf("pull: got %q, %v", data, readErr)
 	}

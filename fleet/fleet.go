@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"crypto/x509"
 	"path/filepath"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/lifecycle"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
 	"github.com/vers-fleet/vers-fleet/retry"
@@ -59,6 +61,9 @@ type Fleet struct {
 	Inventory *inventory.Inventory
 	Keys      *keys.Keys
 	Access    *access.Dialer
+	Remote    *remote.Remote
+	Output    *remote.Output
+	OpenSSH   *remote.OpenSSH
 	Commits   *commits.Commits
 	Lifecycle *lifecycle.Lifecycle
 
@@ -87,6 +92,12 @@ func Open(o Options) (*Fleet, error) {
 		Now: o.Now, Warn: o.Warn, Logf: o.Logf, Confirm: o.Confirm, OnRemove: func(id string) { f.Access.Forget(id) }})
 	f.Access = access.New(access.Options{API: f.API, Inventory: f.Inventory, Keys: f.Keys, Store: store, Front: f.front, RootCAs: o.RootCAs,
 		LoadRoots: o.LoadRoots, TLSVerify: o.TLSVerify, StrictSSH: o.StrictSSH, Share: o.Share, Now: o.Now, Warn: o.Warn, Logf: o.Logf})
+	f.Remote, f.Output, f.OpenSSH = remote.New(remote.Options{Access: f.Access, Inventory: f.Inventory, Store: store, Front: f.front, Profile: o.Profile,
+		PullPaths: o.PullPaths, UserHome: o.UserHome, TLSVerify: o.TLSVerify, CAFile: o.CAFile, LoadRoots: o.LoadRoots, ProxyEnv: o.ProxyEnv,
+		Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait,
+		List: func(ctx context.Context, ask inventory.ListOptions) (inventory.Listing, error) {
+			return f.List(ctx, ListOptions{ListOptions: ask})
+		}})
 	f.Commits = commits.New(commits.Options{API: f.API, Store: store, QueueTTL: o.QueueTTL, Now: o.Now, Warn: o.Warn})
 	f.Lifecycle = lifecycle.New(lifecycle.Options{API: f.API, Inventory: f.Inventory, Store: store, Warn: o.Warn, Record: f.recordNow})
 	return f, nil

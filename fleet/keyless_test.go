@@ -12,6 +12,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -51,7 +52,7 @@ func TestKeyThatCannotBeRecorded(t *testing.T) {
 	} else if !strings.Contains(text, "its host key is SHA256:") || strings.Contains(text, "is recorded") {
 		t.Errorf("of the host key that was not recorded is said: %q", warnings)
 	}
-	res, err := w.open().Pull(t.Context(), fleet.PullRequest{Dest: t.TempDir(), Items: []fleet.PullItem{{VM: vm}}})
+	res, err := w.open().Remote.Pull(t.Context(), remote.PullRequest{Dest: t.TempDir(), Items: []remote.PullItem{{VM: vm}}})
 	if err != nil || res[0].Files == 0 {
 		t.Errorf("pull: %v, %d files", err, res[0].Files)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -29,11 +30,11 @@ func TestOutOfTime(t *testing.T) {
 	}
 	for name, work := range map[string]func(context.Context, *fleet.Fleet) error{
 		"pull": func(ctx context.Context, f *fleet.Fleet) error {
-			_, err := f.Pull(ctx, fleet.PullRequest{Dest: t.TempDir(), Items: []fleet.PullItem{{VM: vm, Paths: []string{"/root/big"}}}})
+			_, err := f.Remote.Pull(ctx, remote.PullRequest{Dest: t.TempDir(), Items: []remote.PullItem{{VM: vm, Paths: []string{"/root/big"}}}})
 			return err
 		},
 		"exec": func(ctx context.Context, f *fleet.Fleet) error {
-			_, err := f.Exec(ctx, fleet.ExecRequest{VMs: []inventory.VM{vm}, Command: "sleep 30",
+			_, err := f.Remote.Exec(ctx, remote.ExecRequest{VMs: []inventory.VM{vm}, Command: "sleep 30",
 				Output: func(inventory.VM) (io.Writer, io.Writer) { return io.Discard, io.Discard }})
 			return err
 		},

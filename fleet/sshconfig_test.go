@@ -36,7 +36,7 @@ func TestSSHConfigLinkStaysALink(t *testing.T) {
 		}
 		f := w.open(func(o *fleet.Options) { o.UserHome = home })
 		for range 2 {
-			if _, _, err := f.InstallSSHConfig(t.Context()); err != nil {
+			if _, _, err := f.OpenSSH.Install(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -47,7 +47,7 @@ func TestSSHConfigLinkStaysALink(t *testing.T) {
 		if err != nil || strings.Count(string(text), "Include ") != 1 || !strings.HasPrefix(string(text), "Include ") {
 			t.Errorf("target there %t: %q, %v", there, text, err)
 		}
-		if err := f.UninstallSSHConfig(t.Context()); err != nil {
+		if err := f.OpenSSH.Uninstall(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if text, _ = os.ReadFile(target); strings.Contains(string(text), "vers-fleet") || there != strings.Contains(string(text), "Host a") {
@@ -78,7 +78,7 @@ func TestOpenSSHReadsTheConfig(t *testing.T) {
 		recordAll(t, w)
 		user := t.TempDir()
 		f := w.open(func(o *fleet.Options) { o.UserHome = user })
-		if _, _, err := f.InstallSSHConfig(t.Context()); err != nil {
+		if _, _, err := f.OpenSSH.Install(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(filepath.Join(user, ".ssh", "config"))
@@ -135,7 +135,7 @@ func TestSSHConfigManyInstall(t *testing.T) {
 		}
 		group.Wait()
 	}
-	install := func(f *fleet.Fleet) error { _, _, err := f.InstallSSHConfig(t.Context()); return err }
+	install := func(f *fleet.Fleet) error { _, _, err := f.OpenSSH.Install(t.Context()); return err }
 	read := func() string {
 		t.Helper()
 		text, err := os.ReadFile(config)
@@ -157,7 +157,7 @@ func TestSSHConfigManyInstall(t *testing.T) {
 	if after, err := os.Stat(config); err != nil || !os.SameFile(before, after) {
 		t.Errorf("written again although nothing changes: %v", err)
 	}
-	all(func(f *fleet.Fleet) error { return f.UninstallSSHConfig(t.Context()) })
+	all(func(f *fleet.Fleet) error { return f.OpenSSH.Uninstall(t.Context()) })
 	if text := read(); text != own {
 		t.Errorf("uninstalled: %q", text)
 	}

@@ -139,3 +139,20 @@ func OutOfTime(what string, err error) *Error {
 	return &Error{Kind: Unreachable, What: what, Why: "the time given by --timeout is over", Origin: OriginLocal, Retryable: true, Err: err,
 		Next: "give it longer with --timeout"}
 }
+
+// WatchGoesOn reports whether a command that shows or fetches something again
+// and again survives err: what passes by itself always, wrong usage never, and
+// the rest unless it is there from the start.
+func WatchGoesOn(err error, first bool) bool {
+	var own *Error
+	if !errors.As(err, &own) {
+		return false
+	}
+	switch own.Kind {
+	case Unavailable, Unreachable, Partial:
+		return true
+	case Usage, Ambiguous:
+		return false
+	}
+	return !first
+}

@@ -1,4 +1,4 @@
-package fleet
+package remote
 
 import (
 	"bytes"
@@ -14,16 +14,16 @@ import (
 // mostRemotePaths bounds what a folder of many files offers.
 const mostRemotePaths = 1000
 
-// RemotePaths returns the paths on a VM that begin with prefix, folders with a
+// Paths returns the paths on a VM that begin with prefix, folders with a
 // trailing slash, for a shell that completes a word. It uses what is recorded
 // and asks the API nothing; ctx bounds it. Names that a shell could not take
 // as one line are left out.
-func (f *Fleet) RemotePaths(ctx context.Context, name, prefix string) ([]string, error) {
-	vm, err := f.Inventory.OneKnown(name)
+func (rm *Remote) Paths(ctx context.Context, name, prefix string) ([]string, error) {
+	vm, err := rm.o.Inventory.OneKnown(name)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := f.Access.Connect(ctx, vm, access.How{Mode: outage.Offline})
+	conn, err := rm.o.Access.Connect(ctx, vm, access.How{Mode: outage.Offline})
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package fleet
+package remote
 
 import (
 	"context"
@@ -34,12 +34,12 @@ type WatchRound struct {
 // connections open, so that a round without changes costs a listing per VM.
 // What does not mend itself ends it if it is there from the start. The error
 // is nil when ctx's time is over, and of kind Interrupted when ctx was canceled.
-func (f *Fleet) Watch(ctx context.Context, r WatchRequest) error {
+func (rm *Remote) Watch(ctx context.Context, r WatchRequest) error {
 	pool := &connPool{open: map[string]*sshconn.Conn{}}
 	defer pool.close()
 	for first := true; ; first = false {
-		round := f.watchRound(ctx, r, pool)
-		if ctx.Err() == nil && round.Err != nil && !goesOn(round, first) {
+		round := rm.watchRound(ctx, r, pool)
+		if ctx.Err() == nil && round.Err != nil && !problem.WatchGoesOn(round.Err, first) {
 			return round.Err
 		}
 		if ctx.Err() == nil {
@@ -57,21 +57,10 @@ func (f *Fleet) Watch(ctx context.Context, r WatchRequest) error {
 	}
 }
 
-// goesOn tells whether a watch survives a round that failed.
-func goesOn(round WatchRound, first bool) bool {
-	switch problem.KindOf(round.Err) {
-	case problem.Unavailable, problem.Unreachable, problem.Partial:
-		return true
-	case problem.Usage, problem.Ambiguous:
-		return false
-	}
-	return !first
-}
-
-func (f *Fleet) watchRound(ctx context.Context, r WatchRequest, pool *connPool) (round WatchRound) {
+func (rm *Remote) watchRound(ctx context.Context, r WatchRequest, pool *connPool) (round WatchRound) {
 	// A VM that was asked for by name is tried even if the API no longer lists
 	// it: a listing may be incomplete, and the others must not wait for it.
-	list, err := f.List(ctx, ListOptions{ListOptions: inventory.ListOptions{Gone: len(r.Selection.Names) > 0}})
+	list, err := rm.o.List(ctx, inventory.ListOptions{Gone: len(r.Selection.Names) > 0})
 	if err != nil {
 		return WatchRound{Err: err}
 	}
@@ -91,7 +80,7 @@ func (f *Fleet) watchRound(ctx context.Context, r WatchRequest, pool *connPool) 
 		req.Items = append(req.Items, item)
 	}
 	pool.keepOnly(vms)
-	round.Results, round.Err = f.Pull(ctx, req)
+	round.Results, round.Err = rm.Pull(ctx, req)
 	return round
 }
 
@@ -102,7 +91,7 @@ type connPool struct {
 }
 
 // get returns the VM's open connection, or a new one.
-func (p *connPool) get(ctx context.Context, f *Fleet, vm inventory.VM) (*sshconn.Conn, error) {
+func (p *connPool) get(ctx context.Context, rm *Remote, vm inventory.VM) (*sshconn.Conn, error) {
 	p.mu.Lock()
 	conn := p.open[vm.ID]
 	p.mu.Unlock()
@@ -113,7 +102,7 @@ func (p *connPool) get(ctx context.Context, f *Fleet, vm inventory.VM) (*sshconn
 			return conn, nil
 		}
 	}
-	conn, err := f.Access.Connect(ctx, vm, access.How{})
+	conn, err := rm.o.Access.Connect(ctx, vm, access.How{})
 	if err != nil {
 		return nil, err
 	}

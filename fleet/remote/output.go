@@ -1,4 +1,4 @@
-package fleet
+package remote
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
-// Words is one answer of a lieutenant.
-type Words struct {
+// Answer is one answer of a lieutenant.
+type Answer struct {
 	VMID     string    `json:"vm_id"`
 	Name     string    `json:"name,omitempty"`
 	Text     string    `json:"text"`
@@ -26,30 +26,30 @@ type Words struct {
 	Ended    time.Time `json:"ended_at,omitzero"`
 }
 
-// WordsOptions selects answers.
-type WordsOptions struct {
+// AnswerOptions selects answers.
+type AnswerOptions struct {
 	History int       // the last so many; 0 = 1
 	All     bool      // every answer
 	Since   time.Time // those that ended later
 }
 
-// words reads what the lieutenant on the VM said, from its event stream.
-func (f *Fleet) words(ctx context.Context, vm inventory.VM, how access.How, o WordsOptions) ([]Words, error) {
+// answers reads what the lieutenant on the VM said, from its event stream.
+func (l *Output) answers(ctx context.Context, vm inventory.VM, how access.How, o AnswerOptions) ([]Answer, error) {
 	q := lieutenant.Query{Last: max(o.History, 1), Since: o.Since}
 	if o.All || !o.Since.IsZero() {
 		q.Last = 0
 	}
-	var out []Words
-	err := f.onStream(ctx, vm, how, "read the answers of", func(s *lieutenant.Stream) error {
+	var out []Answer
+	err := l.onStream(ctx, vm, how, "read the answers of", func(s *lieutenant.Stream) error {
 		answers, err := s.Answers(ctx, q)
 		if err == nil && len(answers.List) == 0 && o.Since.IsZero() {
 			err = lieutenant.ErrNoAnswer
 		}
 		if answers.Cut {
-			f.o.Warn("older answers are left out: all together exceed what is kept")
+			l.o.Warn("older answers are left out: all together exceed what is kept")
 		}
 		for _, a := range answers.List {
-			out = append(out, Words{VMID: vm.ID, Name: vm.Name, Text: a.Text, Complete: a.Complete, Damaged: a.Damaged,
+			out = append(out, Answer{VMID: vm.ID, Name: vm.Name, Text: a.Text, Complete: a.Complete, Damaged: a.Damaged,
 				Started: a.Started, Ended: a.Ended})
 		}
 		return err
@@ -57,33 +57,33 @@ func (f *Fleet) words(ctx context.Context, vm inventory.VM, how access.How, o Wo
 	return out, err
 }
 
-// RawWords writes the JSON lines of the last n answers, all if n is 0.
-func (f *Fleet) RawWords(ctx context.Context, vm inventory.VM, n int, w io.Writer) error {
-	return f.onStream(ctx, vm, access.How{}, "read the events of", func(s *lieutenant.Stream) error { return s.Raw(ctx, n, w) })
+// Raw writes the JSON lines of the last n answers, all if n is 0.
+func (l *Output) Raw(ctx context.Context, vm inventory.VM, n int, w io.Writer) error {
+	return l.onStream(ctx, vm, access.How{}, "read the events of", func(s *lieutenant.Stream) error { return s.Raw(ctx, n, w) })
 }
 
 // Follow hands on what the lieutenant writes, from the beginning of the
 // answer it is writing, through reconnects and API outages, until ctx ends or
 // fn fails.
-func (f *Fleet) Follow(ctx context.Context, vm inventory.VM, fn func(lieutenant.Event) error) error {
+func (l *Output) Follow(ctx context.Context, vm inventory.VM, fn func(lieutenant.Event) error) error {
 	var open *sshconn.Conn
 	defer func() {
 		if open != nil {
 			_ = open.Close()
 		}
 	}()
-	return f.onStream(ctx, vm, access.How{}, "follow", func(s *lieutenant.Stream) error {
+	return l.onStream(ctx, vm, access.How{}, "follow", func(s *lieutenant.Stream) error {
 		from, err := s.Current(ctx)
 		if err != nil && !errors.Is(err, lieutenant.ErrNoLieutenant) {
 			return err
 		}
 		return s.Follow(ctx, lieutenant.FollowOptions{From: from,
-			Dropped: func(err error) { f.o.Warn(vm.Title() + ": the connection was lost, connecting again") },
+			Dropped: func(err error) { l.o.Warn(vm.Title() + ": the connection was lost, connecting again") },
 			Redial: func(ctx context.Context) (lieutenant.Conn, error) {
 				if open != nil {
 					_ = open.Close()
 				}
-				conn, err := f.Access.Connect(ctx, vm, access.How{})
+				conn, err := l.o.Access.Connect(ctx, vm, access.How{})
 				if err != nil {
 					return nil, err
 				}
@@ -106,9 +106,9 @@ type Activity struct {
 }
 
 // activity asks what the lieutenant on the VM does.
-func (f *Fleet) activity(ctx context.Context, vm inventory.VM, how access.How) (Activity, error) {
+func (l *Output) activity(ctx context.Context, vm inventory.VM, how access.How) (Activity, error) {
 	a := Activity{VMID: vm.ID, Name: vm.Name, Phase: "unknown", Answers: -1}
-	err := f.onStream(ctx, vm, how, "ask for the status of", func(s *lieutenant.Stream) error {
+	err := l.onStream(ctx, vm, how, "ask for the status of", func(s *lieutenant.Stream) error {
 		st, err := s.Status(ctx)
 		if err == nil {
 			a.Phase, a.Since, a.LastWrite, a.Answers, a.Size = string(st.Phase), st.Since, st.LastWrite, st.Answers, st.Size
@@ -123,9 +123,9 @@ func (f *Fleet) activity(ctx context.Context, vm inventory.VM, how access.How) (
 
 // AwaitIdle returns when the lieutenant has finished its answer: it is idle,
 // stopped or crashed.
-func (f *Fleet) AwaitIdle(ctx context.Context, vm inventory.VM, onWait func(Activity)) error {
+func (l *Output) AwaitIdle(ctx context.Context, vm inventory.VM, onWait func(Activity)) error {
 	for {
-		a, err := f.activity(ctx, vm, access.How{})
+		a, err := l.activity(ctx, vm, access.How{})
 		if err != nil || a.Phase != string(lieutenant.PhaseWorking) {
 			return err
 		}
@@ -133,7 +133,7 @@ func (f *Fleet) AwaitIdle(ctx context.Context, vm inventory.VM, onWait func(Acti
 			onWait(a)
 		}
 		if err := retry.Sleep(ctx, idlePoll); err != nil {
-			return f.transferError(ctx, vm, "wait for", err)
+			return streamError(ctx, vm, "wait for", err)
 		}
 	}
 }
@@ -142,22 +142,22 @@ func (f *Fleet) AwaitIdle(ctx context.Context, vm inventory.VM, onWait func(Acti
 const idlePoll = 3 * time.Second
 
 // Send writes one command to the lieutenant over SSH.
-func (f *Fleet) Send(ctx context.Context, vm inventory.VM, m lieutenant.Message) error {
-	return f.onStream(ctx, vm, access.How{}, "send to", func(s *lieutenant.Stream) error { return s.Send(ctx, m) })
+func (l *Output) Send(ctx context.Context, vm inventory.VM, m lieutenant.Message) error {
+	return l.onStream(ctx, vm, access.How{}, "send to", func(s *lieutenant.Stream) error { return s.Send(ctx, m) })
 }
 
 // onStream connects and works on the VM's event stream.
-func (f *Fleet) onStream(ctx context.Context, vm inventory.VM, how access.How, verb string, work func(*lieutenant.Stream) error) error {
-	conn, err := f.Access.Borrow(ctx, vm, how)
+func (l *Output) onStream(ctx context.Context, vm inventory.VM, how access.How, verb string, work func(*lieutenant.Stream) error) error {
+	conn, err := l.o.Access.Borrow(ctx, vm, how)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	return f.wordsError(ctx, vm, verb, work(&lieutenant.Stream{Conn: conn}))
+	return streamError(ctx, vm, verb, work(&lieutenant.Stream{Conn: conn}))
 }
 
-// wordsError gives a failure on the event stream its kind and words.
-func (f *Fleet) wordsError(ctx context.Context, vm inventory.VM, verb string, err error) error {
+// streamError gives a failure on the event stream its kind and words.
+func streamError(ctx context.Context, vm inventory.VM, verb string, err error) error {
 	return problem.Of(ctx, err, problem.Error{Kind: problem.Unreachable, What: "cannot " + verb + " " + vm.Title(), Origin: problem.OriginSSH}, func(e *problem.Error) {
 		switch {
 		case e.Kind == problem.Interrupted:
@@ -179,21 +179,21 @@ func (f *Fleet) wordsError(ctx context.Context, vm inventory.VM, verb string, er
 	})
 }
 
-// AllWords reads the answers of several lieutenants, side by side; the error
+// Answers reads the answers of several lieutenants, side by side; the error
 // says how many failed.
-func (f *Fleet) AllWords(ctx context.Context, vms []inventory.VM, o WordsOptions) ([]Words, error) {
-	how, done := f.Access.Batch(len(vms))
+func (l *Output) Answers(ctx context.Context, vms []inventory.VM, o AnswerOptions) ([]Answer, error) {
+	how, done := l.o.Access.Batch(len(vms))
 	defer done()
-	lists, errs := make([][]Words, len(vms)), make([]error, len(vms))
-	problem.Each(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = f.words(ctx, vms[n], how, o) })
+	lists, errs := make([][]Answer, len(vms)), make([]error, len(vms))
+	problem.Each(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = l.answers(ctx, vms[n], how, o) })
 	return slices.Concat(lists...), problem.Sum{Failed: "could not be read", Next: "--status says why for each", Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }
 
 // Activities asks what several lieutenants do, side by side.
-func (f *Fleet) Activities(ctx context.Context, vms []inventory.VM) ([]Activity, error) {
-	how, done := f.Access.Batch(len(vms))
+func (l *Output) Activities(ctx context.Context, vms []inventory.VM) ([]Activity, error) {
+	how, done := l.o.Access.Batch(len(vms))
 	defer done()
 	list, errs := make([]Activity, len(vms)), make([]error, len(vms))
-	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = f.activity(ctx, vms[n], how) })
+	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = l.activity(ctx, vms[n], how) })
 	return list, problem.Sum{Failed: "could not be asked", Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }

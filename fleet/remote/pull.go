@@ -1,4 +1,4 @@
-package fleet
+package remote
 
 import (
 	"cmp"
@@ -83,7 +83,7 @@ func (s *connShare) now() int { return max(2, 32/int(max(1, s.working.Load()))) 
 // folder. One VM that fails does not hold up the others. The error is nil when
 // everything came; with one VM it is that VM's, with several its kind is
 // Partial.
-func (f *Fleet) Pull(ctx context.Context, r PullRequest) ([]PullResult, error) {
+func (rm *Remote) Pull(ctx context.Context, r PullRequest) ([]PullResult, error) {
 	results := make([]PullResult, len(r.Items))
 	r.share = &connShare{}
 	var mu sync.Mutex
@@ -93,7 +93,7 @@ func (f *Fleet) Pull(ctx context.Context, r PullRequest) ([]PullResult, error) {
 	problem.Each(len(r.Items), r.Jobs, func(n int) {
 		item := r.Items[n]
 		r.share.working.Add(1)
-		res := f.pullOne(ctx, r, item)
+		res := rm.pullOne(ctx, r, item)
 		r.share.working.Add(-1)
 		mu.Lock()
 		defer mu.Unlock()
@@ -132,45 +132,45 @@ func folderName(items []PullItem, vm inventory.VM) string {
 }
 
 // pullOne fetches one VM's files.
-func (f *Fleet) pullOne(ctx context.Context, r PullRequest, item PullItem) (res PullResult) {
-	began := f.o.Now()
+func (rm *Remote) pullOne(ctx context.Context, r PullRequest, item PullItem) (res PullResult) {
+	began := rm.o.Now()
 	res = PullResult{VMID: item.VM.ID, VMName: item.VM.Name, Dest: r.destOf(item), Failures: []PullFailure{}}
-	defer func() { res.Duration = f.o.Now().Sub(began).Seconds() }()
+	defer func() { res.Duration = rm.o.Now().Sub(began).Seconds() }()
 	if err := ctx.Err(); err != nil {
-		return res.failed(f.transferError(ctx, item.VM, "pull from", err))
+		return res.failed(transferError(ctx, item.VM, "pull from", err))
 	}
-	conn, done, err := f.pullConn(ctx, r.pool, item.VM)
+	conn, done, err := rm.pullConn(ctx, r.pool, item.VM)
 	if err != nil {
 		return res.failed(err)
 	}
 	defer func() { done(res.Err) }()
 	res.HostKey = conn.Info().Fingerprint
-	if rec, err := f.keys.Record(item.VM.ID); err == nil {
+	if rec, err := rm.o.Store.Record(item.VM.ID); err == nil {
 		res.KeySource = rec.Source
 	}
 	o := r.Options
-	o.Dest, o.Source, o.Logf = res.Dest, item.VM.ID, f.o.Logf
+	o.Dest, o.Source, o.Logf = res.Dest, item.VM.ID, rm.o.Logf
 	o.Paths = item.Paths
 	o.ConnsNow = r.share.now
 	if len(o.Paths) == 0 {
-		o.Paths = f.o.PullPaths
+		o.Paths = rm.o.PullPaths
 	}
 	if r.OnEvent != nil {
 		o.Events = func(e transfer.Event) { r.OnEvent(item.VM, e) }
 	}
-	sum, err := transfer.Pull(ctx, f.remote(item.VM, conn), o)
+	sum, err := transfer.Pull(ctx, rm.remote(item.VM, conn), o)
 	res.fill(sum)
-	return res.failed(f.transferError(ctx, item.VM, "pull from", err))
+	return res.failed(transferError(ctx, item.VM, "pull from", err))
 }
 
 // pullConn returns a connection and what to do with it afterwards: close it,
 // or leave it open for the next round of a watch unless the pull failed.
-func (f *Fleet) pullConn(ctx context.Context, pool *connPool, vm inventory.VM) (*sshconn.Conn, func(error), error) {
+func (rm *Remote) pullConn(ctx context.Context, pool *connPool, vm inventory.VM) (*sshconn.Conn, func(error), error) {
 	if pool == nil {
-		conn, err := f.Access.Connect(ctx, vm, access.How{})
+		conn, err := rm.o.Access.Connect(ctx, vm, access.How{})
 		return conn, func(error) { _ = conn.Close() }, err
 	}
-	conn, err := pool.get(ctx, f, vm)
+	conn, err := pool.get(ctx, rm, vm)
 	return conn, func(err error) {
 		if err != nil {
 			pool.drop(vm)
@@ -180,9 +180,9 @@ func (f *Fleet) pullConn(ctx context.Context, pool *connPool, vm inventory.VM) (
 
 // remote hands a connection to the transfer engine, with the means to make
 // more of them.
-func (f *Fleet) remote(vm inventory.VM, conn transfer.Conn) transfer.Remote {
+func (rm *Remote) remote(vm inventory.VM, conn transfer.Conn) transfer.Remote {
 	dial := func(ctx context.Context) (transfer.Conn, error) {
-		c, err := f.Access.Dial(ctx, vm, access.How{})
+		c, err := rm.o.Access.Dial(ctx, vm, access.How{})
 		if err != nil {
 			return nil, err
 		}
@@ -209,7 +209,7 @@ func (r PullResult) failed(err error) PullResult {
 const pushVerb = "push to"
 
 // transferError gives a failed transfer its kind. Nil stays nil.
-func (f *Fleet) transferError(ctx context.Context, vm inventory.VM, verb string, err error) error {
+func transferError(ctx context.Context, vm inventory.VM, verb string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -292,18 +292,18 @@ func filesError(files int64, results []PullResult, maxTotal int64) *problem.Erro
 
 // Push sends files to one VM. Its result has the form of a pull's, with the
 // folder on the VM as Dest.
-func (f *Fleet) Push(ctx context.Context, vm inventory.VM, o transfer.PushOptions) (res PullResult, err error) {
-	began := f.o.Now()
+func (rm *Remote) Push(ctx context.Context, vm inventory.VM, o transfer.PushOptions) (res PullResult, err error) {
+	began := rm.o.Now()
 	res = PullResult{VMID: vm.ID, VMName: vm.Name, Dest: o.Dest, Failures: []PullFailure{}}
-	defer func() { res.Duration = f.o.Now().Sub(began).Seconds() }()
-	conn, err := f.Access.Connect(ctx, vm, access.How{})
+	defer func() { res.Duration = rm.o.Now().Sub(began).Seconds() }()
+	conn, err := rm.o.Access.Connect(ctx, vm, access.How{})
 	if err != nil {
 		return res.failed(err), err
 	}
 	defer conn.Close()
-	res.HostKey, o.Source, o.Logf = conn.Info().Fingerprint, vm.ID, f.o.Logf
-	sum, err := transfer.Push(ctx, f.remote(vm, conn), o)
+	res.HostKey, o.Source, o.Logf = conn.Info().Fingerprint, vm.ID, rm.o.Logf
+	sum, err := transfer.Push(ctx, rm.remote(vm, conn), o)
 	res.fill(sum)
-	res = res.failed(f.transferError(ctx, vm, pushVerb, err))
+	res = res.failed(transferError(ctx, vm, pushVerb, err))
 	return res, pullError(ctx, []PullResult{res}, 0)
 }

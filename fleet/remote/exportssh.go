@@ -1,4 +1,4 @@
-package fleet
+package remote
 
 import (
 	"bytes"
@@ -14,23 +14,23 @@ import (
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
-// ExportSSH writes every key, decrypted, and an ssh_config into dir, for plain
+// Export writes every key, decrypted, and an ssh_config into dir, for plain
 // OpenSSH without this program.
-func (f *Fleet) ExportSSH(ctx context.Context, dir string) (int, error) {
-	vms, err := f.Inventory.Known()
+func (s *OpenSSH) Export(ctx context.Context, dir string) (int, error) {
+	vms, err := s.o.Inventory.Known()
 	if err != nil {
 		return 0, err
 	}
 	var ca []byte
-	if f.o.CAFile != "" {
-		if _, err := f.o.LoadRoots(); err != nil { // says what is wrong with it
+	if s.o.CAFile != "" {
+		if _, err := s.o.LoadRoots(); err != nil { // says what is wrong with it
 			return 0, err
 		}
-		if ca, err = os.ReadFile(f.o.CAFile); err != nil {
-			return 0, problem.OfStorage("read "+f.o.CAFile, err)
+		if ca, err = os.ReadFile(s.o.CAFile); err != nil {
+			return 0, problem.OfStorage("read "+s.o.CAFile, err)
 		}
 	}
-	hosts, findings, err := f.keys.ExportSSH(ctx, dir, func(dir string, hosts []keystore.SSHHost) ([]byte, error) {
+	hosts, findings, err := s.o.Store.ExportSSH(ctx, dir, func(dir string, hosts []keystore.SSHHost) ([]byte, error) {
 		copied := "" // so that the folder needs nothing but itself
 		if ca != nil {
 			copied = filepath.Join(dir, "ca.pem")
@@ -38,10 +38,10 @@ func (f *Fleet) ExportSSH(ctx context.Context, dir string) (int, error) {
 				return nil, err
 			}
 		}
-		return f.exportedConfig(dir, copied, hosts, vms), nil
+		return s.exportedConfig(dir, copied, hosts, vms), nil
 	})
 	for _, x := range findings {
-		f.o.Warn(x.What)
+		s.o.Warn(x.What)
 	}
 	return len(hosts), problem.OfStorage("export the keys", err)
 }
@@ -49,7 +49,7 @@ func (f *Fleet) ExportSSH(ctx context.Context, dir string) (int, error) {
 // exportedConfig reaches the VMs through openssl, which is the one tool that
 // plain OpenSSH needs for TLS. ca is the file with the authorities of the VMs'
 // certificates, "" for those that openssl knows by itself.
-func (f *Fleet) exportedConfig(dir, ca string, hosts []keystore.SSHHost, vms []inventory.VM) []byte {
+func (s *OpenSSH) exportedConfig(dir, ca string, hosts []keystore.SSHHost, vms []inventory.VM) []byte {
 	all := inventory.NewDirectory(vms)
 	var b bytes.Buffer
 	for _, h := range hosts {
@@ -57,15 +57,15 @@ func (f *Fleet) exportedConfig(dir, ca string, hosts []keystore.SSHHost, vms []i
 		if !ok {
 			vm = inventory.VM{ID: h.Record.VMID}
 		}
-		name := f.front.HostName(vm.ID)
+		name := s.o.Front.HostName(vm.ID)
 		fmt.Fprintf(&b, "Host %s\n  HostName %s\n  User root\n  HostKeyAlias %s\n", strings.Join(hostAliases(vm, all), " "), name, name)
 		fmt.Fprintf(&b, "  IdentityFile %s\n  IdentitiesOnly yes\n", safe.SSHPath(h.IdentityFile))
 		fmt.Fprintf(&b, "  UserKnownHostsFile %s\n", safe.SSHPath(dir+"/known_hosts"))
-		proxy := "openssl s_client -quiet -verify_quiet -servername " + name + " -connect " + safe.Word(f.front.Address(vm.ID))
-		if f.o.TLSVerify {
+		proxy := "openssl s_client -quiet -verify_quiet -servername " + name + " -connect " + safe.Word(s.o.Front.Address(vm.ID))
+		if s.o.TLSVerify {
 			proxy += " -verify_return_error -verify_hostname " + name
 		}
-		if f.o.TLSVerify && ca != "" {
+		if s.o.TLSVerify && ca != "" {
 			proxy += " -CAfile " + safe.Word(ca)
 		}
 		fmt.Fprintf(&b, "  ProxyCommand %s\n", strings.ReplaceAll(proxy, "%", "%%"))

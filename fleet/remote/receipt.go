@@ -1,4 +1,4 @@
-package fleet
+package remote
 
 import (
 	"encoding/json"
@@ -24,8 +24,8 @@ type ReceiptVM struct {
 }
 
 // WriteReceipt writes a receipt of a pull, durably.
-func (f *Fleet) WriteReceipt(path string, results []PullResult) error {
-	r := Receipt{Version: 1, At: f.o.Now().UTC(), VMs: []ReceiptVM{}}
+func (rm *Remote) WriteReceipt(path string, results []PullResult) error {
+	r := Receipt{Version: 1, At: rm.o.Now().UTC(), VMs: []ReceiptVM{}}
 	for _, res := range results {
 		entries := res.Summary.Manifest
 		if entries == nil {
@@ -41,6 +41,6 @@ func (f *Fleet) WriteReceipt(path string, results []PullResult) error {
 }
 
 // WriteFile writes a private file where the user asked for it, durably.
-func (f *Fleet) WriteFile(path string, data []byte) error {
+func (rm *Remote) WriteFile(path string, data []byte) error {
 	return problem.OfStorage("write "+path, keystore.WriteFile(path, data, 0o600))
 }

@@ -1,4 +1,4 @@
-package fleet
+package remote
 
 import (
 	"context"
@@ -25,20 +25,20 @@ const (
 	reconnectShort = 10 * time.Second       // a session shorter than this counts as a failed try
 )
 
-// SessionAgain opens a shell that outlives its connection: it runs in tmux or
+// LastingSession opens a shell that outlives its connection: it runs in tmux or
 // screen on the VM if there is one, and when the connection is lost it
 // connects again until it succeeds, the VM refuses, or ctx ends. Without tmux
 // and screen each connection has a fresh shell. What happens is told to
 // Options.Warn and Options.OnWait; the terminal is as it was meanwhile.
-func (f *Fleet) SessionAgain(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
-	s := &lasting{f: f, vm: vm, run: o, forwards: forwards, token: strings.ToLower(rand.Text()[:8])}
+func (rm *Remote) LastingSession(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
+	s := &lasting{rm: rm, vm: vm, run: o, forwards: forwards, token: strings.ToLower(rand.Text()[:8])}
 	s.run.Quiet = true
 	return s.keep(ctx)
 }
 
 // lasting is one session that outlives its connections.
 type lasting struct {
-	f        *Fleet
+	rm       *Remote
 	vm       inventory.VM
 	run      sshconn.RunOptions
 	forwards []sshconn.ForwardSpec
@@ -57,24 +57,24 @@ const (
 )
 
 func (s *lasting) keep(ctx context.Context) error {
-	conn, err := s.f.Access.Connect(ctx, s.vm, access.How{KeepAlive: reconnectAlive})
+	conn, err := s.rm.o.Access.Connect(ctx, s.vm, access.How{KeepAlive: reconnectAlive})
 	if err != nil {
 		return err
 	}
 	s.keeper = s.findKeeper(ctx, conn)
 	if s.keeper == keeperNone {
-		s.f.o.Warn("neither tmux nor screen is on " + s.vm.Title() + ": after a cut you get a fresh shell")
+		s.rm.o.Warn("neither tmux nor screen is on " + s.vm.Title() + ": after a cut you get a fresh shell")
 	}
 	base := reconnectBase
 	for {
-		began := s.f.o.Now()
+		began := s.rm.o.Now()
 		err := s.session(ctx, conn)
-		cut := s.f.o.Now()
+		cut := s.rm.o.Now()
 		cause := lostBy(err)
 		if cause == "" || ctx.Err() != nil {
 			return s.ended(ctx, err)
 		}
-		s.f.o.Warn(fmt.Sprintf("connection to %s lost (%s); connecting again, Ctrl-C ends", s.vm.Title(), cause))
+		s.rm.o.Warn(fmt.Sprintf("connection to %s lost (%s); connecting again, Ctrl-C ends", s.vm.Title(), cause))
 		short := cut.Sub(began) < reconnectShort
 		if base = min(2*base, reconnectCap); !short {
 			base = reconnectBase
@@ -82,14 +82,14 @@ func (s *lasting) keep(ctx context.Context) error {
 		if conn, err = s.reconnect(ctx, base, short); err != nil {
 			return s.gaveUp(ctx, err)
 		}
-		s.back(ctx, conn, s.f.o.Now().Sub(cut), cause)
+		s.back(ctx, conn, s.rm.o.Now().Sub(cut), cause)
 	}
 }
 
 // session runs the shell on one connection and closes it.
 func (s *lasting) session(ctx context.Context, conn *sshconn.Conn) error {
 	defer conn.Close()
-	if err := s.f.forward(ctx, s.vm, conn, s.forwards); err != nil {
+	if err := s.rm.forward(ctx, s.vm, conn, s.forwards); err != nil {
 		return err
 	}
 	o := s.run
@@ -116,9 +116,9 @@ func lostBy(err error) string {
 // ended is the end of the whole session.
 func (s *lasting) ended(ctx context.Context, err error) error {
 	if errors.Is(err, sshconn.ErrDisconnected) && s.keeper != keeperNone {
-		s.f.o.Warn("the session goes on there; " + s.howToReturn())
+		s.rm.o.Warn("the session goes on there; " + s.howToReturn())
 	}
-	return s.f.sessionError(ctx, s.vm, err)
+	return sessionError(ctx, s.vm, err)
 }
 
 // lostAgain is a failed try that is followed by another one.
@@ -144,7 +144,7 @@ func (s *lasting) reconnect(ctx context.Context, base time.Duration, short bool)
 	defer func() { hide() }()
 	wait := func(w retry.Wait) {
 		hide()
-		hide = s.f.o.OnWait(outage.Waiting{What: "reconnecting to " + s.vm.Title(), Attempt: w.Attempt, Reason: problem.Why(w.Err), Next: w.Next})
+		hide = s.rm.o.OnWait(outage.Waiting{What: "reconnecting to " + s.vm.Title(), Attempt: w.Attempt, Reason: problem.Why(w.Err), Next: w.Next})
 	}
 	policy := retry.Policy{Base: base, Cap: reconnectCap}
 	err = retry.Do(ctx, policy, true, wait, func(ctx context.Context) error {
@@ -153,7 +153,7 @@ func (s *lasting) reconnect(ctx context.Context, base time.Duration, short bool)
 			return lostAgain{errShort}
 		}
 		var err error
-		conn, err = s.f.Access.Connect(ctx, s.vm, access.How{KeepAlive: reconnectAlive})
+		conn, err = s.rm.o.Access.Connect(ctx, s.vm, access.How{KeepAlive: reconnectAlive})
 		var own *problem.Error
 		if errors.As(err, &own) && own.Retryable {
 			return lostAgain{err}
@@ -201,7 +201,7 @@ func (s *lasting) back(ctx context.Context, conn *sshconn.Conn, took time.Durati
 			text += ": the " + string(before) + " session is gone, the VM may have been restarted"
 		}
 	}
-	s.f.o.Warn(text)
+	s.rm.o.Warn(text)
 	sshconn.DiscardTyped(s.run.Stdin) // it was typed blindly
 }
 

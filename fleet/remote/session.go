@@ -1,8 +1,9 @@
-package fleet
+package remote
 
 import (
 	"context"
 	"errors"
+	"io"
 	"syscall"
 
 	"github.com/vers-fleet/vers-fleet/fleet/access"
@@ -27,28 +28,28 @@ func (e *RemoteStatus) Unwrap() error { return e.Err }
 
 // Session opens a shell or runs a command on the VM as ssh would. A status
 // other than 0 of the command is a *RemoteStatus, everything else an *Error.
-func (f *Fleet) Session(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
+func (rm *Remote) Session(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
 	if len(forwards) == 0 && o.AgentSocket == "" {
-		conn, err := f.Access.Borrow(ctx, vm, access.How{})
+		conn, err := rm.o.Access.Borrow(ctx, vm, access.How{})
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		return f.sessionError(ctx, vm, conn.With(ctx, func(c *sshconn.Conn) error { return c.Run(ctx, o) }))
+		return sessionError(ctx, vm, conn.With(ctx, func(c *sshconn.Conn) error { return c.Run(ctx, o) }))
 	}
-	conn, err := f.Access.Connect(ctx, vm, access.How{})
+	conn, err := rm.o.Access.Connect(ctx, vm, access.How{})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := f.forward(ctx, vm, conn, forwards); err != nil {
+	if err := rm.forward(ctx, vm, conn, forwards); err != nil {
 		return err
 	}
-	return f.sessionError(ctx, vm, conn.Run(ctx, o))
+	return sessionError(ctx, vm, conn.Run(ctx, o))
 }
 
 // sessionError separates the command's own status from trouble on the way.
-func (f *Fleet) sessionError(ctx context.Context, vm inventory.VM, err error) error {
+func sessionError(ctx context.Context, vm inventory.VM, err error) error {
 	var exit *sshconn.ExitError
 	switch {
 	case errors.Is(err, sshconn.ErrDisconnected):
@@ -66,21 +67,21 @@ func (f *Fleet) sessionError(ctx context.Context, vm inventory.VM, err error) er
 }
 
 // forward sets up all forwards of a session.
-func (f *Fleet) forward(ctx context.Context, vm inventory.VM, conn *sshconn.Conn, forwards []sshconn.ForwardSpec) error {
+func (rm *Remote) forward(ctx context.Context, vm inventory.VM, conn *sshconn.Conn, forwards []sshconn.ForwardSpec) error {
 	for _, spec := range forwards {
 		at, err := conn.Forward(ctx, spec)
 		if err != nil {
-			return f.explainForward(vm, err)
+			return explainForward(vm, err)
 		}
 		if spec.Listen.Path == "" && spec.Listen.Port == 0 {
-			f.o.Warn("forwarding " + at.String())
+			rm.o.Warn("forwarding " + at.String())
 		}
 	}
 	return nil
 }
 
 // explainForward gives a forwarding that cannot be set up its words.
-func (f *Fleet) explainForward(vm inventory.VM, err error) error {
+func explainForward(vm inventory.VM, err error) error {
 	e := &problem.Error{Kind: problem.Usage, What: "cannot forward through " + vm.Title(), Why: err.Error(), Origin: problem.OriginSSH, Err: err}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -93,17 +94,32 @@ func (f *Fleet) explainForward(vm inventory.VM, err error) error {
 
 // Hold keeps a connection open for its forwards alone (ssh -N) until ctx ends
 // or the connection is lost.
-func (f *Fleet) Hold(ctx context.Context, vm inventory.VM, forwards []sshconn.ForwardSpec) error {
-	conn, err := f.Access.Connect(ctx, vm, access.How{})
+func (rm *Remote) Hold(ctx context.Context, vm inventory.VM, forwards []sshconn.ForwardSpec) error {
+	conn, err := rm.o.Access.Connect(ctx, vm, access.How{})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := f.forward(ctx, vm, conn, forwards); err != nil {
+	if err := rm.forward(ctx, vm, conn, forwards); err != nil {
 		return err
 	}
-	conn.OnNote(f.o.Warn)
+	conn.OnNote(rm.o.Warn)
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	return f.sessionError(ctx, vm, conn.Wait())
+	return sessionError(ctx, vm, conn.Wait())
+}
+
+// StdioForward joins in and out to an address as seen from the VM (ssh -W).
+func (rm *Remote) StdioForward(ctx context.Context, vm inventory.VM, address string, in io.Reader, out io.Writer) error {
+	conn, err := rm.o.Access.Connect(ctx, vm, access.How{})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	err = conn.Stdio(ctx, address, in, out)
+	if errors.Is(err, sshconn.ErrRefused) {
+		return &problem.Error{Kind: problem.Unreachable, What: "cannot connect from " + vm.Title() + " to " + address, Why: err.Error(), Origin: problem.OriginRemote, Err: err,
+			Next: "see on the VM whether something listens there"}
+	}
+	return sessionError(ctx, vm, err)
 }

@@ -1,4 +1,4 @@
-package fleet
+package remote
 
 import (
 	"cmp"
@@ -47,7 +47,7 @@ const execFiles = 4
 // ended with status 0 everywhere; for one VM it is that VM's, for several its
 // kind is Partial. A command that is not awaited any longer, because of ctx,
 // Timeout or FailFast, may run on: sshd passes no signal to root's commands.
-func (f *Fleet) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error) {
+func (rm *Remote) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error) {
 	parent := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -55,12 +55,12 @@ func (f *Fleet) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error) {
 		r.Jobs = ExecJobs
 	}
 	r.Jobs = max(1, min(r.Jobs, filesMost()/execFiles))
-	how, done := f.Access.Batch(len(r.VMs))
+	how, done := rm.o.Access.Batch(len(r.VMs))
 	defer done()
 	results := make([]ExecResult, len(r.VMs))
 	var mu sync.Mutex
 	problem.Each(len(r.VMs), r.Jobs, func(n int) {
-		res := f.execOne(ctx, r, r.VMs[n], how)
+		res := rm.execOne(ctx, r, r.VMs[n], how)
 		mu.Lock()
 		defer mu.Unlock()
 		results[n] = res
@@ -74,7 +74,7 @@ func (f *Fleet) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error) {
 	return results, execError(parent, results)
 }
 
-func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm inventory.VM, how access.How) ExecResult {
+func (rm *Remote) execOne(ctx context.Context, r ExecRequest, vm inventory.VM, how access.How) ExecResult {
 	res := ExecResult{VMID: vm.ID, VMName: vm.Name, Status: 255}
 	all := ctx
 	if all.Err() != nil {
@@ -82,14 +82,14 @@ func (f *Fleet) execOne(ctx context.Context, r ExecRequest, vm inventory.VM, how
 		res.Error = problem.Why(res.Err)
 		return res
 	}
-	began := f.o.Now()
+	began := rm.o.Now()
 	if r.Timeout > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeout(ctx, r.Timeout)
 		defer stop()
 	}
-	res.Err = f.execOn(ctx, r, vm, how)
-	res.Duration = f.o.Now().Sub(began).Seconds()
+	res.Err = rm.execOn(ctx, r, vm, how)
+	res.Duration = rm.o.Now().Sub(began).Seconds()
 	var remote *RemoteStatus
 	switch {
 	case res.Err == nil:
@@ -115,8 +115,8 @@ func stopped(vm inventory.VM, how string) error {
 	return &problem.Error{Kind: problem.Interrupted, What: "the command on " + vm.Title() + " was not awaited", Why: how, Origin: problem.OriginLocal, Err: problem.ErrStopped}
 }
 
-func (f *Fleet) execOn(ctx context.Context, r ExecRequest, vm inventory.VM, how access.How) error {
-	conn, err := f.Access.Borrow(ctx, vm, how)
+func (rm *Remote) execOn(ctx context.Context, r ExecRequest, vm inventory.VM, how access.How) error {
+	conn, err := rm.o.Access.Borrow(ctx, vm, how)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (f *Fleet) execOn(ctx context.Context, r ExecRequest, vm inventory.VM, how 
 	if r.Stdin != nil {
 		in = r.Stdin()
 	}
-	return f.sessionError(ctx, vm, conn.Exec(ctx, r.Command, in, stdout, stderr))
+	return sessionError(ctx, vm, conn.Exec(ctx, r.Command, in, stdout, stderr))
 }
 
 // mayRunOn is the advice where a command was not awaited.

@@ -1,4 +1,4 @@
-package fleet
+package remote
 
 import (
 	"context"
@@ -16,10 +16,10 @@ import (
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
-// SSHConfig is the ssh_config text with an entry vers-<name> for each known
+// Config is the ssh_config text with an entry vers-<name> for each known
 // VM that has a recorded key, and how many there are.
-func (f *Fleet) SSHConfig() (string, int, error) {
-	vms, err := f.Inventory.Known()
+func (s *OpenSSH) Config() (string, int, error) {
+	vms, err := s.o.Inventory.Known()
 	if err != nil {
 		return "", 0, err
 	}
@@ -27,13 +27,13 @@ func (f *Fleet) SSHConfig() (string, int, error) {
 	var b strings.Builder
 	n := 0
 	for _, vm := range vms {
-		if !f.keys.HasKey(vm.ID) {
+		if !s.o.Store.HasKey(vm.ID) {
 			continue
 		}
 		n++
 		fmt.Fprintf(&b, "Host %s\n", strings.Join(hostAliases(vm, all), " "))
-		fmt.Fprintf(&b, "  HostName %s\n", f.front.HostName(vm.ID))
-		for _, o := range f.sshOptions(vm) {
+		fmt.Fprintf(&b, "  HostName %s\n", s.o.Front.HostName(vm.ID))
+		for _, o := range s.sshOptions(vm) {
 			if strings.ContainsAny(o.value, "\r\n") || o.key != "ProxyCommand" && strings.Contains(o.value, "${") {
 				return "", 0, &problem.Error{Kind: problem.Usage, What: "cannot write the entries for OpenSSH", Origin: problem.OriginLocal,
 					Why: fmt.Sprintf("ssh_config has no way to say %s %q", o.key, o.value), Next: "use a plain folder for home: vers-fleet config set home DIR"}
@@ -49,44 +49,44 @@ func (f *Fleet) SSHConfig() (string, int, error) {
 // pattern; % and $ are expanded in it from OpenSSH 9.9 on and not before, so
 // they are matched instead of written. There is no comment behind it, which
 // OpenSSH before 8.7 would take for more files.
-func (f *Fleet) sshInclude() string {
-	pattern := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, "%", "?", "$", "?").Replace(f.sshConfigFile())
+func (s *OpenSSH) sshInclude() string {
+	pattern := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, "%", "?", "$", "?").Replace(s.sshConfigFile())
 	return "Include " + safe.SSHWord(pattern)
 }
 
-func (f *Fleet) sshConfigFile() string { return filepath.Join(f.keys.Dir(), "ssh_config") }
+func (s *OpenSSH) sshConfigFile() string { return filepath.Join(s.o.Store.Dir(), "ssh_config") }
 
-// InstallSSHConfig writes the entries to a file in the profile's folder and
+// Install writes the entries to a file in the profile's folder and
 // includes it in ~/.ssh/config, both atomically. It returns the file and the
 // number of VMs in it.
-func (f *Fleet) InstallSSHConfig(ctx context.Context) (string, int, error) {
-	text, n, err := f.SSHConfig()
+func (s *OpenSSH) Install(ctx context.Context) (string, int, error) {
+	text, n, err := s.Config()
 	if err != nil {
 		return "", 0, err
 	}
-	path := f.sshConfigFile()
-	if err := os.MkdirAll(f.keys.Dir(), 0o700); err != nil {
+	path := s.sshConfigFile()
+	if err := os.MkdirAll(s.o.Store.Dir(), 0o700); err != nil {
 		return "", 0, problem.OfStorage("write the ssh configuration", err)
 	}
 	head := "# Written by vers-fleet ssh-config --install; run it again after changes of the fleet.\n"
 	if err := keystore.WriteFile(path, []byte(head+text), 0o600); err != nil {
 		return "", 0, problem.OfStorage("write the ssh configuration", err)
 	}
-	err = f.changeUserConfig(ctx, f.withInclude)
+	err = s.changeUserConfig(ctx, s.withInclude)
 	var own *problem.Error
 	if errors.As(err, &own) && own.Next == "" { // such as a file that another program makes
-		own.Next = "add this line at its top another way: " + f.sshInclude()
+		own.Next = "add this line at its top another way: " + s.sshInclude()
 	}
 	return path, n, err
 }
 
-// UninstallSSHConfig takes the include out of ~/.ssh/config and removes the
+// Uninstall takes the include out of ~/.ssh/config and removes the
 // file with the entries.
-func (f *Fleet) UninstallSSHConfig(ctx context.Context) error {
-	if err := f.changeUserConfig(ctx, f.withoutInclude); err != nil {
+func (s *OpenSSH) Uninstall(ctx context.Context) error {
+	if err := s.changeUserConfig(ctx, s.withoutInclude); err != nil {
 		return err
 	}
-	if err := os.Remove(f.sshConfigFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(s.sshConfigFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return problem.OfStorage("remove the ssh configuration", err)
 	}
 	return nil
@@ -98,9 +98,9 @@ const sshLock = ".vers-fleet.lock"
 
 // withInclude is a configuration that reads this profile's entries, whatever
 // host is asked for. Lines of several profiles keep their order.
-func (f *Fleet) withInclude(lines []string) []string {
+func (s *OpenSSH) withInclude(lines []string) []string {
 	for _, line := range lines {
-		if strings.TrimSpace(line) == f.sshInclude() {
+		if strings.TrimSpace(line) == s.sshInclude() {
 			return lines
 		}
 		words := strings.FieldsFunc(strings.ToLower(line), func(r rune) bool { return strings.ContainsRune(" \t=\"", r) })
@@ -108,27 +108,27 @@ func (f *Fleet) withInclude(lines []string) []string {
 			break // what follows is for some hosts only
 		}
 	}
-	return append([]string{f.sshInclude()}, f.withoutInclude(lines)...)
+	return append([]string{s.sshInclude()}, s.withoutInclude(lines)...)
 }
 
 // withoutInclude takes this profile's line out.
-func (f *Fleet) withoutInclude(lines []string) []string {
-	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.TrimSpace(line) == f.sshInclude() })
+func (s *OpenSSH) withoutInclude(lines []string) []string {
+	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.TrimSpace(line) == s.sshInclude() })
 }
 
 // changeUserConfig rewrites ~/.ssh/config as change says. What is right already
 // is not touched, so that it may be read-only.
-func (f *Fleet) changeUserConfig(ctx context.Context, change func([]string) []string) error {
-	if f.o.UserHome == "" {
+func (s *OpenSSH) changeUserConfig(ctx context.Context, change func([]string) []string) error {
+	if s.o.UserHome == "" {
 		return &problem.Error{Kind: problem.Usage, What: "there is no ~/.ssh/config to change", Why: "HOME is not set", Origin: problem.OriginLocal,
 			Next: "print the entries instead: vers-fleet ssh-config"}
 	}
-	dir := filepath.Join(f.o.UserHome, ".ssh")
+	dir := filepath.Join(s.o.UserHome, ".ssh")
 	path, err := followed(filepath.Join(dir, "config"))
 	if err != nil {
 		return problem.OfStorage("read ~/.ssh/config", err)
 	}
-	old, text, err := f.userConfig(path, change)
+	old, text, err := s.userConfig(path, change)
 	if err != nil || text == old {
 		return err
 	}
@@ -140,7 +140,7 @@ func (f *Fleet) changeUserConfig(ctx context.Context, change func([]string) []st
 		return problem.OfStorage("write "+path, err)
 	}
 	defer unlock()
-	if old, text, err = f.userConfig(path, change); err != nil || text == old {
+	if old, text, err = s.userConfig(path, change); err != nil || text == old {
 		return err
 	}
 	mode := fs.FileMode(0o600)
@@ -151,7 +151,7 @@ func (f *Fleet) changeUserConfig(ctx context.Context, change func([]string) []st
 }
 
 // userConfig is the text of the file at path, and what it should be.
-func (f *Fleet) userConfig(path string, change func([]string) []string) (old, text string, err error) {
+func (s *OpenSSH) userConfig(path string, change func([]string) []string) (old, text string, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", "", problem.OfStorage("read "+path, err)
