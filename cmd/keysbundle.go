@@ -12,7 +12,6 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
-	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
 type keysExportOptions struct {
@@ -66,7 +65,7 @@ func runKeysExport(ctx context.Context, env *Env, o keysExportOptions) error {
 	if toStdout && env.Streams.OutTerminal() && !o.armor {
 		return usageError("a bundle is binary, and stdout is a terminal", "", "name a file, or add --armor")
 	}
-	opts := keystore.ExportOptions{Recipients: o.recipients, Armor: o.armor}
+	opts := keys.ExportOptions{Recipients: o.recipients, Armor: o.armor}
 	if len(o.recipients) == 0 {
 		if opts.Passphrase, err = newPassphrase(env, "Passphrase for the bundle:"); err != nil {
 			return err
@@ -166,19 +165,19 @@ func runKeysImport(ctx context.Context, env *Env, o keysImportOptions) error {
 
 func importBundle(ctx context.Context, env *Env, f *fleet.Fleet, in io.Reader, o keysImportOptions) error {
 	plan, importErr := f.Keys.Import(ctx, in, o.identity, o.dryRun)
-	list := ui.Listing[keystore.PlanItem]{
-		Columns: []ui.Column[keystore.PlanItem]{
-			{Header: "ACTION", Value: func(i keystore.PlanItem) string { return string(i.Action) }},
-			{Header: "WHAT", Value: func(i keystore.PlanItem) string { return i.What }},
-			{Header: "VM", Value: func(i keystore.PlanItem) string { return dash(orID(i.Name, i.VMID)) }},
-			{Header: "WHY", Sparse: true, Value: func(i keystore.PlanItem) string { return dash(i.Why) }},
+	list := ui.Listing[keys.PlanItem]{
+		Columns: []ui.Column[keys.PlanItem]{
+			{Header: "ACTION", Value: func(i keys.PlanItem) string { return string(i.Action) }},
+			{Header: "WHAT", Value: func(i keys.PlanItem) string { return i.What }},
+			{Header: "VM", Value: func(i keys.PlanItem) string { return dash(orID(i.Name, i.VMID)) }},
+			{Header: "WHY", Sparse: true, Value: func(i keys.PlanItem) string { return dash(i.Why) }},
 		},
-		Name: func(i keystore.PlanItem) string { return orID(i.Name, i.VMID) },
+		Name: func(i keys.PlanItem) string { return orID(i.Name, i.VMID) },
 	}
 	if err := list.Print(env.Streams, env.Format(), plan.Items); err != nil {
 		return err
 	}
-	if n := plan.Count(keystore.ActionRefuse); importErr == nil && n > 0 {
+	if n := plan.Count(keys.ActionRefuse); importErr == nil && n > 0 {
 		return &problem.Error{Kind: problem.Partial, What: "not all of the bundle was taken over: " + ui.Count(n, "thing") + " refused", Why: "see the list", Origin: problem.OriginLocal}
 	}
 	return importErr

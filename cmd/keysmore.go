@@ -8,7 +8,6 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/keys"
-	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
 type keysCheckOptions struct{ probe bool }
@@ -50,7 +49,7 @@ func findingListing() ui.Listing[keys.Finding] {
 	return ui.Listing[keys.Finding]{
 		Columns: []ui.Column[keys.Finding]{
 			{Header: "SEVERITY", Value: func(x keys.Finding) string { return string(x.Severity) }, Style: func(x keys.Finding) ui.Style {
-				if x.Severity == keystore.SeverityError {
+				if x.Severity == keys.SeverityError {
 					return ui.Bad
 				}
 				return ui.Normal

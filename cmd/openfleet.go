@@ -12,12 +12,10 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
-	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
-	"github.com/vers-fleet/vers-fleet/keystore"
-	"github.com/vers-fleet/vers-fleet/retry"
 )
 
 // openFleetOnce returns the Env's Fleet function: the profile's fleet, opened
@@ -68,7 +66,7 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 	mode, limit := e.Mode()
 	return fleet.Options{
 		Home: home, Profile: s.Profile,
-		API: api.Config{
+		API: outage.Config{
 			BaseURL: s.APIURL, APIKey: s.APIKey, UserAgent: e.Build.UserAgent(),
 			Warn: warn, Logf: e.Streams.Debugf,
 		},
@@ -76,13 +74,13 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 		LoadRoots: roots, CAFile: s.TLSCA, TLSVerify: s.TLSVerify, ProxyEnv: environment, StrictSSH: s.StrictSSH,
 		Share:     e.sharing(s, environment),
 		PullPaths: s.PullPaths,
-		Retry: retry.Policy{
+		Retry: outage.Policy{
 			Base: s.RetryBase, Cap: s.RetryCap, MaxElapsed: s.RetryMaxElapsed,
 		},
 		Mode: mode, WaitFor: limit, QueueTTL: s.QueueExpires,
 		UserHome: settings.UserHome(), VersHome: e.Getenv("VERS_HOME"), TempDirs: []string{os.TempDir()},
 		Registry: inventory.Registry{URL: s.RegistryURL, Token: s.RegistryToken},
-		Keystore: keystore.Options{
+		Keystore: keys.StoreOptions{
 			Passphrase: e.Streams.Secret, IdentityFile: s.KeysIdentity, Keyring: s.KeysKeyring,
 		},
 		Warn: warn, Logf: e.Streams.Debugf,

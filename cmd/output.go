@@ -10,7 +10,6 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
-	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
@@ -139,21 +138,21 @@ func endedText(t time.Time) string {
 // showWords makes text harmless where a terminal would act on it.
 func showWords(env *Env, text string) string {
 	if env.Streams.OutTerminal() {
-		return lieutenant.Sanitize(text)
+		return remote.Harmless(text)
 	}
 	return text
 }
 
 func followWords(ctx context.Context, env *Env, f *fleet.Fleet, vm inventory.VM, raw bool) error {
-	err := f.Output.Follow(ctx, vm, func(e lieutenant.Event) error {
+	err := f.Output.Follow(ctx, vm, func(e remote.OutputEvent) error {
 		switch {
 		case raw && e.Raw != nil:
 			return writeText(env.Streams.Out, string(e.Raw)+"\n")
-		case e.Kind == lieutenant.KindText:
+		case e.Kind == remote.OutputText:
 			return writeText(env.Streams.Out, showWords(env, e.Text))
-		case e.Kind == lieutenant.KindEnd:
+		case e.Kind == remote.OutputEnd:
 			return writeText(env.Streams.Out, "\n")
-		case e.Kind == lieutenant.KindReset:
+		case e.Kind == remote.OutputReset:
 			env.Streams.Warnf("the stream was replaced; what follows is new")
 		}
 		return nil

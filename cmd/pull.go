@@ -12,7 +12,6 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
-	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 )
 
 type pullOptions struct {
@@ -27,7 +26,7 @@ type pullOptions struct {
 	maxSize  string
 	maxTotal string
 	keepFree string
-	transfer transfer.PullOptions
+	transfer remote.PullOptions
 }
 
 func newPullCommand(env *Env) *cobra.Command {

@@ -12,19 +12,18 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
-	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 )
 
 // doPull pulls with a progress display, or with events for -o jsonl.
 func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req remote.PullRequest) ([]remote.PullResult, error) {
 	progress := env.Streams.NewProgress()
 	defer progress.Stop()
-	req.OnEvent = func(vm inventory.VM, e transfer.Event) {
+	req.OnEvent = func(vm inventory.VM, e remote.TransferEvent) {
 		progress.Update(progressOf(vm, e))
-		if e.Kind == transfer.EventRetry {
+		if e.Kind == remote.EventRetry {
 			env.Streams.Warnf("%s: %s", vm.Title(), e.Reason)
 		}
-		if env.Format().Lines() && e.Kind != transfer.EventProgress {
+		if env.Format().Lines() && e.Kind != remote.EventProgress {
 			_ = ui.PrintLine(env.Streams, eventLine(vm, e))
 		}
 	}
@@ -41,11 +40,11 @@ func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req remote.PullReques
 	return f.Remote.Pull(ctx, req)
 }
 
-func progressOf(vm inventory.VM, e transfer.Event) ui.Update {
+func progressOf(vm inventory.VM, e remote.TransferEvent) ui.Update {
 	return ui.Update{Key: vm.Title(), Done: e.Bytes, Total: e.TotalBytes, Text: e.Path}
 }
 
-func eventLine(vm inventory.VM, e transfer.Event) pullEvent {
+func eventLine(vm inventory.VM, e remote.TransferEvent) pullEvent {
 	return pullEvent{Event: string(e.Kind), VMID: vm.ID, Name: vm.Name, Path: e.Path, Reason: e.Reason, Bytes: e.Bytes, Files: e.Files}
 }
 

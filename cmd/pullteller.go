@@ -7,7 +7,6 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
-	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 )
 
 // watchTeller tells what the rounds of pull --watch bring: on stdout what
@@ -34,7 +33,7 @@ const tellAgain = time.Minute
 
 // event shows progress while a round has bytes to fetch, and writes the events
 // that a script can use.
-func (t *watchTeller) event(vm inventory.VM, e transfer.Event) {
+func (t *watchTeller) event(vm inventory.VM, e remote.TransferEvent) {
 	t.mu.Lock()
 	if t.progress == nil && e.Bytes > 0 {
 		t.progress = t.env.Streams.NewProgress()
@@ -44,9 +43,9 @@ func (t *watchTeller) event(vm inventory.VM, e transfer.Event) {
 	}
 	t.mu.Unlock()
 	switch e.Kind {
-	case transfer.EventRetry:
+	case remote.EventRetry:
 		t.env.Streams.Warnf("%s: %s", vm.Title(), e.Reason)
-	case transfer.EventFile, transfer.EventDeleted:
+	case remote.EventFile, remote.EventDeleted:
 	default:
 		return
 	}

@@ -8,14 +8,13 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
-	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 )
 
 type pushOptions struct {
 	sources  []string
 	dest     string
 	maxSize  string
-	transfer transfer.PushOptions
+	transfer remote.PushOptions
 }
 
 func newPushCommand(env *Env) *cobra.Command {
@@ -71,7 +70,7 @@ func runPush(ctx context.Context, env *Env, o pushOptions) (err error) {
 	}
 	progress := env.Streams.NewProgress()
 	o.transfer.Sources, o.transfer.Dest = o.sources, path
-	o.transfer.Events = func(e transfer.Event) {
+	o.transfer.Events = func(e remote.TransferEvent) {
 		progress.Update(ui.Update{Key: vm.Title(), Done: e.Bytes, Total: e.TotalBytes, Text: e.Path})
 	}
 	result, pushErr := f.Remote.Push(ctx, vm, o.transfer)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
 type sendOptions struct {
@@ -54,12 +54,12 @@ func oneMessage(c *cobra.Command, args []string) error {
 const maxSendStdin = 2 << 20
 
 func runSend(ctx context.Context, env *Env, o sendOptions) error {
-	m := lieutenant.Message{Type: lieutenant.Prompt, Text: o.text}
+	m := remote.Message{Type: remote.Prompt, Text: o.text}
 	switch {
 	case o.steer:
-		m.Type = lieutenant.Steer
+		m.Type = remote.Steer
 	case o.followUp:
-		m.Type = lieutenant.FollowUp
+		m.Type = remote.FollowUp
 	}
 	if o.text == "-" {
 		data, err := io.ReadAll(io.LimitReader(env.Streams.In, maxSendStdin))

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
-	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
 type sshOptions struct {
@@ -101,24 +101,24 @@ func runSSH(ctx context.Context, env *Env, o sshOptions) error {
 }
 
 // parse turns flags into a session.
-func (o sshOptions) parse(env *Env) (sshconn.RunOptions, []sshconn.ForwardSpec, error) {
-	run := sshconn.RunOptions{
+func (o sshOptions) parse(env *Env) (remote.RunOptions, []remote.ForwardSpec, error) {
+	run := remote.RunOptions{
 		Command: strings.Join(o.command, " "), Stdin: env.Streams.In, Stdout: env.Streams.Out, Stderr: env.Streams.Err,
-		NoStdin: o.noStdin, Term: env.Getenv("TERM"), Env: sshconn.LocaleEnv(os.Environ()), Quiet: env.Streams.Quiet(),
+		NoStdin: o.noStdin, Term: env.Getenv("TERM"), Env: remote.LocaleEnv(os.Environ()), Quiet: env.Streams.Quiet(),
 		OnRaw: env.setRestore,
 	}
 	if o.again && (len(o.command) > 0 || o.noTTY || o.noStdin || o.noShell || o.stdio != "" || o.print ||
-		o.tty < 2 && !sshconn.IsTerminal(run.Stdin)) {
+		o.tty < 2 && !remote.IsTerminal(run.Stdin)) {
 		return run, nil, usageError("--reconnect is for a shell on a terminal", "a command, or input from elsewhere, might be taken twice",
 			"leave the command out, and run it in the shell")
 	}
 	switch {
 	case o.noTTY:
-		run.TTY = sshconn.TTYNever
+		run.TTY = remote.TTYNever
 	case o.tty > 1:
-		run.TTY = sshconn.TTYForce
+		run.TTY = remote.TTYForce
 	case o.tty == 1:
-		run.TTY = sshconn.TTYRequest
+		run.TTY = remote.TTYRequest
 	}
 	if o.agent {
 		run.AgentSocket = env.Getenv("SSH_AUTH_SOCK")
@@ -128,7 +128,7 @@ func (o sshOptions) parse(env *Env) (sshconn.RunOptions, []sshconn.ForwardSpec, 
 	}
 	switch escape := []rune(o.escape); {
 	case o.escape == "none":
-		run.Escape = sshconn.NoEscape
+		run.Escape = remote.NoEscape
 	case len(escape) == 1:
 		run.Escape = escape[0]
 	default:
@@ -138,15 +138,15 @@ func (o sshOptions) parse(env *Env) (sshconn.RunOptions, []sshconn.ForwardSpec, 
 	return run, forwards, err
 }
 
-func (o sshOptions) forwards() ([]sshconn.ForwardSpec, error) {
-	var out []sshconn.ForwardSpec
+func (o sshOptions) forwards() ([]remote.ForwardSpec, error) {
+	var out []remote.ForwardSpec
 	for _, group := range []struct {
-		kind  sshconn.ForwardKind
+		kind  remote.ForwardKind
 		flag  string
 		specs []string
-	}{{sshconn.ForwardLocal, "-L", o.local}, {sshconn.ForwardRemote, "-R", o.remote}, {sshconn.ForwardDynamic, "-D", o.dynamic}} {
+	}{{remote.ForwardLocal, "-L", o.local}, {remote.ForwardRemote, "-R", o.remote}, {remote.ForwardDynamic, "-D", o.dynamic}} {
 		for _, s := range group.specs {
-			spec, err := sshconn.ParseForward(group.kind, s)
+			spec, err := remote.ParseForward(group.kind, s)
 			if err != nil {
 				return nil, &problem.Error{Kind: problem.Usage, What: "wrong " + group.flag, Why: err.Error(), Origin: problem.OriginLocal,
 					Next: "write it as [BIND:]PORT:HOST:PORT", Err: err}

@@ -11,6 +11,14 @@ import (
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
+// The words of the leaves below that callers of this room say too.
+type (
+	// Config says where the API is and what it is called with.
+	Config = api.Config
+	// Policy says how long a call is repeated.
+	Policy = retry.Policy
+)
+
 // Mode is how a question treats the API.
 type Mode int
 
@@ -36,10 +44,10 @@ type Waiting struct {
 // Options is what an API is made of. All fields but Mode and WaitFor are
 // required.
 type Options struct {
-	Config  api.Config
+	Config  Config
 	Store   *keystore.Store
 	Profile string // for the advice to use another one
-	Retry   retry.Policy
+	Retry   Policy
 	Mode    Mode          // what AsAsked means; AsAsked is Auto
 	WaitFor time.Duration // with Wait: give up after this long; 0 = never
 	Now     func() time.Time

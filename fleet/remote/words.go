@@ -1,0 +1,75 @@
+package remote
+
+import (
+	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer"
+)
+
+// What callers of this room say in the words of the leaves below it, so that
+// they need import none of those.
+type (
+	// PullOptions say what a pull fetches and how.
+	PullOptions = transfer.PullOptions
+	// PushOptions say what a push sends and how.
+	PushOptions = transfer.PushOptions
+	// TransferEvent is one step of a pull or push.
+	TransferEvent = transfer.Event
+	// RunOptions say how a shell or command runs.
+	RunOptions = sshconn.RunOptions
+	// ForwardSpec is one forwarded address.
+	ForwardSpec = sshconn.ForwardSpec
+	// ForwardKind is -L, -R or -D.
+	ForwardKind = sshconn.ForwardKind
+	// Message is what a lieutenant is told.
+	Message = lieutenant.Message
+	// OutputEvent is a piece of what a lieutenant says.
+	OutputEvent = lieutenant.Event
+)
+
+// The kinds of a TransferEvent that callers tell apart.
+const (
+	EventRetry    = transfer.EventRetry
+	EventProgress = transfer.EventProgress
+	EventFile     = transfer.EventFile
+	EventDeleted  = transfer.EventDeleted
+)
+
+// The kinds of an OutputEvent.
+const (
+	OutputText  = lieutenant.KindText
+	OutputEnd   = lieutenant.KindEnd
+	OutputReset = lieutenant.KindReset
+)
+
+// The types of a Message.
+const (
+	Prompt   = lieutenant.Prompt
+	Steer    = lieutenant.Steer
+	FollowUp = lieutenant.FollowUp
+)
+
+// How a shell or command gets a terminal, and the kinds of forwards.
+const (
+	TTYNever       = sshconn.TTYNever
+	TTYForce       = sshconn.TTYForce
+	TTYRequest     = sshconn.TTYRequest
+	NoEscape       = sshconn.NoEscape
+	ForwardLocal   = sshconn.ForwardLocal
+	ForwardRemote  = sshconn.ForwardRemote
+	ForwardDynamic = sshconn.ForwardDynamic
+)
+
+// ParseForward reads what -L, -R and -D take.
+func ParseForward(kind ForwardKind, text string) (ForwardSpec, error) {
+	return sshconn.ParseForward(kind, text)
+}
+
+// LocaleEnv is the part of an environment that OpenSSH sends by default.
+func LocaleEnv(environ []string) map[string]string { return sshconn.LocaleEnv(environ) }
+
+// IsTerminal reports whether x is a file that is a terminal.
+func IsTerminal(x any) bool { return sshconn.IsTerminal(x) }
+
+// Harmless is text of a VM without what a terminal would act on.
+func Harmless(text string) string { return lieutenant.Sanitize(text) }
