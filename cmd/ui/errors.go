@@ -33,7 +33,7 @@ func (s *Streams) ShowError(v ErrorView, asJSON bool) {
 func (s *Streams) errorText(v ErrorView) string {
 	st := s.ErrStyle()
 	var b strings.Builder
-	width := s.ErrWidth()
+	width := s.errWidth()
 	b.WriteString(st.Apply(Bad, "vers-fleet:") + " " + wrap(CleanText(v.Message), width, len("vers-fleet: "), 2) + "\n")
 	if v.Why != "" {
 		b.WriteString(st.Apply(Faint, "  why:") + "  " + indent(v.Why, width) + "\n")

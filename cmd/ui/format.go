@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -45,7 +46,7 @@ func ParseFormat(output, jq, tmpl string) (Format, error) {
 	f := Format{}
 	names := FormatNames()
 	if output != "" {
-		k := indexOf(names, output)
+		k := slices.Index(names, output)
 		if k < 0 {
 			return f, &FormatError{"-o", fmt.Sprintf("unknown output format %q", Clean(output)),
 				"use one of " + strings.Join(names, ", ")}
@@ -113,15 +114,6 @@ func IsFormatError(err error) (*FormatError, bool) {
 	var fe *FormatError
 	ok := errors.As(err, &fe)
 	return fe, ok
-}
-
-func indexOf(list []string, s string) int {
-	for i, v := range list {
-		if v == s {
-			return i
-		}
-	}
-	return -1
 }
 
 func joinAny(sep string, v []any) string {

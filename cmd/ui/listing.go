@@ -67,7 +67,7 @@ func (l Listing[T]) printTable(s *Streams, f Format, items []T) error {
 	}
 	t := tableText{terminal: s.OutTerminal(), style: s.OutStyle()}
 	if f.kind == table {
-		t.width = s.OutWidth()
+		t.width = s.outWidth()
 	}
 	now := clock(l.Now)
 	columns := l.shown(f, t.terminal, items)
@@ -134,7 +134,7 @@ type Value struct {
 func (v Value) Print(s *Streams, f Format) error {
 	switch f.kind {
 	case table, wide:
-		t := &Text{style: s.OutStyle(), terminal: s.OutTerminal(), width: s.OutWidth(), wide: f.kind == wide}
+		t := &Text{style: s.OutStyle(), terminal: s.OutTerminal(), width: s.outWidth(), wide: f.kind == wide}
 		v.Text(t)
 		return writeString(s.Out, t.b.String())
 	case nameOnly:
@@ -154,15 +154,6 @@ type Text struct {
 	width    int
 	wide     bool
 }
-
-// Terminal reports whether the text goes to a terminal.
-func (t *Text) Terminal() bool { return t.terminal }
-
-// Wide reports whether -o wide was asked for.
-func (t *Text) Wide() bool { return t.wide }
-
-// Width is the terminal's width, 0 in a pipe.
-func (t *Text) Width() int { return t.width }
 
 // Line adds one line; the formatted text is sanitised.
 func (t *Text) Line(format string, args ...any) { t.Styled(Normal, format, args...) }

@@ -37,7 +37,7 @@ func (s *Streams) Pick(question string, choices []string) (int, error) {
 	p.filter()
 	keys := make([]byte, 64)
 	for {
-		s.display.draw(p.render(s.ErrWidth()-1, s.ErrStyle()))
+		s.display.draw(p.render(s.errWidth()-1, s.ErrStyle()))
 		n, err := s.In.Read(keys)
 		if err != nil || n == 0 {
 			return -1, fmt.Errorf("no answer: %w", ErrNotTerminal)
@@ -121,12 +121,12 @@ func (p *picker) render(width int, st Styler) []string {
 	first := max(0, min(p.at-pickLines/2, len(p.found)-pickLines))
 	var lines []string
 	for i := first; i < min(len(p.found), first+pickLines); i++ {
-		text := Truncate("  "+p.choices[p.found[i]], width)
+		text := truncate("  "+p.choices[p.found[i]], width)
 		if i == p.at {
 			text = st.Apply(Strong, "> "+strings.TrimPrefix(text, "  "))
 		}
 		lines = append(lines, text)
 	}
 	count := fmt.Sprintf(" (%d of %d) ", len(p.found), len(p.choices))
-	return append(lines, Truncate(p.question+count+"> "+p.typed, width))
+	return append(lines, truncate(p.question+count+"> "+p.typed, width))
 }

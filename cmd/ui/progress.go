@@ -111,7 +111,7 @@ func (p *Progress) run(every time.Duration) {
 func (p *Progress) show() {
 	if p.s.Moving() {
 		// One line less than the screen: a region that scrolls cannot be erased.
-		p.s.display.draw(p.render(p.s.ErrWidth()-1, p.s.errHeight()-1))
+		p.s.display.draw(p.render(p.s.errWidth()-1, p.s.errHeight()-1))
 		return
 	}
 	p.s.Notef("%s", p.summary())

@@ -19,7 +19,7 @@ var ErrNotTerminal = errors.New("nobody to ask: stdin or stderr is not a termina
 var ErrDeclined = errors.New("nothing was chosen")
 
 // CanAsk reports whether prompts reach a person.
-func (s *Streams) CanAsk() bool { return s.InTerminal() && s.ErrTerminal() && !s.rules.NoAsking }
+func (s *Streams) CanAsk() bool { return s.inTerminal() && s.errTerminal() && !s.rules.NoAsking }
 
 // Confirm asks a yes-or-no question on the terminal; only "y" or "yes" is a
 // yes. Without a terminal it returns ErrNotTerminal, and the caller says how

@@ -78,7 +78,7 @@ func (sc *Screen) replace(text string) string {
 	}
 	var b strings.Builder
 	b.WriteString("\x1b[?7l")
-	size := [2]int{sc.s.OutWidth(), sc.s.outHeight()}
+	size := [2]int{sc.s.outWidth(), sc.s.outHeight()}
 	switch {
 	case sc.lines > 0 && size != sc.size: // the terminal has moved the lines about
 		b.WriteString("\x1b[H\x1b[2J")

@@ -45,8 +45,8 @@ type Streams struct {
 
 // forced replaces what the terminal would say, for tests.
 type forced struct {
-	outTTY, errTTY, inTTY bool
-	width                 int
+	terminal bool // all three streams are one
+	width    int
 }
 
 // System returns the streams of this process.
@@ -67,7 +67,7 @@ func Fake(terminal bool, width int) (*Streams, Buffers) {
 	b := Buffers{new(bytes.Buffer), new(bytes.Buffer), new(bytes.Buffer)}
 	s := &Streams{
 		In: b.In, Out: b.Out, getenv: func(string) string { return "" },
-		forced: &forced{outTTY: terminal, errTTY: terminal, inTTY: terminal, width: width},
+		forced: &forced{terminal: terminal, width: width},
 	}
 	s.display = &display{w: b.Err}
 	s.Err = s.display
@@ -83,33 +83,17 @@ func (s *Streams) Quiet() bool { return s.rules.Quiet }
 // Verbose reports whether details are wanted on Err.
 func (s *Streams) Verbose() bool { return s.rules.Verbose }
 
-// InTerminal, OutTerminal and ErrTerminal report whether a stream is one.
-func (s *Streams) InTerminal() bool {
-	if s.forced != nil {
-		return s.forced.inTTY
-	}
-	return isTerminal(s.inFile)
-}
-
 // OutTerminal reports whether Out is a terminal.
-func (s *Streams) OutTerminal() bool {
-	if s.forced != nil {
-		return s.forced.outTTY
-	}
-	return isTerminal(s.outFile)
-}
+func (s *Streams) OutTerminal() bool { return s.isTerminal(s.outFile) }
+func (s *Streams) errTerminal() bool { return s.isTerminal(s.errFile) }
+func (s *Streams) inTerminal() bool  { return s.isTerminal(s.inFile) }
 
-// ErrTerminal reports whether Err is a terminal.
-func (s *Streams) ErrTerminal() bool {
+func (s *Streams) isTerminal(f *os.File) bool {
 	if s.forced != nil {
-		return s.forced.errTTY
+		return s.forced.terminal
 	}
-	return isTerminal(s.errFile)
+	return f != nil && term.IsTerminal(int(f.Fd()))
 }
-
-// InFile, OutFile and ErrFile return the files behind the streams, for raw
-// mode and PTY sizes; nil when the streams are not files.
-func (s *Streams) InFile() *os.File { return s.inFile }
 
 // OutFile returns the file behind Out, or nil.
 func (s *Streams) OutFile() *os.File { return s.outFile }
@@ -117,12 +101,10 @@ func (s *Streams) OutFile() *os.File { return s.outFile }
 // ErrFile returns the file behind Err, or nil.
 func (s *Streams) ErrFile() *os.File { return s.errFile }
 
-// OutWidth is the width of the terminal behind Out in columns, asked anew at
-// every call so that a resize is followed; 0 when Out is not a terminal.
-func (s *Streams) OutWidth() int { return s.width(s.OutTerminal(), s.outFile) }
-
-// ErrWidth is OutWidth for Err.
-func (s *Streams) ErrWidth() int { return s.width(s.ErrTerminal(), s.errFile) }
+// outWidth and errWidth are the widths of the terminals in columns, asked anew at
+// every call so that a resize is followed; 0 where there is none.
+func (s *Streams) outWidth() int { return s.width(s.OutTerminal(), s.outFile) }
+func (s *Streams) errWidth() int { return s.width(s.errTerminal(), s.errFile) }
 
 func (s *Streams) width(terminal bool, f *os.File) int {
 	if !terminal {
@@ -154,14 +136,14 @@ func (s *Streams) plain() bool {
 
 // Moving reports whether Err may show a spinner or a progress display.
 func (s *Streams) Moving() bool {
-	return s.ErrTerminal() && !s.rules.NoProgress && !s.rules.Quiet && !s.plain()
+	return s.errTerminal() && !s.rules.NoProgress && !s.rules.Quiet && !s.plain()
 }
 
 // OutStyle returns the styles allowed on Out.
 func (s *Streams) OutStyle() Styler { return Styler{on: s.OutTerminal() && s.colour()} }
 
 // ErrStyle returns the styles allowed on Err.
-func (s *Streams) ErrStyle() Styler { return Styler{on: s.ErrTerminal() && s.colour()} }
+func (s *Streams) ErrStyle() Styler { return Styler{on: s.errTerminal() && s.colour()} }
 
 // colour follows no-color.org: NO_COLOR counts when set and not empty.
 func (s *Streams) colour() bool {
@@ -192,7 +174,7 @@ func (s *Streams) Debugf(format string, args ...any) {
 // errLine writes one line to Err. A failed write to stderr has no reader to
 // tell, so it is dropped.
 func (s *Streams) errLine(text string) {
-	_, _ = io.WriteString(s.Err, wrap(CleanText(strings.TrimRight(text, "\n")), s.ErrWidth(), 0, 2)+"\n")
+	_, _ = io.WriteString(s.Err, wrap(CleanText(strings.TrimRight(text, "\n")), s.errWidth(), 0, 2)+"\n")
 }
 
 // pipeWriter turns EPIPE of stdout, and only of stdout, into ErrOutputClosed.
@@ -217,8 +199,6 @@ func (p *pipeWriter) File() *os.File {
 	f, _ := p.w.(*os.File)
 	return f
 }
-
-func isTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
 
 // truthy reads CI as the services set it: anything but empty, 0 and false.
 func truthy(v string) bool { return v != "" && v != "0" && !strings.EqualFold(v, "false") }

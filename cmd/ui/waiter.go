@@ -90,7 +90,7 @@ func (w *Waiter) show() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.text != nil {
-			sp.Suffix = Truncate(" "+Clean(w.text()), w.s.ErrWidth()-2)
+			sp.Suffix = truncate(" "+Clean(w.text()), w.s.errWidth()-2)
 		}
 	}
 	w.spin.Start()

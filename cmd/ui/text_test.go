@@ -41,8 +41,8 @@ func FuzzClean(f *testing.F) {
 				t.Fatalf("Clean(%q) = %q holds %U", s, got, r)
 			}
 		}
-		if w := Width(Truncate(got, 7)); w > 7 {
-			t.Fatalf("Truncate(%q, 7) takes %d columns", got, w)
+		if w := Width(truncate(got, 7)); w > 7 {
+			t.Fatalf("truncate(%q, 7) takes %d columns", got, w)
 		}
 	})
 }
