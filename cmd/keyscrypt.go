@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vers-fleet/vers-fleet/keystore"
+	"github.com/vers-fleet/vers-fleet/fleet/keys"
 )
 
 type keysCryptOptions struct {
@@ -58,7 +58,7 @@ func runCrypt(ctx context.Context, env *Env, o keysCryptOptions) error {
 	}
 	w := env.Streams.NewWaiter()
 	defer w.Stop()
-	opts := keystore.EncryptOptions{IdentityFile: o.identity, Recipients: o.recipients,
+	opts := keys.EncryptOptions{IdentityFile: o.identity, Recipients: o.recipients,
 		Progress: func(done, total int) { w.Start(fmt.Sprintf("%d of %d keys", done, total)) }}
 	if byPassphrase {
 		if opts.Passphrase, err = newPassphrase(env, "New passphrase for the keystore:"); err != nil {
