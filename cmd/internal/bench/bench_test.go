@@ -38,17 +38,17 @@ func timesOf(seconds ...float64) []time.Duration {
 func TestTableAndSummary(t *testing.T) {
 	tab := &table{title: "Pull B", about: "files", entries: []*entry{
 		{result: result{name: "scp", times: timesOf(0.3, 0.1, 0.2), factor: 100}},
-		{result: result{name: "rsync -a", times: timesOf(4, 2), factor: 1}},
+		{result: result{name: "rsync -a", times: timesOf(4, 2), remote: timesOf(0.5, 0.3), factor: 1}},
 		{result: result{name: "cp", times: timesOf(0.01), factor: 1, floor: true}},
 		{result: result{name: "sftp -r", factor: 1, err: errors.New("no\nluck")}},
 		{result: result{name: "vers-fleet pull", times: timesOf(1.5), factor: 1, ours: true}},
 	}}
 	text := tab.markdown()
 	for _, want := range []string{
-		"| scp | 20.0 | 10.0 - 30.0 | 6.67 | reckoned: 0.200 on a part, x100 |",
-		"| rsync -a | 3.00 | 2.00 - 4.00 | 1.00 |  |",
-		"| sftp -r | - | - | - | failed: no luck |",
-		"| vers-fleet pull | 1.50 | 1.50 - 1.50 | 0.50 |  |",
+		"| scp | 20.0 | 10.0 - 30.0 | 6.67 | - | reckoned: 0.200 on a part, x100 |",
+		"| rsync -a | 3.00 | 2.00 - 4.00 | 1.00 | 0.400 |  |",
+		"| sftp -r | - | - | - | - | failed: no luck |",
+		"| vers-fleet pull | 1.50 | 1.50 - 1.50 | 0.50 | - |  |",
 		"| cp | 0.010 |",
 	} {
 		if !strings.Contains(text, want) {
@@ -138,7 +138,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestUnfairRunsAreSeen(t *testing.T) {
-	s, err := newPlatform(t.Context(), t.TempDir())
+	s, err := newPlatform(t.Context(), t.TempDir(), 0)
 	if err != nil {
 		simtest.Missing(t, err)
 		t.Fatal(err)
@@ -172,15 +172,15 @@ func TestUnfairRunsAreSeen(t *testing.T) {
 
 func TestSmallRealRun(t *testing.T) {
 	args := []string{
-		"-quick", "-suite", "pull,fleet,login", "-data", "B", "-rtt", "2ms",
-		"-only", "sequential,bare,tar | tar", "-binary", "/nonexistent",
+		"-quick", "-suite", "pull,push,fleet,login", "-data", "B", "-rtt", "2ms",
+		"-only", "sequential,bare,tar | tar,tar | ssh", "-binary", "/nonexistent",
 	}
 	var out, log bytes.Buffer
 	if err := run(t.Context(), args, &out, &log); err != nil {
 		simtest.Missing(t, err)
 		t.Fatalf("%v\n%s", err, log.String())
 	}
-	for _, want := range []string{"### Pull B, 2 ms", "| ssh tar", "sequential", "12 VMs at once, 2 ms", "of what the same bytes take from one VM", "| bare Go x/crypto/ssh |"} {
+	for _, want := range []string{"### Pull B, 2 ms", "### Push B, 2 ms", "| tar \\| ssh tar |", "| ssh tar", "sequential", "12 VMs at once, 2 ms", "of what the same bytes take from one VM", "| bare Go x/crypto/ssh |"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}

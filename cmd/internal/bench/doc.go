@@ -4,7 +4,7 @@
 // sshd on loopback, through a TLS 1.3 gateway with SNI as on the platform, at
 // a distance made by package wan.
 //
-//	go run ./cmd/internal/bench [-suite pull,login] [-data B] [-rtt 80ms] [-runs 3] [-quick]
+//	go run ./cmd/internal/bench [-suite pull,push] [-bashrc 75ms] [-data B] [-rtt 80ms] [-runs 3] [-quick]
 //
 // Contestants take turns within each round, so that whatever else the machine
 // does hits all of them. What arrives is compared with what was on the VM. A

@@ -24,6 +24,7 @@ type options struct {
 	quick        bool
 	binary       string
 	cipher       string
+	bashrc       time.Duration
 	rate         int64
 	verbose      bool
 }
@@ -66,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // suites are the things that can be measured, by name.
 func suites() map[string]func(context.Context, *rig, io.Writer) error {
 	return map[string]func(context.Context, *rig, io.Writer) error{
-		"pull": pullSuite, "again": againSuite, "fleet": fleetSuite, "login": loginSuite,
+		"pull": pullSuite, "push": pushSuite, "again": againSuite, "fleet": fleetSuite, "login": loginSuite,
 	}
 }
 
@@ -75,7 +76,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var suiteList, dataList, rttList string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&suiteList, "suite", "pull,again,fleet,login", "what to measure")
+	f.StringVar(&suiteList, "suite", "pull,push,again,fleet,login", "what to measure")
 	f.StringVar(&dataList, "data", "A,B,C", "data sets: A one large file, B 10,000 small ones, C a mixture")
 	f.StringVar(&rttList, "rtt", "0,40ms,80ms", "round-trip times")
 	f.StringVar(&o.only, "only", "", "measure only contestants whose name contains one of these words (a,b)")
@@ -85,6 +86,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.quick, "quick", false, "one round on small data, to see that everything works")
 	f.StringVar(&o.binary, "binary", "", "the vers-fleet to measure (default: built from this module)")
 	f.StringVar(&o.cipher, "cipher", "aes128-gcm@openssh.com", "cipher of the OpenSSH tools, empty for their default")
+	f.DurationVar(&o.bashrc, "bashrc", 0, "what the login shell's .bashrc costs each session, as on VMs that people use")
 	f.Int64Var(&o.rate, "rate", 0, "speed of the link in bytes per second, for distances above 0; 0 is unlimited")
 	f.BoolVar(&o.verbose, "verbose", false, "show every run on stderr")
 	if err := f.Parse(args); err != nil {
@@ -96,7 +98,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	o.suites, o.data = split(suiteList), split(dataList)
 	for _, name := range o.suites {
 		if suites()[name] == nil {
-			return o, fmt.Errorf("no suite %q; there are pull, again, fleet and login", name)
+			return o, fmt.Errorf("no suite %q; there are pull, push, again, fleet and login", name)
 		}
 	}
 	for _, name := range o.data {

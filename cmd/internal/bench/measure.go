@@ -18,7 +18,8 @@ type result struct {
 	floor  bool
 	reuses bool // a connection that is open already
 	times  []time.Duration
-	factor float64 // the whole takes this many times longer than was measured
+	remote []time.Duration // processor time on the VMs, where it can be known
+	factor float64         // the whole takes this many times longer than was measured
 	err    error
 }
 
@@ -47,6 +48,7 @@ type entry struct {
 	before func() error
 	run    func(ctx context.Context) (*exec.Cmd, error)
 	after  func(round int) error
+	spent  time.Duration // of the VMs' processors by the run that ended last
 }
 
 // race runs all entries in turns, each round starting with another one. An
@@ -69,7 +71,7 @@ func (r *rig) race(ctx context.Context, rounds int, entries []*entry) error {
 				e.err = err
 				continue
 			}
-			e.times = append(e.times, took)
+			e.times, e.remote = append(e.times, took), append(e.remote, e.spent)
 		}
 	}
 	return nil
@@ -85,8 +87,9 @@ func (r *rig) once(ctx context.Context, round int, e *entry) (time.Duration, err
 	if err != nil {
 		return 0, err
 	}
-	before := r.logins()
+	before, idle := r.logins(), servers()
 	took, err := timed(ctx, cmd, r.o.limit)
+	e.spent = spentSince(idle)
 	if err == nil {
 		err = r.logins().fair(before, e.ours, e.reuses)
 	}

@@ -35,16 +35,16 @@ func (t *table) fastest(counts func(*entry) bool) (string, float64) {
 func (t *table) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n%s\n\n", t.title, t.about)
-	b.WriteString("| way | median, s | min - max | of the fastest peer | note |\n|---|---:|---:|---:|---|\n")
+	b.WriteString("| way | median, s | min - max | of the fastest peer | VM's CPU, s | note |\n|---|---:|---:|---:|---:|---|\n")
 	_, best := t.fastestPeer()
 	for _, e := range t.entries {
 		if e.err != nil {
-			fmt.Fprintf(&b, "| %s | - | - | - | failed: %s |\n", cell(e.name), cell(e.err.Error()))
+			fmt.Fprintf(&b, "| %s | - | - | - | - | failed: %s |\n", cell(e.name), cell(e.err.Error()))
 			continue
 		}
 		s := e.scaled()
-		fmt.Fprintf(&b, "| %s | %s | %s - %s | %s | %s |\n", cell(e.name), seconds(e.median()),
-			seconds(s[0]), seconds(s[len(s)-1]), ratio(e.median(), best), note(e))
+		fmt.Fprintf(&b, "| %s | %s | %s - %s | %s | %s | %s |\n", cell(e.name), seconds(e.median()),
+			seconds(s[0]), seconds(s[len(s)-1]), ratio(e.median(), best), e.remoteCPU(), note(e))
 	}
 	return b.String()
 }
@@ -97,7 +97,7 @@ func (r *rig) summary() string {
 			}
 			rows++
 			what := t.title
-			if e.name != "vers-fleet pull" {
+			if e.name != "vers-fleet pull" && e.name != "vers-fleet push" {
 				what += ": " + e.name
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", what, seconds(e.median()), seconds(best), ratio(e.median(), best), cell(peer))
@@ -120,6 +120,9 @@ func preamble(o options, r *rig) string {
 	}
 	if o.rate > 0 {
 		fmt.Fprintf(&b, " Link at a distance: %d bytes/s.", o.rate)
+	}
+	if o.bashrc > 0 {
+		fmt.Fprintf(&b, " Each session pays %v for its .bashrc.", o.bashrc)
 	}
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 		fmt.Fprintf(&b, " Load average at the start: %s.", strings.Join(strings.Fields(string(load))[:3], " "))

@@ -44,7 +44,7 @@ func newRig(ctx context.Context, o options, log io.Writer) (*rig, error) {
 		o: o, dir: dir, log: log, maker: newMaker(filepath.Join(dir, "vm"), o.quick),
 		sets: map[string]*set{}, roads: map[time.Duration]*road{},
 	}
-	if r.sim, err = newPlatform(ctx, dir); err != nil {
+	if r.sim, err = newPlatform(ctx, dir, o.bashrc); err != nil {
 		r.close()
 		return nil, err
 	}

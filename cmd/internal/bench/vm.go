@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
@@ -24,12 +26,18 @@ type vm struct {
 }
 
 // newPlatform starts a simulated platform whose VMs are real sshd. Stock: an
-// isolated /tmp could hide the data. The empty home keeps this machine's own
-// ~/.bashrc, which may be slow, out of every session.
-func newPlatform(ctx context.Context, dir string) (*sim.Sim, error) {
+// isolated /tmp could hide the data. A home of their own keeps this machine's
+// ~/.bashrc, which may be slow, out of every session; theirs takes bashrc.
+func newPlatform(ctx context.Context, dir string, bashrc time.Duration) (*sim.Sim, error) {
 	home := filepath.Join(dir, "home")
 	if err := os.Mkdir(home, 0o700); err != nil {
 		return nil, err
+	}
+	if bashrc > 0 {
+		text := fmt.Sprintf("sleep %g\n", bashrc.Seconds())
+		if err := os.WriteFile(filepath.Join(home, ".bashrc"), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
 	}
 	return sim.Start(ctx, sim.Config{VMs: vmCount, Dir: filepath.Join(dir, "sim"), Still: true, Guest: sim.GuestSSHD,
 		SSHD: sshd.Options{Stock: true, Config: []string{"SetEnv HOME=" + home}}})
