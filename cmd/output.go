@@ -147,7 +147,7 @@ func followWords(ctx context.Context, env *Env, f *fleet.Fleet, vm inventory.VM,
 	err := f.Output.Follow(ctx, vm, func(e remote.OutputEvent) error {
 		switch {
 		case raw && e.Raw != nil:
-			return writeText(env.Streams.Out, string(e.Raw)+"\n")
+			return writeText(env.Streams.Out, string(e.Raw))
 		case e.Kind == remote.OutputText:
 			return writeText(env.Streams.Out, showWords(env, e.Text))
 		case e.Kind == remote.OutputEnd:

@@ -24,7 +24,7 @@ type Position struct {
 type Answer struct {
 	Text     string    // as it was written: use Sanitize before it reaches a terminal
 	Complete bool      // the agent_end is there; otherwise it is still being written, or the lieutenant crashed over it
-	Damaged  bool      // something is missing: its beginning was rotated away, a line was too long, or the text exceeds maxText
+	Damaged  bool      // something is missing: its beginning was rotated away, a piece of text stood in a line over 4 MiB, or the text exceeds maxText
 	Started  time.Time // if the events say so
 	Ended    time.Time // if the events say so
 	start    int64     // offset of its first line
@@ -97,16 +97,13 @@ func (c *collector) line(l rawLine) bool {
 	if c.quiet {
 		return false
 	}
-	if l.over {
-		if c.open != nil {
-			c.open.Damaged = true
-		}
+	if !interesting(l.text) && !l.cut {
 		return true
 	}
-	if !interesting(l.text) {
-		return true
+	p := parseLine(l.text, l.cut)
+	if p.unclear && c.open != nil {
+		c.open.Damaged = true
 	}
-	p := parseLine(l.text)
 	switch p.kind {
 	case KindEnd:
 		if !c.finish(l.offset, true) { // its beginning is missing

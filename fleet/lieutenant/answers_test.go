@@ -133,40 +133,6 @@ func TestSince(t *testing.T) {
 	}
 }
 
-func TestLineTooLong(t *testing.T) {
-	s := newStream(t, local{[]string{"sh", "-c"}, os.Environ()})
-	s.write(t, started, delta("before "), `{"type":"`, strings.Repeat("x", maxLine), `"}`, "\n", delta("after"), ended)
-	s.write(t, started, delta(strings.Repeat("y", maxLine/2)), ended)
-	got, err := answers(t, s, Query{})
-	if err != nil || len(got) != 2 || got[0].Text != "before after" || !got[0].Damaged || len(got[1].Text) != maxLine/2 || got[1].Damaged {
-		t.Errorf("%d answers, %v", len(got), err)
-	}
-}
-
-// TestHugeStream reads the end of a stream of 2 GB, and no more than that.
-func TestHugeStream(t *testing.T) {
-	inShells(t, func(t *testing.T, s *Stream) {
-		f, err := os.Create(s.paths.out)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if err := f.Truncate(2 << 30); err != nil { // a hole, which takes no space
-			t.Skip("no large files here")
-		}
-		s.write(t, "\n", started, delta("the end"), ended)
-		metered := &meter{Conn: s.Conn}
-		s.Conn = metered
-		got, err := answers(t, s, Query{Last: 1})
-		if err != nil || !slices.Equal(texts(got), []string{"the end"}) {
-			t.Fatalf("%+v, %v", got, err)
-		}
-		if metered.received > 1<<20 {
-			t.Errorf("%d bytes were fetched", metered.received)
-		}
-	})
-}
-
 // meter counts what comes over a connection that is used for one thing at a time.
 type meter struct {
 	Conn

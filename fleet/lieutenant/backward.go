@@ -19,7 +19,8 @@ const (
 	blockUnit  = 64 << 10
 	firstBlock = 4 * blockUnit
 	lastBlock  = 64 * blockUnit
-	countIn    = 256 << 20 // bytes at the end in which Status counts answers
+	longLine   = 2 * blockUnit // of which the beginning is looked up, rather than all of it fetched
+	countIn    = 256 << 20     // bytes at the end in which Status counts answers
 )
 
 // facts is what the VM says about a lieutenant.
@@ -54,20 +55,83 @@ func (s *Stream) backwardOnce(ctx context.Context, count int64, restart func(fac
 		return Position{}, err
 	}
 	restart(f)
-	var lines lineWalker
+	lines := lineWalker{fetched: int64(len(data))}
 	more := lines.block(start, data, fn)
 	for size := int64(firstBlock); more && start > 0; {
-		size = min(2*size, lastBlock, start)
-		start -= size
-		if data, err = s.block(ctx, f, start, size); err != nil {
+		if lines.size > longLine && !lines.begun {
+			if start, err = s.toLineStart(ctx, f, &lines, start); err != nil {
+				return Position{}, err
+			}
+			continue
+		}
+		size = min(2*size, lastBlock)
+		end := start
+		start = max(end-size, 0) / blockUnit * blockUnit
+		if data, err = s.block(ctx, f, start, end-start); err != nil {
 			return Position{}, err
 		}
+		lines.fetched += end - start
 		more = lines.block(start, data, fn)
 	}
 	if more {
 		lines.first(fn)
 	}
 	return Position{f.inode, lines.end}, nil
+}
+
+// toLineStart gives lines the rest of the line that goes on to the left of start, and returns where that begins. Of a
+// very long one, or one whose beginning says all that matters, it is only the beginning.
+func (s *Stream) toLineStart(ctx context.Context, f facts, lines *lineWalker, start int64) (int64, error) {
+	begin, head, err := s.lineStart(ctx, f, start)
+	if err != nil {
+		return 0, err
+	}
+	lines.fetched += int64(len(head))
+	if !parseLine(head, true).unclear || lines.size+start-begin > maxLine {
+		lines.cutTo(head, start-begin)
+		return begin, nil
+	}
+	from := begin / blockUnit * blockUnit
+	data, err := s.block(ctx, f, from, start-from)
+	if err != nil {
+		return 0, err
+	}
+	lines.fetched += start - from
+	lines.prepend(data[begin-from:])
+	lines.begun = true
+	return begin, nil
+}
+
+// lineStart finds where the line begins that the byte before start, a multiple of 64 KiB, belongs to, and returns its
+// first bytes. The VM looks for the newline: the line can have hundreds of MB.
+func (s *Stream) lineStart(ctx context.Context, f facts, start int64) (begin int64, head []byte, err error) {
+	cmd := shellCommand(lineScript, s.paths.withDefaults().out, strconv.FormatInt(start/blockUnit, 10))
+	err = run(ctx, s.Conn, "reading the event stream", cmd, nil, func(r io.Reader) error {
+		br := bufio.NewReader(r)
+		if err := sameFile(br, f); err != nil {
+			return err
+		}
+		word, rest, err := answer(br)
+		if err != nil {
+			return err
+		}
+		var first int64
+		if _, err := fmt.Sscan(rest, &first); word != "line" || err != nil || first < 0 || first >= start/blockUnit {
+			return io.ErrUnexpectedEOF
+		}
+		begin = first * blockUnit
+		head, err = readBlock(br, min(2*blockUnit, f.size-begin))
+		return err
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	if i := bytes.LastIndexByte(head[:min(blockUnit, len(head))], '\n'); i >= 0 {
+		begin, head = begin+int64(i)+1, head[i+1:]
+	} else if begin > 0 {
+		return 0, nil, errChanged
+	}
+	return begin, head, nil
 }
 
 // look asks for the facts and the last bytes of the stream.
@@ -187,7 +251,7 @@ func (s *Stream) Raw(ctx context.Context, n int, w io.Writer) error {
 	var start int64
 	found := 0
 	end, err := s.backward(ctx, 0, func(now facts) { f, start, found = now, 0, 0 }, func(l rawLine) bool {
-		if bytes.Contains(l.text, []byte("agent_start")) && parseLine(l.text).kind == KindStart {
+		if bytes.Contains(l.text, []byte("agent_start")) && parseLine(l.text, l.cut).kind == KindStart {
 			found++
 			start = l.offset
 		}
@@ -224,15 +288,19 @@ func (s *Stream) copyRange(ctx context.Context, f facts, start, end int64, w io.
 
 // rawLine is one complete line. Its text may not be kept.
 type rawLine struct {
-	offset int64
-	text   []byte // nil if oversized
-	over   bool
+	offset  int64
+	text    []byte
+	cut     bool  // text is only its beginning
+	fetched int64 // bytes that came from the VM until now
 }
 
 // lineWalker puts lines together from blocks that come in reverse order.
 type lineWalker struct {
 	pieces  [][]byte // of the line that continues to the left, in reverse order
-	size    int
+	size    int64    // of that line as far as it is known
+	begun   bool     // its beginning has been reached
+	cut     bool     // pieces hold only its beginning
+	fetched int64
 	started bool  // a newline was seen, so what is to its left is a complete line
 	end     int64 // behind the last complete line; valid if started
 }
@@ -259,28 +327,21 @@ func (w *lineWalker) block(start int64, data []byte, fn func(rawLine) bool) bool
 func (w *lineWalker) first(fn func(rawLine) bool) { w.emit(0, fn) }
 
 func (w *lineWalker) prepend(piece []byte) {
-	w.size += len(piece)
-	if w.size > maxLine {
-		w.pieces = nil
-		return
-	}
+	w.size += int64(len(piece))
 	w.pieces = append(w.pieces, piece)
 }
 
+// cutTo keeps of the present line only its beginning; more is the number of bytes that were not fetched.
+func (w *lineWalker) cutTo(head []byte, more int64) {
+	w.pieces, w.size, w.begun, w.cut = [][]byte{head}, w.size+more, true, true
+}
+
 func (w *lineWalker) emit(offset int64, fn func(rawLine) bool) bool {
-	line := rawLine{offset: offset, over: w.size > maxLine}
-	switch {
-	case line.over:
-	case len(w.pieces) == 1:
-		line.text = w.pieces[0]
-	default:
+	line := rawLine{offset: offset, cut: w.cut, fetched: w.fetched}
+	if w.started && w.size > 0 {
 		slices.Reverse(w.pieces)
 		line.text = slices.Concat(w.pieces...)
 	}
-	empty := w.size == 0
-	w.pieces, w.size = nil, 0
-	if !w.started || empty {
-		return true
-	}
-	return fn(line)
+	w.pieces, w.size, w.begun, w.cut = nil, 0, false, false
+	return len(line.text) == 0 || fn(line)
 }

@@ -12,6 +12,8 @@
 //
 // The file can have many GB, so it is never downloaded: [Stream] asks for its size and reads blocks backwards from
 // the end with dd, which seeks (busybox tail does not). A byte offset and the inode name a place in it.
+// A line can have hundreds of MB, because an agent_end carries all messages of a run: what a line is stands at its
+// beginning, which the VM looks for, and no more of it is fetched. Lines are kept whole up to 4 MiB.
 // [Stream.Follow] runs a loop on the VM that sends frames of new bytes with their offset, so that after a lost
 // connection it goes on where it stopped; the bytes just before that place are compared, so that a file that was
 // truncated or replaced in between is noticed even if it has grown past it.

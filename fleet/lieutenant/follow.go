@@ -94,10 +94,10 @@ type follower struct {
 
 	pos       Position // behind the last byte that arrived
 	tail      []byte   // the last bytes before pos, to recognise the file by
-	line      []byte   // what arrived of the present line
+	line      []byte   // what arrived of the present line, and was not handed on in parts
 	lineStart int64
-	over      bool   // the present line is too long
-	half      []byte // first half of a character at the end of the last delta
+	long      *parsed // what the beginning of the present line says, if a part of it was handed on
+	half      []byte  // first half of a character at the end of the last delta
 }
 
 const (
@@ -183,45 +183,56 @@ func (f *follower) split(data []byte) error {
 		i := bytes.IndexByte(data, '\n')
 		piece := data
 		if i >= 0 {
-			piece = data[:i]
+			piece = data[:i+1]
 		}
-		if f.over = f.over || len(f.line)+len(piece) > maxLine; f.over {
-			f.line = nil
-		} else {
-			f.line = append(f.line, piece...)
+		f.line = append(f.line, piece...)
+		f.pos.Offset += int64(len(piece))
+		data = data[len(piece):]
+		var err error
+		switch {
+		case i >= 0:
+			err = f.emit()
+		case len(f.line) > maxLine:
+			err = f.part()
 		}
-		if i < 0 {
-			f.pos.Offset += int64(len(data))
-			return nil
-		}
-		f.pos.Offset += int64(i) + 1
-		data = data[i+1:]
-		if err := f.emit(); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// emit hands the present line to fn.
-func (f *follower) emit() error {
-	e := Event{Kind: KindOversized, Offset: f.lineStart, Next: f.pos.Offset}
-	if !f.over {
-		p := parseLine(f.line)
-		e.Kind, e.Time, e.Raw = p.kind, p.time, f.line
-		switch p.kind {
-		case KindText:
-			whole, half := splitHigh(append(f.half, p.delta...))
-			e.Text, f.half = unquote(whole), bytes.Clone(half)
-		case KindStart, KindEnd:
-			f.half = nil
-		}
+// part hands on what there is of a line that is too long to be kept.
+func (f *follower) part() error {
+	if f.long == nil {
+		p := parseLine(f.line, true)
+		p.delta = bytes.Clone(p.delta)
+		f.long = &p
 	}
-	empty := !f.over && len(f.line) == 0
-	f.lineStart, f.over = f.pos.Offset, false
+	e := Event{Kind: KindPart, Raw: f.line, Offset: f.lineStart, Next: f.pos.Offset}
 	f.line = f.line[:0]
-	if empty {
-		return nil
+	return f.tell(e)
+}
+
+// emit hands the present line, or what is left of it, to fn.
+func (f *follower) emit() error {
+	raw, p := f.line, f.long
+	e := Event{Raw: raw, Offset: f.lineStart, Next: f.pos.Offset}
+	f.lineStart, f.line, f.long = f.pos.Offset, f.line[:0], nil
+	if p == nil {
+		if len(raw) == 1 {
+			return nil
+		}
+		whole := parseLine(raw, false)
+		p = &whole
+	}
+	e.Kind, e.Time = p.kind, p.time
+	switch p.kind {
+	case KindText:
+		whole, half := splitHigh(append(f.half, p.delta...))
+		e.Text, f.half = unquote(whole), bytes.Clone(half)
+	case KindStart, KindEnd:
+		f.half = nil
 	}
 	return f.tell(e)
 }
@@ -229,7 +240,7 @@ func (f *follower) emit() error {
 // reset begins with a new file.
 func (f *follower) reset(inode uint64) error {
 	f.pos, f.lineStart = Position{Inode: inode}, 0
-	f.tail, f.line, f.half, f.over = nil, nil, nil, false
+	f.tail, f.line, f.half, f.long = nil, nil, nil, nil
 	return f.tell(Event{Kind: KindReset})
 }
 

@@ -33,8 +33,8 @@ type Alias struct {
 	VMID string // canonical UUID
 }
 
-// ErrNotList is the error of a file that is no list of names at all.
-var ErrNotList = errors.New("not a list of entries")
+// errNotList is the error of a file that is no list of names at all.
+var errNotList = errors.New("not a list of entries")
 
 // Files lists where lieutenants.json may be, in the order in which the first that exists counts. versHome is the
 // value of VERS_HOME, home the user's home directory; either may be empty.
@@ -125,7 +125,7 @@ func vmID(s string) (string, bool) {
 type object map[string]json.RawMessage
 
 // ParseLieutenants reads lieutenants.json: {"lieutenants":[...]} or a bare array. Unknown fields and fields of the
-// wrong type are passed over, entries without a usable name or VM left out. The error, ErrNotList, is for a file that
+// wrong type are passed over, entries without a usable name or VM left out. The error, errNotList, is for a file that
 // is not such a list at all.
 func ParseLieutenants(data []byte) ([]Lieutenant, error) {
 	entries, err := listIn(data, "lieutenants")
@@ -188,9 +188,9 @@ func listIn(data []byte, key string) ([]json.RawMessage, error) {
 
 func notList(err error) error {
 	if err == nil {
-		return ErrNotList
+		return errNotList
 	}
-	return fmt.Errorf("%w: %w", ErrNotList, err)
+	return fmt.Errorf("%w: %w", errNotList, err)
 }
 
 func trimBOM(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) }

@@ -58,7 +58,7 @@ func TestParseLieutenants(t *testing.T) {
 func TestNotALieutenantsFile(t *testing.T) {
 	for _, junk := range []string{"", "null", "5", `"x"`, "{}", `{"lieutenants":null}`, `{"lieutenants":{}}`, "<html>", `{"lieutenants":[`,
 		strings.Repeat("[", 100000)} {
-		if got, err := ParseLieutenants([]byte(junk)); !errors.Is(err, ErrNotList) {
+		if got, err := ParseLieutenants([]byte(junk)); !errors.Is(err, errNotList) {
 			t.Errorf("%.30q: %v, %v", junk, got, err)
 		}
 		if got, err := ParseAliases([]byte(junk)); err == nil && len(got) > 0 {
@@ -135,7 +135,8 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		_, _ = ParseAliases(file)
-		if p := parseLine(line); p.kind == KindText {
+		_ = parseLine(line, true)
+		if p := parseLine(line, false); p.kind == KindText {
 			whole, half := splitHigh(p.delta)
 			if len(whole)+len(half) != len(p.delta) || unquote(p.delta) == "" && len(p.delta) > 0 {
 				t.Errorf("delta %q of %q", p.delta, line)

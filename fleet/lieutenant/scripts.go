@@ -16,7 +16,8 @@ facts() { stat -c '%i %s %Y' "$out" 2>/dev/null || { set -- $(ls -Liln "$out"); 
 //	vf:none | vf:facts TMUX WRITERS INODE SIZE MTIME NOW ANSWERS, vf:data START LENGTH, bytes
 //
 // TMUX is yes, no or none (no tmux there); WRITERS the number of processes that have $out open for writing, asked
-// only without tmux; - where nothing is known. Blocks of 64 KiB are read with dd because it seeks.
+// only without tmux; - where nothing is known. Blocks of 64 KiB are read with dd because it seeks. Answers are counted
+// with the lines broken at every brace, because grep keeps a line in memory, and one can have hundreds of MB.
 const lookScript = begin + `
 in=$2 session=$3 writer=$4 want=$5 count=$6
 [ -e "$out" ] || [ -e "$in" ] || { echo vf:none; exit 0; }
@@ -33,7 +34,7 @@ size=$2 answers=-
 if [ "$count" -gt 0 ]; then
   first=0
   [ "$size" -gt "$count" ] && first=$(( (size - count) / 65536 ))
-  answers=$(dd if="$out" bs=65536 skip="$first" 2>/dev/null | LC_ALL=C grep -c -e '"type":"agent_end"' -e '"type": "agent_end"')
+  answers=$(dd if="$out" bs=65536 skip="$first" 2>/dev/null | tr '{' '\012' | LC_ALL=C grep -Fc -e '"type":"agent_end"' -e '"type": "agent_end"')
 fi
 echo "vf:facts $tmux $writers $1 $2 $3 $now $answers"
 start=0
@@ -50,6 +51,32 @@ const blockScript = begin + `
 [ -f "$out" ] || { echo vf:none; exit 0; }
 echo "vf:block $(facts)"
 dd if="$out" bs=65536 skip="$2" 2>/dev/null | head -c "$3"
+exit 0
+`
+
+// lineScript: out, number of a block.
+//
+//	vf:none | vf:block INODE SIZE MTIME, vf:line BLOCK, bytes of this and the next one
+//
+// It finds the last newline before a block: the block that holds it, 0 if there is none. It looks at ever larger
+// pieces, then halves the one that has it. Nothing but wc sees the bytes, which keeps none of them.
+const lineScript = begin + `
+[ -f "$out" ] || { echo vf:none; exit 0; }
+echo "vf:block $(facts)"
+hi=$2 lo=$2 step=16 found=
+newlines() { dd if="$out" bs=65536 skip="$1" count=$(($2 - $1)) 2>/dev/null | wc -l; }
+while [ "$lo" -gt 0 ] && [ -z "$found" ]; do
+  hi=$lo lo=$((lo - step)) step=$((step * 2))
+  [ "$lo" -gt 0 ] || lo=0
+  [ "$(newlines "$lo" "$hi")" -eq 0 ] || found=yes
+done
+[ "$found" ] || hi=$lo
+while [ $((hi - lo)) -gt 1 ]; do
+  mid=$(((lo + hi) / 2))
+  if [ "$(newlines "$mid" "$hi")" -gt 0 ]; then lo=$mid; else hi=$mid; fi
+done
+echo "vf:line $lo"
+dd if="$out" bs=65536 skip="$lo" count=2 2>/dev/null
 exit 0
 `
 

@@ -28,8 +28,8 @@ type Status struct {
 }
 
 const (
-	statusScan = 64 << 20 // bytes at the end in which Status looks for the last event
-	startScan  = 4 << 20  // bytes at the end in which it looks for the beginning of an answer
+	statusScan = 64 << 20 // bytes that Status fetches to find the last event
+	startScan  = 4 << 20  // bytes that it fetches to find the beginning of an answer
 )
 
 // Status asks the VM, in one command unless the last event is far from the end of the stream. ErrNoLieutenant means
@@ -39,8 +39,8 @@ func (s *Stream) Status(ctx context.Context) (Status, error) {
 	var working bool
 	var at time.Time
 	_, err := s.backward(ctx, countIn, func(now facts) { f, working, at = now, false, time.Time{} }, func(l rawLine) bool {
-		if !l.over && interesting(l.text) {
-			switch p := parseLine(l.text); p.kind {
+		if interesting(l.text) {
+			switch p := parseLine(l.text, l.cut); p.kind {
 			case KindEnd:
 				if !working {
 					at = p.time
@@ -53,8 +53,7 @@ func (s *Stream) Status(ctx context.Context) (Status, error) {
 				working = true
 			}
 		}
-		scanned := f.size - l.offset
-		return scanned < startScan || !working && scanned < statusScan
+		return l.fetched < startScan || !working && l.fetched < statusScan
 	})
 	if err != nil {
 		return Status{}, err

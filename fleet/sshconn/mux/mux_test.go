@@ -181,7 +181,7 @@ func TestSharedEnds(t *testing.T) {
 			t.Error("in use:", err)
 		}
 		_ = c.Close()
-		if err := <-s.ended; !errors.Is(err, ErrIdle) {
+		if err := <-s.ended; !errors.Is(err, errIdle) {
 			t.Error(err)
 		}
 	})
@@ -193,7 +193,7 @@ func TestSharedEnds(t *testing.T) {
 			t.Error(err)
 		}
 		_ = c.Close()
-		if err := <-s.ended; !errors.Is(err, ErrIdle) {
+		if err := <-s.ended; !errors.Is(err, errIdle) {
 			t.Error(err)
 		}
 		if _, err := os.Stat(s.path); !errors.Is(err, os.ErrNotExist) {
@@ -212,7 +212,7 @@ func TestSharedEnds(t *testing.T) {
 		}})
 		c := s.borrow(t)
 		close(ok)
-		if err := <-s.ended; !errors.Is(err, ErrRevoked) {
+		if err := <-s.ended; !errors.Is(err, errRevoked) {
 			t.Error(err)
 		}
 		if err := c.Exec(t.Context(), "true", nil, nil, nil); !errors.Is(err, sshconn.ErrLost) {

@@ -16,8 +16,6 @@ var (
 	ErrNoServer = errors.New("no shared connection")
 	ErrBusy     = errors.New("the connection is shared by another process already")
 	ErrUnsafe   = errors.New("not private to this user")
-	ErrIdle     = errors.New("idle")
-	ErrRevoked  = errors.New("no longer allowed")
 )
 
 // Options of a server.

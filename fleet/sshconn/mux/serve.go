@@ -30,10 +30,10 @@ type Options struct {
 
 // Why a server ended.
 var (
-	// ErrIdle: nobody used it for Options.Idle.
-	ErrIdle = errors.New("idle")
-	// ErrRevoked: Options.Check said no.
-	ErrRevoked = errors.New("no longer allowed")
+	// errIdle: nobody used it for Options.Idle.
+	errIdle = errors.New("idle")
+	// errRevoked: Options.Check said no.
+	errRevoked = errors.New("no longer allowed")
 )
 
 const checkEvery = 5 * time.Second
@@ -124,7 +124,7 @@ func (s *server) allowed() bool {
 	if s.o.Check == nil || s.o.Check() {
 		return true
 	}
-	s.stop(ErrRevoked)
+	s.stop(errRevoked)
 	return false
 }
 
@@ -142,7 +142,7 @@ func (s *server) stopUnused() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.clients) == 0 {
-		s.stop(ErrIdle)
+		s.stop(errIdle)
 	}
 }
 
