@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -153,9 +152,9 @@ func runKeysImport(ctx context.Context, env *Env, o keysImportOptions) error {
 	}
 	in := env.Streams.In
 	if o.file != "-" {
-		file, err := os.Open(o.file)
+		file, err := f.Keys.OpenBundle(o.file)
 		if err != nil {
-			return &problem.Error{Kind: problem.NotFound, What: "cannot read the bundle " + o.file, Why: problem.Cause(err), Origin: problem.OriginLocal, Err: err}
+			return err
 		}
 		defer file.Close()
 		in = file

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -48,12 +47,9 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 	if err != nil {
 		return fleet.Options{}, err
 	}
-	var roots func() (*x509.CertPool, error)
-	if s.TLSCA != "" {
-		if _, err := os.Stat(s.TLSCA); err != nil {
-			return fleet.Options{}, caError(s.TLSCA, err)
-		}
-		roots = sync.OnceValues(func() (*x509.CertPool, error) { return loadRoots(s.TLSCA) })
+	roots, err := s.Roots()
+	if err != nil {
+		return fleet.Options{}, err
 	}
 	warn := func(text string) { e.Streams.Warnf("%s", text) }
 	if !s.TLSVerify {
@@ -86,23 +82,6 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 		Warn: warn, Logf: e.Streams.Debugf,
 		OnWait: e.showWait, Confirm: func(question string) error { return e.confirm(ctx, question) },
 	}, nil
-}
-
-func caError(file string, err error) error {
-	return usageError("cannot read the CA file "+file, problem.Cause(err), "correct tls_ca; see: vers-fleet config view")
-}
-
-// loadRoots is the certificate authorities of file.
-func loadRoots(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, caError(file, err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, usageError("the CA file "+file+" holds no certificate", "it must be in PEM form", "correct tls_ca; see: vers-fleet config view")
-	}
-	return pool, nil
 }
 
 // patience is how long the API may take before it is worth a word.

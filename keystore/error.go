@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"syscall"
 )
 
@@ -90,10 +91,16 @@ func ioError(op, path string, err error) error {
 		e.Kind, e.Next = KindFull, "df -h "+quote(path)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		e.Kind = KindReadOnly
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && !writes(op):
 		e.Kind = KindNotFound
 	}
 	return e
+}
+
+// writes tells whether op makes something: that a folder for it is missing says
+// nothing about what is recorded.
+func writes(op string) bool {
+	return slices.Contains([]string{"write", "create folder", "sync", "lock", "set aside", "encrypt", "export keys"}, op)
 }
 
 func invalid(op, format string, args ...any) error {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
 // keyCommandTimeout bounds api_key_command; it may ask a person to touch a
@@ -137,7 +138,7 @@ func (s *Settings) foreignKey() (key, from string) {
 		{filepath.Join(home, ".vers", "keys.json"), [][]string{{"keys", "VERS_API_KEY"}}},
 		{filepath.Join(home, ".vers", "config.json"), [][]string{{"api_key"}, {"versApiKey"}}},
 	} {
-		data, err := readLimited(f.path)
+		data, err := keystore.ReadFile(f.path, maxFileSize)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
 // Set checks a value and writes it into the configuration file at path, which
@@ -293,39 +294,19 @@ func scalar(s string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
 }
 
-// writeFile replaces the file in one step: temporary file beside it, flush,
-// rename. The mode is 0600, for it may hold a key. A symbolic link is followed.
+// writeFile writes the file durably. The mode is 0600, for it may hold a key.
 func writeFile(path, text string) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return storage(path, err)
-	}
-	tmp, err := os.CreateTemp(dir, ".config-*.tmp") // mode 0600
-	if err != nil {
-		return storage(path, err)
-	}
-	defer os.Remove(tmp.Name()) // fails after the rename, as it should
-	_, err = tmp.WriteString(text)
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
 	if err == nil {
-		err = tmp.Sync()
+		err = keystore.WriteFile(path, []byte(text), 0o600)
 	}
-	err = errors.Join(err, tmp.Close())
 	if err == nil {
-		err = os.Rename(tmp.Name(), path)
+		return nil
 	}
-	if err != nil {
-		return storage(path, err)
-	}
-	return nil
-}
-
-func storage(path string, err error) error {
-	next := "check the disk and the permissions of " + filepath.Dir(path)
+	folder := filepath.Dir(path)
+	next := "check the disk and the permissions of " + folder
 	if errors.Is(err, fs.ErrPermission) {
-		next = "make " + filepath.Dir(path) + " writable, or name another file with --config"
+		next = "make " + folder + " writable, or name another file with --config"
 	}
 	return &problem.Error{
 		Kind: problem.Storage, What: "cannot write the configuration file " + path, Why: problem.Cause(err),

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -15,9 +14,10 @@ import (
 	"golang.org/x/text/transform"
 
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
-// maxFileSize bounds what is read as a configuration file.
+// maxFileSize bounds what is read as a configuration file, or for one key.
 const maxFileSize = 1 << 20
 
 // file is a parsed configuration file. One that does not exist, or holds only
@@ -37,7 +37,7 @@ type fileValue struct {
 
 // readFile reads path. A missing file is fine unless it must be there.
 func readFile(path string, must bool) (*file, error) {
-	data, err := readLimited(path)
+	data, err := keystore.ReadFile(path, maxFileSize)
 	if errors.Is(err, fs.ErrNotExist) && !must {
 		return &file{path: path}, nil
 	}
@@ -72,19 +72,6 @@ func (f *file) parse() error {
 
 // folder is what relative paths in the file count from.
 func (f *file) folder() string { return filepath.Dir(f.path) }
-
-func readLimited(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
-	if err == nil && len(data) > maxFileSize {
-		return nil, errors.New("the file is larger than 1 MiB")
-	}
-	return data, err
-}
 
 // decode is text as editors save it: UTF-8 with or without a byte order mark,
 // or, from Windows, UTF-16 with one.

@@ -1,17 +1,20 @@
 package settings
 
 import (
+	"crypto/x509"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
 // Settings are those of one profile. Secrets are not among the fields; APIKey
@@ -108,6 +111,31 @@ func (s *Settings) Home() (string, error) {
 		return dataFolder(), nil
 	}
 	return s.home, nil
+}
+
+// Roots returns what reads the certificate authorities of tls_ca, once; nil if
+// none are set. Errors are of kind usage; a missing file is told at once.
+func (s *Settings) Roots() (func() (*x509.CertPool, error), error) {
+	if s.TLSCA == "" {
+		return nil, nil
+	}
+	wrong := func(what, why string) error {
+		return usage(what, why, "correct tls_ca; see: vers-fleet config view")
+	}
+	if _, err := os.Stat(s.TLSCA); err != nil {
+		return nil, wrong("cannot read the CA file "+s.TLSCA, problem.Cause(err))
+	}
+	return sync.OnceValues(func() (*x509.CertPool, error) {
+		pem, err := keystore.ReadFile(s.TLSCA, maxFileSize)
+		if err != nil {
+			return nil, wrong("cannot read the CA file "+s.TLSCA, problem.Cause(err))
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, wrong("the CA file "+s.TLSCA+" holds no certificate", "it must be in PEM form")
+		}
+		return pool, nil
+	}), nil
 }
 
 // Profiles are the profiles that the configuration file defines.

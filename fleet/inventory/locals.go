@@ -6,6 +6,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
 // LocalLieutenant is a lieutenant that runs on this machine and on no VM, as
@@ -33,7 +34,7 @@ func (iv *Inventory) Locals() []LocalLieutenant {
 // lieutenants reads lieutenants.json; ok tells whether there is one.
 func (iv *Inventory) lieutenants() (list []lieutenant.Lieutenant, ok bool) {
 	for _, path := range lieutenant.Files(iv.o.UserHome, iv.o.VersHome) {
-		data, err := readSmall(path)
+		data, err := keystore.ReadFile(path, maxNameFile)
 		if err != nil {
 			continue
 		}

@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
@@ -129,7 +127,7 @@ func (iv *Inventory) nameFiles() (found []namedVM, seen map[NameSource]bool) {
 		}
 	}
 	if path := lieutenant.AliasesFile(iv.o.UserHome); path != "" {
-		if data, err := readSmall(path); err == nil {
+		if data, err := keystore.ReadFile(path, maxNameFile); err == nil {
 			aliases, err := lieutenant.ParseAliases(data)
 			if err != nil {
 				iv.o.Logf("%s is not used: %v", path, err)
@@ -146,17 +144,6 @@ func (iv *Inventory) nameFiles() (found []namedVM, seen map[NameSource]bool) {
 
 // maxNameFile bounds the files of other tools that are read on every start.
 const maxNameFile = 8 << 20
-
-func readSmall(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxNameFile {
-		return nil, fmt.Errorf("%s is not a small file", path)
-	}
-	return os.ReadFile(path)
-}
 
 func (iv *Inventory) readNamesDoc() (namesDoc, error) {
 	data, err := iv.keys.Doc(NamesDoc).Read()

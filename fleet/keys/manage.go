@@ -2,8 +2,10 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -109,6 +111,19 @@ func (ks *Keys) Export(ctx context.Context, w io.Writer, o keystore.ExportOption
 	}
 	sum, err := ks.keys.Export(ctx, w, o)
 	return sum, problem.OfStorage("export the keys", err)
+}
+
+// OpenBundle opens a bundle for Import. Errors are of kind NotFound or Usage.
+func (ks *Keys) OpenBundle(path string) (io.ReadCloser, error) {
+	f, err := keystore.OpenFile(path)
+	if err == nil {
+		return f, nil
+	}
+	e := &problem.Error{Kind: problem.NotFound, What: "cannot read the bundle " + path, Why: problem.Cause(err), Origin: problem.OriginLocal, Err: err}
+	if !errors.Is(err, fs.ErrNotExist) {
+		e.Kind, e.Next = problem.Usage, "make it a readable file, or pipe it in: vers-fleet keys import -"
+	}
+	return nil, e
 }
 
 // Import merges a bundle, never overwriting something newer, and says what

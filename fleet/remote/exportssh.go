@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -26,7 +25,7 @@ func (s *OpenSSH) Export(ctx context.Context, dir string) (int, error) {
 		if _, err := s.o.LoadRoots(); err != nil { // says what is wrong with it
 			return 0, err
 		}
-		if ca, err = os.ReadFile(s.o.CAFile); err != nil {
+		if ca, err = keystore.ReadFile(s.o.CAFile, maxUserConfig); err != nil {
 			return 0, problem.OfStorage("read "+s.o.CAFile, err)
 		}
 	}

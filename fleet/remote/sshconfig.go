@@ -124,10 +124,7 @@ func (s *OpenSSH) changeUserConfig(ctx context.Context, change func([]string) []
 			Next: "print the entries instead: vers-fleet ssh-config"}
 	}
 	dir := filepath.Join(s.o.UserHome, ".ssh")
-	path, err := followed(filepath.Join(dir, "config"))
-	if err != nil {
-		return problem.OfStorage("read ~/.ssh/config", err)
-	}
+	path := filepath.Join(dir, "config") // kept elsewhere it stays there, and a link stays one
 	old, text, err := s.userConfig(path, change)
 	if err != nil || text == old {
 		return err
@@ -150,9 +147,12 @@ func (s *OpenSSH) changeUserConfig(ctx context.Context, change func([]string) []
 	return problem.OfStorage("write "+path, keystore.WriteFile(path, []byte(text), mode))
 }
 
+// maxUserConfig is far more than any ~/.ssh/config.
+const maxUserConfig = 16 << 20
+
 // userConfig is the text of the file at path, and what it should be.
 func (s *OpenSSH) userConfig(path string, change func([]string) []string) (old, text string, err error) {
-	raw, err := os.ReadFile(path)
+	raw, err := keystore.ReadFile(path, maxUserConfig)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", "", problem.OfStorage("read "+path, err)
 	}
@@ -165,21 +165,4 @@ func (s *OpenSSH) userConfig(path string, change func([]string) []string) (old, 
 		text += "\n"
 	}
 	return string(raw), text, nil
-}
-
-// followed is the file that a chain of symbolic links ends at, which need not
-// exist: a configuration that is kept elsewhere stays there, and the link too.
-func followed(path string) (string, error) {
-	const most = 40 // as Linux follows, path_resolution(7)
-	for range most {
-		to, err := os.Readlink(path)
-		if err != nil {
-			return path, nil // no link; reading it says the rest
-		}
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(path), to)
-		}
-		path = to
-	}
-	return "", fmt.Errorf("%s: too many symbolic links", path)
 }
