@@ -77,7 +77,7 @@ func newKeysRemoveCommand(env *Env) *cobra.Command {
 				return err
 			}
 			removed, err := f.Keys.Remove(c.Context(), args, yes)
-			sayRemoved(env, removed)
+			reportRemoved(env, removed)
 			return err
 		},
 	}
@@ -103,7 +103,7 @@ func newKeysPruneCommand(env *Env) *cobra.Command {
 				return err
 			}
 			removed, err := f.Keys.Prune(c.Context(), age, yes)
-			sayRemoved(env, removed)
+			reportRemoved(env, removed)
 			return err
 		},
 	}
@@ -112,7 +112,7 @@ func newKeysPruneCommand(env *Env) *cobra.Command {
 	return about(c, "", "works", exitOK, exitStorage)
 }
 
-func sayRemoved(env *Env, ids []string) {
+func reportRemoved(env *Env, ids []string) {
 	for _, id := range ids {
 		env.Streams.Notef("forgot %s", id)
 	}

@@ -83,7 +83,7 @@ func runOutput(ctx context.Context, env *Env, o outputOptions) error {
 	case (o.follow || o.raw) && len(vms) > 1:
 		return usageError("--follow and --raw work on one VM", "", "name one VM")
 	case o.follow:
-		return followWords(ctx, env, f, vms[0], o.raw)
+		return followAnswer(ctx, env, f, vms[0], o.raw)
 	case o.raw:
 		n := o.history
 		if o.all {
@@ -95,14 +95,14 @@ func runOutput(ctx context.Context, env *Env, o outputOptions) error {
 	if !since.IsZero() && slices.ContainsFunc(list, func(w remote.Answer) bool { return w.Ended.IsZero() }) {
 		env.Streams.Warnf("the stream does not say when each answer ended, so older ones may be among these")
 	}
-	if err := printWords(env, list, len(vms) > 1); err != nil {
+	if err := printAnswers(env, list, len(vms) > 1); err != nil {
 		return err
 	}
 	return wordsErr
 }
 
-// printWords prints answers as text, or in a machine's format.
-func printWords(env *Env, list []remote.Answer, named bool) error {
+// printAnswers prints answers as text, or in a machine's format.
+func printAnswers(env *Env, list []remote.Answer, named bool) error {
 	if !env.Format().Table() {
 		return ui.Listing[remote.Answer]{Name: func(w remote.Answer) string { return orID(w.Name, w.VMID) }}.Print(env.Streams, env.Format(), list)
 	}
@@ -116,7 +116,7 @@ func printWords(env *Env, list []remote.Answer, named bool) error {
 				return err
 			}
 		}
-		if err := writeText(env.Streams.Out, showWords(env, w.Text)+"\n"); err != nil {
+		if err := writeText(env.Streams.Out, harmless(env, w.Text)+"\n"); err != nil {
 			return err
 		}
 		if w.Damaged {
@@ -135,21 +135,21 @@ func endedText(t time.Time) string {
 	return " (" + ui.Absolute(t) + ")"
 }
 
-// showWords makes text harmless where a terminal would act on it.
-func showWords(env *Env, text string) string {
+// harmless makes text harmless where a terminal would act on it.
+func harmless(env *Env, text string) string {
 	if env.Streams.OutTerminal() {
 		return remote.Harmless(text)
 	}
 	return text
 }
 
-func followWords(ctx context.Context, env *Env, f *fleet.Fleet, vm inventory.VM, raw bool) error {
+func followAnswer(ctx context.Context, env *Env, f *fleet.Fleet, vm inventory.VM, raw bool) error {
 	err := f.Output.Follow(ctx, vm, func(e remote.OutputEvent) error {
 		switch {
 		case raw && e.Raw != nil:
 			return writeText(env.Streams.Out, string(e.Raw))
 		case e.Kind == remote.OutputText:
-			return writeText(env.Streams.Out, showWords(env, e.Text))
+			return writeText(env.Streams.Out, harmless(env, e.Text))
 		case e.Kind == remote.OutputEnd:
 			return writeText(env.Streams.Out, "\n")
 		case e.Kind == remote.OutputReset:

@@ -124,7 +124,7 @@ func runPull(ctx context.Context, env *Env, o pullOptions) error {
 			return err
 		}
 	}
-	sayTransfer(env, results, "fetched")
+	reportTransfer(env, results, "fetched")
 	return pullErr
 }
 

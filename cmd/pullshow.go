@@ -95,8 +95,8 @@ func pullListing() ui.Listing[remote.PullResult] {
 // maxShown bounds the failures told on stderr; all of them are in the JSON.
 const maxShown = 10
 
-// sayTransfer tells failures and a total on stderr.
-func sayTransfer(env *Env, results []remote.PullResult, verb string) {
+// reportTransfer tells failures and a total on stderr.
+func reportTransfer(env *Env, results []remote.PullResult, verb string) {
 	var files, bytes, same, failed int64
 	for _, r := range results {
 		files, bytes, same, failed = files+r.Files, bytes+r.Bytes, same+r.Unchanged, failed+r.Failed

@@ -79,6 +79,6 @@ func runPush(ctx context.Context, env *Env, o pushOptions) (err error) {
 	if err := pullListing().Print(env.Streams, env.Format(), results); err != nil {
 		return err
 	}
-	sayTransfer(env, results, "sent")
+	reportTransfer(env, results, "sent")
 	return pushErr
 }

@@ -118,7 +118,7 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel in
 		w.Stop()
 	}
 	slices.SortStableFunc(list.VMs, order)
-	sayListing(env, f, list)
+	reportListing(env, f, list)
 	if err := vmListing(o.probe).Print(env.Streams, env.Format(), list.VMs); err != nil {
 		return err
 	}
@@ -147,10 +147,10 @@ func localsLine(locals []inventory.LocalLieutenant) string {
 	return strings.Join(out, ", ")
 }
 
-// sayListing tells on stderr what the rows do not: age, outage, warnings.
-func sayListing(env *Env, f *fleet.Fleet, list inventory.Listing) {
+// reportListing tells on stderr what the rows do not: age, outage, warnings.
+func reportListing(env *Env, f *fleet.Fleet, list inventory.Listing) {
 	if list.Source == outage.FromCache {
-		sayCached(env, list.AsOf, list.Outage)
+		reportCached(env, list.AsOf, list.Outage)
 	}
 	for _, w := range f.API.Warnings() {
 		env.Streams.Warnf("%s", w.Text)
@@ -160,8 +160,8 @@ func sayListing(env *Env, f *fleet.Fleet, list inventory.Listing) {
 	}
 }
 
-// sayCached tells that the record answered, how old it is, and why.
-func sayCached(env *Env, asOf time.Time, outage *problem.Error) {
+// reportCached tells that the record answered, how old it is, and why.
+func reportCached(env *Env, asOf time.Time, outage *problem.Error) {
 	age := "of unknown age"
 	if !asOf.IsZero() {
 		age = "as of " + ui.Absolute(asOf) + " (" + ui.Ago(asOf, time.Now()) + ")"
@@ -173,8 +173,8 @@ func sayCached(env *Env, asOf time.Time, outage *problem.Error) {
 	env.Streams.Notef("showing what is recorded, %s", age)
 }
 
-// sayKeys tells how fetching keys ended.
-func sayKeys(env *Env, r keys.SyncReport) {
+// reportKeys tells how fetching keys ended.
+func reportKeys(env *Env, r keys.SyncReport) {
 	if r.Fetched > 0 {
 		env.Streams.Notef("recorded the SSH keys of %s", ui.Count(r.Fetched, "VM"))
 	}
@@ -224,5 +224,5 @@ func listVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions) (inven
 	if o.noSync {
 		return f.Inventory.List(ctx, ask)
 	}
-	return f.List(ctx, fleet.ListOptions{ListOptions: ask, OnKeys: func(r keys.SyncReport) { sayKeys(env, r) }})
+	return f.List(ctx, fleet.ListOptions{ListOptions: ask, OnKeys: func(r keys.SyncReport) { reportKeys(env, r) }})
 }

@@ -136,7 +136,7 @@ func (f *Fleet) checkAPITLS(getenv func(string) string) func(context.Context) Ch
 		case u.Scheme != "https":
 			c.Detail = "the API URL is not https"
 			return c
-		case f.API.Mode(outage.AsAsked) == outage.Offline:
+		case f.API.Forbidden(outage.AsAsked):
 			c.Detail = "--offline"
 			return c
 		case getenv("HTTPS_PROXY") != "" || getenv("https_proxy") != "":

@@ -93,7 +93,7 @@ func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
 		}
 	}
 	silence := list.Outage
-	if problem.KindOf(err) == problem.Unavailable && f.API.Mode(outage.AsAsked) != outage.Offline {
+	if problem.KindOf(err) == problem.Unavailable && !f.API.Forbidden(outage.AsAsked) {
 		errors.As(err, &silence)
 	}
 	if silence != nil && (s.API.State == "up" || s.API.State == "unknown") {

@@ -17,7 +17,7 @@ import (
 
 // shares says whether this command may use shared connections.
 func (d *Dialer) shares() bool {
-	return d.o.Share.Idle > 0 && d.api.Mode(outage.AsAsked) != outage.Live
+	return d.o.Share.Idle > 0 && d.api.RecordFirst(outage.AsAsked)
 }
 
 // connectShared borrows a connection to the VM, or makes one.

@@ -30,7 +30,7 @@ type How struct {
 // API. The error says why not: the stage that failed, the last known state of
 // the VM, or why no key could be had.
 func (d *Dialer) Connect(ctx context.Context, vm inventory.VM, how How) (*sshconn.Conn, error) {
-	if d.api.Mode(how.Mode) == outage.Live || !d.keys.Has(vm.ID) {
+	if !d.keys.Has(vm.ID) || !d.api.RecordFirst(how.Mode) {
 		if err := d.needKey(ctx, vm, how); err != nil {
 			return nil, err
 		}

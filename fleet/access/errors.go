@@ -111,7 +111,7 @@ func (d *Dialer) refusedError(m outage.Mode, vm inventory.VM, err, keyErr error)
 		return e
 	}
 	e.Why, e.Next, e.Retryable = "a fresh key could not be fetched: "+cause.Why, cause.Next, cause.Retryable
-	if cause.Kind == problem.Unavailable && d.api.Mode(m) != outage.Offline {
+	if cause.Kind == problem.Unavailable && !d.api.Forbidden(m) {
 		e.Next = "vers-fleet wait, then try again"
 	}
 	return e

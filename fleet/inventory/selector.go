@@ -165,7 +165,7 @@ func unknown(vms []VM, word string) error {
 // Resolve returns the VMs a selection means, from the record when it knows
 // them all and else from the API. Use ResolveLive for what changes a VM.
 func (iv *Inventory) Resolve(ctx context.Context, s Selection) ([]VM, error) {
-	if !s.All && len(s.Labels) == 0 && iv.api.Mode(outage.AsAsked) != outage.Live {
+	if !s.All && len(s.Labels) == 0 && iv.api.RecordFirst(outage.AsAsked) {
 		known, err := iv.Known()
 		if err != nil {
 			return nil, err

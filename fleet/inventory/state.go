@@ -18,13 +18,10 @@ const StateNow = "now"
 // it was. It only explains a failure, so it neither waits for the API nor
 // insists on it, whatever the command's mode.
 func (iv *Inventory) StateOf(ctx context.Context, m outage.Mode, vm VM) (state, when string) {
-	if iv.api.Mode(m) != outage.Offline {
-		m = outage.Auto
-	}
 	ctx, stop := context.WithTimeout(ctx, outage.ProbeTimeout)
 	defer stop()
 	answer, err := outage.Ask(ctx, iv.api, outage.Call[string]{
-		Mode: m, What: "ask for the state of " + vm.Title(), Repeatable: true,
+		Mode: iv.api.Briefly(m), What: "ask for the state of " + vm.Title(), Repeatable: true,
 		Live: func(ctx context.Context, c *api.Client) (string, error) {
 			now, err := c.Status(ctx, vm.ID)
 			return string(now.State), err

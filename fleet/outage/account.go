@@ -57,9 +57,9 @@ func (a *API) Bind() error {
 		Next: "use another profile for this endpoint or account: --profile NAME"}
 }
 
-// tellForeign says, once, that what is recorded is not of the endpoint in use:
+// warnForeign says, once, that what is recorded is not of the endpoint in use:
 // it serves all the same, as the endpoint may only be written wrong.
-func (a *API) tellForeign() {
+func (a *API) warnForeign() {
 	if of, here := a.o.Store.Endpoint(), canonical(a.o.Config.BaseURL); of != "" && of != here {
 		a.foreign.Do(func() {
 			a.o.Warn("this is the record of " + of + ", not of " + here + "; give each a profile of its own (--profile NAME)")

@@ -62,7 +62,7 @@ type API struct {
 	o       Options
 	account *account
 	memory  *retry.Memory
-	foreign sync.Once // the warning of tellForeign
+	foreign sync.Once // the warning of warnForeign
 
 	// client is built on first use, so that commands served by the record
 	// never read the API key.
@@ -89,12 +89,29 @@ func New(o Options) *API {
 	return a
 }
 
-// Mode is what m means to this command.
-func (a *API) Mode(m Mode) Mode {
+// mode is what m means to this command.
+func (a *API) mode(m Mode) Mode {
 	if m == AsAsked {
 		return a.o.Mode
 	}
 	return m
+}
+
+// RecordFirst reports whether what is recorded serves without a question: a key
+// that is at hand, a name that is known, a connection that is open. Only --live
+// wants the API's word for each.
+func (a *API) RecordFirst(m Mode) bool { return a.mode(m) != Live }
+
+// Forbidden reports whether the API must not be asked at all.
+func (a *API) Forbidden(m Mode) bool { return a.mode(m) == Offline }
+
+// Briefly is the mode for a question whose answer only explains something: it
+// neither waits for the API nor insists on it.
+func (a *API) Briefly(m Mode) Mode {
+	if a.Forbidden(m) {
+		return Offline
+	}
+	return Auto
 }
 
 // MustBeLive is the mode for what only the API can do: the record does not

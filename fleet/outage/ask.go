@@ -56,7 +56,7 @@ const briefAttempts = 3
 // returned as it is and never replaced by the record. While the API is known
 // to be down the record answers at once, and one process at a time probes.
 func Ask[T any](ctx context.Context, a *API, c Call[T]) (Answer[T], error) {
-	mode := a.Mode(c.Mode)
+	mode := a.mode(c.Mode)
 	if mode == Offline {
 		return fallback(a, c, OfflineError(c.What))
 	}
@@ -157,7 +157,7 @@ func attempt[T any](ctx context.Context, a *API, c Call[T], permit retry.Permit)
 // and not at all when it only finds out whether the API is back.
 func (a *API) policy(m Mode, recorded bool, permit retry.Permit) retry.Policy {
 	p := a.o.Retry
-	if recorded && a.Mode(m) == Auto {
+	if recorded && a.mode(m) == Auto {
 		p.MaxAttempts = briefAttempts
 	}
 	if permit == retry.PermitProbe {
@@ -181,7 +181,7 @@ func kept[T any](a *API, c Call[T], value T) Answer[T] {
 // fallback lets the record answer because of why, which is returned when the
 // record has nothing to say or must not be asked.
 func fallback[T any](a *API, c Call[T], why error) (Answer[T], error) {
-	if c.Recorded == nil || a.Mode(c.Mode) == Live {
+	if c.Recorded == nil || a.mode(c.Mode) == Live {
 		return Answer[T]{}, why
 	}
 	value, asOf, err := c.Recorded()
@@ -191,9 +191,9 @@ func fallback[T any](a *API, c Call[T], why error) (Answer[T], error) {
 	if err != nil {
 		return Answer[T]{}, problem.OfStorage("read what was recorded", err)
 	}
-	a.tellForeign()
+	a.warnForeign()
 	ans := Answer[T]{Value: value, Source: FromCache, AsOf: asOf}
-	if a.Mode(c.Mode) != Offline {
+	if a.mode(c.Mode) != Offline {
 		errors.As(why, &ans.Outage)
 	}
 	return ans, nil

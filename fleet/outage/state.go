@@ -18,7 +18,7 @@ func (a *API) MemoryState() (retry.State, error) { return a.memory.State() }
 // State is the outage memory, and whether it believes that the API is up.
 func (a *API) State(m Mode) (retry.State, bool) {
 	s, err := a.memory.State()
-	return s, a.Mode(m) != Offline && err == nil && !s.Down()
+	return s, a.mode(m) != Offline && err == nil && !s.Down()
 }
 
 // Unconfirmed says why a host key's pin is not confirmed; "" if it is.

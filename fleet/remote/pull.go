@@ -36,7 +36,7 @@ type PullRequest struct {
 	OnDone  func(PullResult)                   // called as each VM is done, one at a time
 
 	pool  *connPool  // of a Watch
-	share *connShare // of this pull
+	budget *connBudget // of this pull
 }
 
 // PullResult is what one VM's pull did.
@@ -70,14 +70,14 @@ type PullFailure struct {
 // and a fleet of a dozen VMs should not come in waves.
 const PullJobs = 16
 
-// connShare tells each pull at work how many connections it may have, so that all
+// connBudget tells each pull at work how many connections it may have, so that all
 // together have about as many as pay: sshd's limits are each VM's own, but the
 // processors here are shared. Safe for concurrent use.
-type connShare struct{ working atomic.Int64 }
+type connBudget struct{ working atomic.Int64 }
 
 // now is the share of one pull: 8 connections (see transfer) if there are few
 // pulls, never less than 2, because at a distance one is bound by its windows.
-func (s *connShare) now() int { return max(2, 32/int(max(1, s.working.Load()))) }
+func (s *connBudget) now() int { return max(2, 32/int(max(1, s.working.Load()))) }
 
 // Pull fetches files from VMs, each over its own connection and into its own
 // folder. One VM that fails does not hold up the others. The error is nil when
@@ -85,16 +85,16 @@ func (s *connShare) now() int { return max(2, 32/int(max(1, s.working.Load()))) 
 // Partial.
 func (rm *Remote) Pull(ctx context.Context, r PullRequest) ([]PullResult, error) {
 	results := make([]PullResult, len(r.Items))
-	r.share = &connShare{}
+	r.budget = &connBudget{}
 	var mu sync.Mutex
 	if r.Jobs <= 0 {
 		r.Jobs = PullJobs
 	}
 	problem.Each(len(r.Items), r.Jobs, func(n int) {
 		item := r.Items[n]
-		r.share.working.Add(1)
+		r.budget.working.Add(1)
 		res := rm.pullOne(ctx, r, item)
-		r.share.working.Add(-1)
+		r.budget.working.Add(-1)
 		mu.Lock()
 		defer mu.Unlock()
 		results[n] = res
@@ -151,7 +151,7 @@ func (rm *Remote) pullOne(ctx context.Context, r PullRequest, item PullItem) (re
 	o := r.Options
 	o.Dest, o.Source, o.Logf = res.Dest, item.VM.ID, rm.o.Logf
 	o.Paths = item.Paths
-	o.ConnsNow = r.share.now
+	o.ConnsNow = r.budget.now
 	if len(o.Paths) == 0 {
 		o.Paths = rm.o.PullPaths
 	}
