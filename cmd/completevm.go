@@ -13,7 +13,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 )
 
-// completeVMs completes names of VMs from the record alone, with state and
+// completeVMs completes names of VMs from the cache alone, with state and
 // role as description: Tab never asks the API, so it never freezes in an
 // outage. most limits how many names are taken; 0 is no limit.
 func completeVMs(env *Env, most int) cobra.CompletionFunc {

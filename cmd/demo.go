@@ -82,7 +82,7 @@ func (d *demo) story(ctx context.Context) error {
 		{say: "A fleet of twelve VMs, six of them lieutenants at work. Listing it records inventory and keys.", args: "vms"},
 		{say: "The marketing lieutenant finishes its images and goes idle.", do: func() error { return d.sim.Finish("marketing") }},
 		{say: "03:20 UTC: the REST API answers 503 to everything.", do: func() error { return d.sim.SetFault(sim.Fault{Kind: "503"}) }},
-		{say: "The fleet can still be listed, from the record.", args: "vms"},
+		{say: "The fleet can still be listed, from the cache.", args: "vms"},
 		{say: "The VM itself is alive, and its key is here.", args: "ssh marketing -- ls -l /root/workspace"},
 		{say: "Bring the finished work home, then everything else.", args: "pull marketing"},
 		{args: "pull --all ./rescue"},

@@ -38,7 +38,7 @@ type exitMeaning struct {
 // against.
 func exitTable() []exitMeaning {
 	return []exitMeaning{
-		{exitOK, "done (also when the answer came from the record)", "done"},
+		{exitOK, "done (also when the answer came from the cache)", "done"},
 		{exitUnexpected, "unexpected", "unexpected"},
 		{exitUsage, "wrong usage or configuration", "wrong usage"},
 		{exitNotFound, "no such VM, path or key", "not found"},

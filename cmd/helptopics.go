@@ -116,7 +116,7 @@ A listing is an array, [] when there is nothing; jsonl prints an element per
 line. A single thing is an object. Times are RFC 3339 in UTC, durations are
 seconds, sizes are bytes. Field names are stable; new ones may be added.
 
-What may come from the record carries "source" ("live" or "cache") and "as_of".
+What may come from the cache carries "source" ("live" or "cache") and "as_of".
 
 Errors are one JSON object on one line of stderr:
   {"error":{"kind":"unavailable","message":"...","why":"...","next":"...",

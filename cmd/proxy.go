@@ -18,7 +18,7 @@ entries of vers-fleet ssh-config use.`,
 		RunE:              func(c *cobra.Command, args []string) error { return runProxy(c.Context(), env, args[0]) },
 		ValidArgsFunction: completeVMs(env, 1),
 	}
-	return about(c, groupSSH, "works, from the record", exitOK, exitNotFound, exitUnreachable, exitIdentity)
+	return about(c, groupSSH, "works, from the cache", exitOK, exitNotFound, exitUnreachable, exitIdentity)
 }
 
 func runProxy(ctx context.Context, env *Env, name string) error {

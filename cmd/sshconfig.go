@@ -26,7 +26,7 @@ They use recorded keys only, so they work while the API is down.`,
 	c.Flags().BoolVar(&o.install, "install", false, "write the entries and include them in ~/.ssh/config")
 	c.Flags().BoolVar(&o.uninstall, "uninstall", false, "take them out again")
 	c.MarkFlagsMutuallyExclusive("install", "uninstall")
-	return about(c, groupSSH, "works, from the record", exitOK, exitStorage)
+	return about(c, groupSSH, "works, from the cache", exitOK, exitStorage)
 }
 
 func runSSHConfig(ctx context.Context, env *Env, o sshConfigOptions) error {

@@ -160,7 +160,7 @@ func reportListing(env *Env, f *fleet.Fleet, list inventory.Listing) {
 	}
 }
 
-// reportCached tells that the record answered, how old it is, and why.
+// reportCached tells that the cache answered, how old it is, and why.
 func reportCached(env *Env, asOf time.Time, outage *problem.Error) {
 	age := "of unknown age"
 	if !asOf.IsZero() {

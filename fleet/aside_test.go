@@ -60,7 +60,7 @@ func TestRegistryIsAskedBesideTheAPI(t *testing.T) {
 }
 
 // A registry that gives no answer is left alone by the next processes, the
-// names it gave before stay, and it does not hold up the record's answer.
+// names it gave before stay, and it does not hold up the cache's answer.
 func TestSilentRegistryIsLeftAlone(t *testing.T) {
 	w := newWorld(t, 6)
 	var calls atomic.Int32

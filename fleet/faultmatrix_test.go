@@ -166,7 +166,7 @@ func (m *matrix) list(f *fleet.Fleet) error {
 		m.t.Errorf("vms: source %s with outage %v", list.Source, list.Outage)
 	}
 	if list.Source == outage.FromCache && list.AsOf.IsZero() {
-		m.t.Error("vms: the record's answer has no age")
+		m.t.Error("vms: the cache's answer has no age")
 	}
 	if list.Unsaved != nil {
 		m.t.Errorf("vms: not recorded: %v", list.Unsaved)
@@ -212,7 +212,7 @@ func (m *matrix) commit(f *fleet.Fleet, vm inventory.VM, queue bool) error {
 	return err
 }
 
-// run does one piece of work on a copy of the record.
+// run does one piece of work on a copy of the cache.
 func (m *matrix) run(name, home string, w work) {
 	before := snapshot(m.t, home)
 	o := m.world.o

@@ -143,7 +143,7 @@ func TestOneEndpointManyWritings(t *testing.T) {
 	}
 }
 
-// The record serves for another endpoint that does not answer, which may be
+// The cache serves for another endpoint that does not answer, which may be
 // the same one written wrong; but whose record it is, is said.
 func TestRecordOfAnotherEndpoint(t *testing.T) {
 	w := newWorld(t, 6)
@@ -160,7 +160,7 @@ func TestRecordOfAnotherEndpoint(t *testing.T) {
 				t.Errorf("%s: from %s, %v", base, list.Source, err)
 			}
 		}
-		if len(said) != want || want > 0 && !strings.Contains(said[0], "the record of "+w.o.API.BaseURL+",") {
+		if len(said) != want || want > 0 && !strings.Contains(said[0], "the cache of "+w.o.API.BaseURL+",") {
 			t.Errorf("%s: warnings %q, want %d", base, said, want)
 		}
 	}

@@ -23,7 +23,7 @@ type Column[T any] struct {
 
 // Listing declares once how a list of T is shown in every format. JSON and
 // what is made from it comes from T's own struct tags; each T carries its own
-// source and as_of fields where the list may come from the record.
+// source and as_of fields where the list may come from the cache.
 type Listing[T any] struct {
 	Columns []Column[T]
 	Name    func(T) string   // what -o name prints, one per line

@@ -17,7 +17,7 @@ import (
 
 // shares says whether this command may use shared connections.
 func (d *Dialer) shares() bool {
-	return d.o.Share.Idle > 0 && d.api.RecordFirst(outage.AsAsked)
+	return d.o.Share.Idle > 0 && d.api.CacheFirst(outage.AsAsked)
 }
 
 // connectShared borrows a connection to the VM, or makes one.

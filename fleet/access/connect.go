@@ -30,7 +30,7 @@ type How struct {
 // API. The error says why not: the stage that failed, the last known state of
 // the VM, or why no key could be had.
 func (d *Dialer) Connect(ctx context.Context, vm inventory.VM, how How) (*sshconn.Conn, error) {
-	if !d.keys.Has(vm.ID) || !d.api.RecordFirst(how.Mode) {
+	if !d.keys.Has(vm.ID) || !d.api.CacheFirst(how.Mode) {
 		if err := d.needKey(ctx, vm, how); err != nil {
 			return nil, err
 		}
@@ -76,7 +76,7 @@ func (d *Dialer) dialAnew(ctx context.Context, vm inventory.VM, how How, damage 
 		Next: "vers-fleet keys sync while the API is up fetches it again", Origin: problem.OriginLocal, Err: damage}
 }
 
-// target says how to reach the VM, from the record alone.
+// target says how to reach the VM, from what is recorded alone.
 func (d *Dialer) target(vm inventory.VM) (sshconn.Target, error) {
 	record, err := d.store.Record(vm.ID)
 	if err != nil && !keystore.IsNotFound(err) {

@@ -78,7 +78,7 @@ func (iv *Inventory) updateNames(ctx context.Context, change func(*namesDoc)) er
 // CompletionName is a name that a shell may complete to.
 type CompletionName struct{ Name, State, Role string }
 
-// CompletionNames returns every name in the record, and the ids of VMs without
+// CompletionNames returns every name in the cache, and the ids of VMs without
 // one, without reading a key or asking the API.
 func (iv *Inventory) CompletionNames() ([]CompletionName, error) {
 	vms, err := iv.Known()

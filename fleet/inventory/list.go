@@ -17,11 +17,11 @@ import (
 type ListOptions struct {
 	Mode  outage.Mode
 	Soon  bool // while the API is down, ask it as soon as may be and not only when a probe is due
-	Quick bool // let the record answer when the API has not within seconds
+	Quick bool // let the cache answer when the API has not within seconds
 	Gone  bool // include VMs that the API no longer lists
 }
 
-// List returns the fleet, from the API when it answers and from the record
+// List returns the fleet, from the API when it answers and from the cache
 // else. A live answer is recorded. A failure, an empty list or a refused API
 // key erases nothing.
 func (iv *Inventory) List(ctx context.Context, o ListOptions) (Listing, error) {
@@ -69,7 +69,7 @@ func (iv *Inventory) ask(ctx context.Context, o ListOptions) (outage.Answer[keys
 			return iv.toInventory(vms), err
 		},
 		Keep: iv.keepInventory,
-		Recorded: func() (keystore.Inventory, time.Time, error) {
+		Cached: func() (keystore.Inventory, time.Time, error) {
 			inv, err := iv.recordedInventory()
 			if keystore.IsNotFound(err) {
 				return iv.inventoryOfKeys()
@@ -95,7 +95,7 @@ func (iv *Inventory) recordedInventory() (keystore.Inventory, error) {
 func (iv *Inventory) inventoryOfKeys() (keystore.Inventory, time.Time, error) {
 	ids, err := iv.keys.IDs()
 	if err == nil && len(ids) == 0 {
-		err = outage.ErrNothingRecorded
+		err = outage.ErrNothingCached
 	}
 	return keystore.Inventory{}, time.Time{}, err
 }
@@ -135,7 +135,7 @@ func (iv *Inventory) keepInventory(inv keystore.Inventory) error {
 	return iv.keys.MarkGone(listed, inv.AsOf)
 }
 
-// Known returns every VM that the record knows of, without asking the API and
+// Known returns every VM that the cache knows of, without asking the API and
 // without reading the keys.
 func (iv *Inventory) Known() ([]VM, error) {
 	inv, err := iv.recordedInventory()

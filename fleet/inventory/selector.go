@@ -162,10 +162,10 @@ func unknown(vms []VM, word string) error {
 	return e
 }
 
-// Resolve returns the VMs a selection means, from the record when it knows
+// Resolve returns the VMs a selection means, from the cache when it knows
 // them all and else from the API. Use ResolveLive for what changes a VM.
 func (iv *Inventory) Resolve(ctx context.Context, s Selection) ([]VM, error) {
-	if !s.All && len(s.Labels) == 0 && iv.api.RecordFirst(outage.AsAsked) {
+	if !s.All && len(s.Labels) == 0 && iv.api.CacheFirst(outage.AsAsked) {
 		known, err := iv.Known()
 		if err != nil {
 			return nil, err
@@ -184,7 +184,7 @@ func (iv *Inventory) Resolve(ctx context.Context, s Selection) ([]VM, error) {
 	return iv.ResolveLive(ctx, outage.AsAsked, s)
 }
 
-// ResolveLive is Resolve that asks the API first, as the record may be behind:
+// ResolveLive is Resolve that asks the API first, as the cache may be behind:
 // a name may have moved to another VM.
 func (iv *Inventory) ResolveLive(ctx context.Context, m outage.Mode, s Selection) ([]VM, error) {
 	list, err := iv.List(ctx, ListOptions{Mode: m})
@@ -201,7 +201,7 @@ func (iv *Inventory) ResolveLive(ctx context.Context, m outage.Mode, s Selection
 }
 
 // maybeNewer makes an unknown name a matter of the API's outage when only the
-// record could be asked: the VM may be newer than the record.
+// cache could be asked: the VM may be newer than the cache.
 func maybeNewer(err error, list Listing) error {
 	var e *problem.Error
 	if list.Outage == nil || !errors.As(err, &e) || e.Kind != problem.NotFound {
@@ -222,7 +222,7 @@ func (iv *Inventory) One(ctx context.Context, name string) (VM, error) {
 	return vms[0], nil
 }
 
-// OneKnown is One that asks the record only.
+// OneKnown is One that asks the cache only.
 func (iv *Inventory) OneKnown(word string) (VM, error) {
 	known, err := iv.Known()
 	if err != nil {

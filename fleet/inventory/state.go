@@ -26,7 +26,7 @@ func (iv *Inventory) StateOf(ctx context.Context, m outage.Mode, vm VM) (state, 
 			now, err := c.Status(ctx, vm.ID)
 			return string(now.State), err
 		},
-		Recorded: func() (string, time.Time, error) { return iv.recordedState(vm.ID) },
+		Cached: func() (string, time.Time, error) { return iv.recordedState(vm.ID) },
 	})
 	switch {
 	case err == nil && answer.Source == outage.FromAPI:
@@ -45,17 +45,17 @@ func (iv *Inventory) StateOf(ctx context.Context, m outage.Mode, vm VM) (state, 
 func (iv *Inventory) recordedState(id string) (string, time.Time, error) {
 	inv, err := iv.keys.Inventory()
 	if err != nil {
-		return "", time.Time{}, outage.ErrNothingRecorded
+		return "", time.Time{}, outage.ErrNothingCached
 	}
 	for _, v := range inv.VMs {
 		if v.ID == id {
 			return v.State, inv.AsOf, nil
 		}
 	}
-	return "", time.Time{}, outage.ErrNothingRecorded
+	return "", time.Time{}, outage.ErrNothingCached
 }
 
-// RecordStates records states that the API told, by VM id, so that the record
+// RecordStates records states that the API told, by VM id, so that the cache
 // does not show the old ones until the next listing.
 func (iv *Inventory) RecordStates(told map[string]string) error {
 	if len(told) == 0 {

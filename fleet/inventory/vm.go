@@ -81,7 +81,7 @@ type Listing struct {
 	VMs     []VM
 	Source  outage.Source
 	AsOf    time.Time
-	Outage  *problem.Error // why the record had to serve
+	Outage  *problem.Error // why the cache had to serve
 	Unsaved error          // the answer could not be recorded
 }
 

@@ -1,5 +1,5 @@
 // Package lifecycle changes VMs through the API: pause, resume and branch. Only
-// the API can do these, so the record never stands in for it; what the API says
+// the API can do these, so the cache never stands in for it; what the API says
 // afterwards is what is reported, and new VMs have their keys recorded before
 // anybody needs them.
 //

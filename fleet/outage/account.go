@@ -62,7 +62,7 @@ func (a *API) Bind() error {
 func (a *API) warnForeign() {
 	if of, here := a.o.Store.Endpoint(), canonical(a.o.Config.BaseURL); of != "" && of != here {
 		a.foreign.Do(func() {
-			a.o.Warn("this is the record of " + of + ", not of " + here + "; give each a profile of its own (--profile NAME)")
+			a.o.Warn("this is the cache of " + of + ", not of " + here + "; give each a profile of its own (--profile NAME)")
 		})
 	}
 }

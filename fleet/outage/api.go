@@ -25,7 +25,7 @@ type Mode int
 // The modes; see --offline, --live and --wait.
 const (
 	AsAsked Mode = iota // as the command line said
-	Auto                // try, retry briefly, fall back to the record
+	Auto                // try, retry briefly, fall back to the cache
 	Offline             // no API call at all
 	Live                // no fallback
 	Wait                // keep trying until the API answers
@@ -64,7 +64,7 @@ type API struct {
 	memory  *retry.Memory
 	foreign sync.Once // the warning of warnForeign
 
-	// client is built on first use, so that commands served by the record
+	// client is built on first use, so that commands served by the cache
 	// never read the API key.
 	client func() (*api.Client, error)
 }
@@ -97,10 +97,10 @@ func (a *API) mode(m Mode) Mode {
 	return m
 }
 
-// RecordFirst reports whether what is recorded serves without a question: a key
+// CacheFirst reports whether what is recorded serves without a question: a key
 // that is at hand, a name that is known, a connection that is open. Only --live
 // wants the API's word for each.
-func (a *API) RecordFirst(m Mode) bool { return a.mode(m) != Live }
+func (a *API) CacheFirst(m Mode) bool { return a.mode(m) != Live }
 
 // Forbidden reports whether the API must not be asked at all.
 func (a *API) Forbidden(m Mode) bool { return a.mode(m) == Offline }
@@ -114,7 +114,7 @@ func (a *API) Briefly(m Mode) Mode {
 	return Auto
 }
 
-// MustBeLive is the mode for what only the API can do: the record does not
+// MustBeLive is the mode for what only the API can do: the cache does not
 // stand in for it, as a name may have moved to another VM meanwhile.
 func (a *API) MustBeLive() Mode {
 	if a.o.Mode == Auto {

@@ -10,7 +10,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
-// Source says whether an answer came from the API just now or from the record.
+// Source says whether an answer came from the API just now or from the cache.
 type Source string
 
 // The sources.
@@ -24,7 +24,7 @@ type Answer[T any] struct {
 	Value   T
 	Source  Source
 	AsOf    time.Time
-	Outage  *problem.Error // why the record had to serve; nil for a live answer and with --offline
+	Outage  *problem.Error // why the cache had to serve; nil for a live answer and with --offline
 	Unsaved error          // a live answer that could not be recorded: kind Storage
 }
 
@@ -34,12 +34,12 @@ type Call[T any] struct {
 	What       string // completes "cannot ...": "list the VMs"
 	Repeatable bool   // may be sent twice without acting twice
 	Soon       bool   // somebody wants to know now: probe as soon as may be
-	Quick      bool   // the record answers when the API has not within ProbeTimeout
+	Quick      bool   // the cache answers when the API has not within ProbeTimeout
 	Insist     bool   // ask even while the API is believed to be down
 	Acts       bool   // changes something: it is never what finds out whether the API is back
 	Live       func(context.Context, *api.Client) (T, error)
 	Keep       func(T) error                // records a good answer; nil: nothing to record
-	Recorded   func() (T, time.Time, error) // the record's answer; nil: it has none
+	Cached     func() (T, time.Time, error) // the cache's answer; nil: it has none
 }
 
 // ProbeTimeout bounds the single attempt that one process at a time makes
@@ -47,14 +47,14 @@ type Call[T any] struct {
 // answer, short enough for a person to wait for.
 const ProbeTimeout = 3 * time.Second
 
-// briefAttempts is how often the API is asked before the record, which is at
+// briefAttempts is how often the API is asked before the cache, which is at
 // hand, answers instead: often enough to step over a hiccup.
 const briefAttempts = 3
 
-// Ask is the one offline rule: ask the API first, and let the record answer
+// Ask is the one offline rule: ask the API first, and let the cache answer
 // only when the API is unreachable. A 401, 403 or 404 is an answer; it is
-// returned as it is and never replaced by the record. While the API is known
-// to be down the record answers at once, and one process at a time probes.
+// returned as it is and never replaced by the cache. While the API is known
+// to be down the cache answers at once, and one process at a time probes.
 func Ask[T any](ctx context.Context, a *API, c Call[T]) (Answer[T], error) {
 	mode := a.mode(c.Mode)
 	if mode == Offline {
@@ -64,7 +64,7 @@ func Ask[T any](ctx context.Context, a *API, c Call[T]) (Answer[T], error) {
 		return waitAndAsk(ctx, a, c)
 	}
 	// What nothing recorded can answer is worth asking as soon as may be.
-	permit, state := a.memory.Ask(mode != Auto || c.Recorded == nil || c.Soon)
+	permit, state := a.memory.Ask(mode != Auto || c.Cached == nil || c.Soon)
 	if permit == retry.PermitHold && c.Insist && !state.NotBefore.After(a.o.Now()) { // never earlier than the API allows
 		permit = retry.PermitProbe
 	}
@@ -76,7 +76,7 @@ func Ask[T any](ctx context.Context, a *API, c Call[T]) (Answer[T], error) {
 		return kept(a, c, value), nil
 	}
 	failure := a.Explain(c.What, err)
-	// A person who gives the API only so long (--timeout) wants the record then.
+	// A person who gives the API only so long (--timeout) wants the cache then.
 	if Unreachable(err) && !errors.Is(ctx.Err(), context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fallback(a, c, failure)
 	}
@@ -121,8 +121,8 @@ func attempt[T any](ctx context.Context, a *API, c Call[T], permit retry.Permit)
 		}
 		permit = retry.PermitCall
 	}
-	policy := a.policy(c.Mode, c.Recorded != nil, permit)
-	if (permit == retry.PermitProbe || c.Quick) && c.Recorded != nil {
+	policy := a.policy(c.Mode, c.Cached != nil, permit)
+	if (permit == retry.PermitProbe || c.Quick) && c.Cached != nil {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeout(ctx, ProbeTimeout)
 		defer stop()
@@ -153,7 +153,7 @@ func attempt[T any](ctx context.Context, a *API, c Call[T], permit retry.Permit)
 	return value, err
 }
 
-// policy is how long a call is repeated: briefly when the record is at hand,
+// policy is how long a call is repeated: briefly when the cache is at hand,
 // and not at all when it only finds out whether the API is back.
 func (a *API) policy(m Mode, recorded bool, permit retry.Permit) retry.Policy {
 	p := a.o.Retry
@@ -178,14 +178,14 @@ func kept[T any](a *API, c Call[T], value T) Answer[T] {
 	return ans
 }
 
-// fallback lets the record answer because of why, which is returned when the
+// fallback lets the cache answer because of why, which is returned when the
 // record has nothing to say or must not be asked.
 func fallback[T any](a *API, c Call[T], why error) (Answer[T], error) {
-	if c.Recorded == nil || a.mode(c.Mode) == Live {
+	if c.Cached == nil || a.mode(c.Mode) == Live {
 		return Answer[T]{}, why
 	}
-	value, asOf, err := c.Recorded()
-	if errors.Is(err, ErrNothingRecorded) {
+	value, asOf, err := c.Cached()
+	if errors.Is(err, ErrNothingCached) {
 		return Answer[T]{}, why
 	}
 	if err != nil {
@@ -199,12 +199,12 @@ func fallback[T any](a *API, c Call[T], why error) (Answer[T], error) {
 	return ans, nil
 }
 
-// ErrNothingRecorded is what a call's recorded func returns when there is no
+// ErrNothingCached is what a call's recorded func returns when there is no
 // record yet.
-var ErrNothingRecorded = errors.New("nothing recorded yet")
+var ErrNothingCached = errors.New("nothing recorded yet")
 
 // Unreachable reports whether err means that the API gave no answer of its
-// own, so that the record may serve instead.
+// own, so that the cache may serve instead.
 func Unreachable(err error) bool {
 	var e *api.Error
 	return errors.As(err, &e) && e.Kind.Unreachable()

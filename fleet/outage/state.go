@@ -12,7 +12,7 @@ func (a *API) Up(m Mode) bool {
 	return up
 }
 
-// MemoryState is what the outage memory holds; the error is of the record.
+// MemoryState is what the outage memory holds; the error is the keystore's.
 func (a *API) MemoryState() (retry.State, error) { return a.memory.State() }
 
 // State is the outage memory, and whether it believes that the API is up.
