@@ -42,7 +42,7 @@ func recordedFleet(b *testing.B, n int) *fleet.Fleet {
 		if _, err := store.PutKey(id, pem.EncodeToMemory(block), keystore.KeyInfo{Source: "api"}); err != nil {
 			b.Fatal(err)
 		}
-		inv.VMs = append(inv.VMs, keystore.InventoryVM{ID: id, State: "running", Labels: map[string]string{"name": fmt.Sprintf("worker-%d", i)}})
+		inv.VMs = append(inv.VMs, keystore.InventoryVM{ID: id, VMFacts: keystore.VMFacts{State: "running", Labels: map[string]string{"name": fmt.Sprintf("worker-%d", i)}}})
 	}
 	if err := store.PutInventory(inv); err != nil {
 		b.Fatal(err)

@@ -24,7 +24,7 @@ func bigStore(tb testing.TB, n int) string {
 		must(tb, os.MkdirAll(s.path(vmDir(testID(i))), 0o700))
 		must(tb, os.WriteFile(s.path(vmDir(testID(i)), fileKey), key, 0o600))
 		must(tb, os.WriteFile(s.path(vmDir(testID(i)), fileRecord), data, 0o600))
-		inv.VMs = append(inv.VMs, InventoryVM{ID: testID(i), State: "running", Labels: map[string]string{"name": fmt.Sprint("vm", i)}})
+		inv.VMs = append(inv.VMs, InventoryVM{ID: testID(i), VMFacts: VMFacts{State: "running", Labels: map[string]string{"name": fmt.Sprint("vm", i)}}})
 	}
 	must(tb, s.PutInventory(inv))
 	return dir

@@ -92,7 +92,7 @@ func TestInventory(t *testing.T) {
 	_, err := s.Inventory()
 	wantKind(t, err, KindNotFound)
 	now := time.Now().UTC().Truncate(time.Second)
-	must(t, s.PutInventory(Inventory{AsOf: now, VMs: []InventoryVM{{ID: testID(1), Labels: map[string]string{"name": "x"}}}}))
+	must(t, s.PutInventory(Inventory{AsOf: now, VMs: []InventoryVM{{ID: testID(1), VMFacts: VMFacts{Labels: map[string]string{"name": "x"}}}}}))
 	must(t, s.PutInventory(Inventory{AsOf: now.Add(-time.Hour)})) // came late
 	inv, err := s.Inventory()
 	if err != nil || len(inv.VMs) != 1 || !inv.AsOf.Equal(now) || inv.VMs[0].Labels["name"] != "x" {
@@ -107,7 +107,7 @@ func TestUpdateInventory(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Second)
 	inv := Inventory{AsOf: now}
 	for n := range 8 {
-		inv.VMs = append(inv.VMs, InventoryVM{ID: testID(n + 1), State: "running"})
+		inv.VMs = append(inv.VMs, InventoryVM{ID: testID(n + 1), VMFacts: VMFacts{State: "running"}})
 	}
 	must(t, s.PutInventory(inv))
 	var wg sync.WaitGroup

@@ -18,10 +18,16 @@ type Inventory struct {
 
 // InventoryVM is one VM of the listing.
 type InventoryVM struct {
-	ID        string            `json:"id"`
-	OwnerID   string            `json:"owner_id,omitempty"`
-	State     string            `json:"state,omitempty"`
+	ID string `json:"id"`
+	VMFacts
+}
+
+// VMFacts are what the API says of a VM beside its id. They are the same on
+// disk and in every listing, so a new one is named here and nowhere above.
+type VMFacts struct {
+	State     string            `json:"state"`
 	CreatedAt time.Time         `json:"created_at,omitzero"`
+	OwnerID   string            `json:"owner_id,omitempty"`
 	Labels    map[string]string `json:"labels,omitempty"`
 }
 

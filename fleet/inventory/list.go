@@ -103,8 +103,8 @@ func (iv *Inventory) inventoryOfKeys() (keystore.Inventory, time.Time, error) {
 func (iv *Inventory) toInventory(vms []api.VM) keystore.Inventory {
 	inv := keystore.Inventory{AsOf: iv.o.Now().UTC()}
 	for _, v := range vms {
-		inv.VMs = append(inv.VMs, keystore.InventoryVM{ID: v.ID, OwnerID: v.OwnerID, State: string(v.State),
-			CreatedAt: v.CreatedAt, Labels: v.Labels})
+		inv.VMs = append(inv.VMs, keystore.InventoryVM{ID: v.ID,
+			VMFacts: keystore.VMFacts{State: string(v.State), CreatedAt: v.CreatedAt, OwnerID: v.OwnerID, Labels: v.Labels}})
 	}
 	return inv
 }
@@ -157,7 +157,7 @@ func (iv *Inventory) merged(inv keystore.Inventory, source outage.Source) ([]VM,
 		}
 	}
 	for _, v := range inv.VMs {
-		take(VM{ID: v.ID, OwnerID: v.OwnerID, State: v.State, CreatedAt: v.CreatedAt, Labels: v.Labels, Source: source})
+		take(VM{ID: v.ID, VMFacts: v.VMFacts, Source: source})
 	}
 	ids, err := iv.keys.IDs()
 	if err != nil {
@@ -169,7 +169,7 @@ func (iv *Inventory) merged(inv keystore.Inventory, source outage.Source) ([]VM,
 	}
 	book.yield(inv, ids)
 	for _, id := range slices.AppendSeq(ids, maps.Keys(book.names)) {
-		take(VM{ID: id, State: "unknown", Source: outage.FromCache})
+		take(VM{ID: id, VMFacts: keystore.VMFacts{State: "unknown"}, Source: outage.FromCache})
 	}
 	for _, vm := range vms {
 		vm.Names = book.of(vm)

@@ -7,26 +7,24 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
+	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
 // VM is one VM as far as anything is known of it. The JSON names are stable.
 type VM struct {
-	ID         string            `json:"vm_id"`
-	Name       string            `json:"name"` // the first of Names; "" when it has none
-	Role       string            `json:"role,omitempty"`
-	State      string            `json:"state"`
-	CreatedAt  time.Time         `json:"created_at,omitzero"`
-	OwnerID    string            `json:"owner_id,omitempty"`
-	Labels     map[string]string `json:"labels,omitempty"`
-	Names      []Name            `json:"names"`
-	Key        KeyState          `json:"key"`
-	Endpoint   string            `json:"endpoint"`            // where SSH is dialled
-	ReachedAt  time.Time         `json:"reached_at,omitzero"` // last login that worked
-	Reachable  *bool             `json:"reachable,omitempty"` // only after a probe
-	ProbeError string            `json:"probe_error,omitempty"`
-	GoneAt     time.Time         `json:"gone_at,omitzero"` // since when the API no longer lists it
-	Source     outage.Source     `json:"source"`
-	AsOf       time.Time         `json:"as_of"`
+	ID   string `json:"vm_id"`
+	Name string `json:"name"` // the first of Names; "" when it has none
+	Role string `json:"role,omitempty"`
+	keystore.VMFacts
+	Names      []Name        `json:"names"`
+	Key        KeyState      `json:"key"`
+	Endpoint   string        `json:"endpoint"`            // where SSH is dialled
+	ReachedAt  time.Time     `json:"reached_at,omitzero"` // last login that worked
+	Reachable  *bool         `json:"reachable,omitempty"` // only after a probe
+	ProbeError string        `json:"probe_error,omitempty"`
+	GoneAt     time.Time     `json:"gone_at,omitzero"` // since when the API no longer lists it
+	Source     outage.Source `json:"source"`
+	AsOf       time.Time     `json:"as_of"`
 }
 
 // KeyState says what the keystore holds for a VM.
