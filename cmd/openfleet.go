@@ -53,7 +53,7 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 	}
 	warn := func(text string) { e.Streams.Warnf("%s", text) }
 	if !s.TLSVerify {
-		warn("TLS certificates of VMs are not verified (tls_verify is false); host keys still are")
+		warn("TLS certificates of VMs are not verified (tls_verify is false), so nothing vouches for a VM that was never met: it is refused until its host key is accepted (vers-fleet keys accept-host VM FINGERPRINT)")
 	}
 	environment, err := s.Environment()
 	if err != nil {

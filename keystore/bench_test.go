@@ -99,7 +99,7 @@ func BenchmarkProved(b *testing.B) {
 		s := openTest(b, dir, testOptions())
 		public := testPublic(b, testPEM(testID(0)))
 		for range b.N {
-			must(b, s.Proved(testID(0), public, Endpoint{Network: "tls", Address: "a:443"}, testHostKey("shared")))
+			must(b, s.Proved(testID(0), public, Endpoint{Network: "tls", Address: "a:443"}, testHostKey("shared"), true))
 		}
 	})
 }

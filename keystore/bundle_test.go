@@ -37,7 +37,7 @@ func TestBundleTakesAFleetOver(t *testing.T) {
 	for _, armored := range []bool{false, true} {
 		from, to := newTest(t), newTest(t)
 		fleetOf(t, from, 3)
-		must(t, from.Proved(testID(0), testPublic(t, testPEM(testID(0))), Endpoint{Network: "tls", Address: "a.example:443", IPs: []string{"192.0.2.1"}}, testHostKey(testID(0))))
+		must(t, from.Proved(testID(0), testPublic(t, testPEM(testID(0))), Endpoint{Network: "tls", Address: "a.example:443", IPs: []string{"192.0.2.1"}}, testHostKey(testID(0)), true))
 		must(t, from.PutInventory(Inventory{AsOf: time.Now().Add(-time.Hour), VMs: []InventoryVM{{ID: testID(0), VMFacts: VMFacts{State: "running"}}}}))
 		bundle, identity := export(t, from, ExportOptions{Armor: armored, Docs: map[string][]byte{"names": []byte(`{"a":"b"}`)}})
 		if bytes.Contains(bundle, []byte("PRIVATE KEY")) || armored != bytes.HasPrefix(bundle, []byte("-----BEGIN AGE")) {

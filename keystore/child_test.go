@@ -128,7 +128,7 @@ func childRewrite(s *Store, from string) error {
 		if n%4 == 0 {
 			public = "" // a key that was never proved has another way to go
 		}
-		if err := s.Proved(testID(vm), public, Endpoint{Network: "tls", Address: fmt.Sprintf("h%d:443", n)}, testHostKey(fmt.Sprint(vm))); err != nil {
+		if err := s.Proved(testID(vm), public, Endpoint{Network: "tls", Address: fmt.Sprintf("h%d:443", n)}, testHostKey(fmt.Sprint(vm)), true); err != nil {
 			return err
 		}
 		if _, err := s.PutKey(extra, testPEM("extra"), KeyInfo{Source: "api"}); err != nil {

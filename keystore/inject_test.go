@@ -54,7 +54,7 @@ func injectStore(t *testing.T) *Store {
 	t.Helper()
 	s := newTest(t)
 	mustPut(t, s, testID(1), testPEM("zeroth"))
-	must(t, s.Proved(testID(1), testPublic(t, testPEM("zeroth")), Endpoint{}, testHostKey("first")))
+	must(t, s.Proved(testID(1), testPublic(t, testPEM("zeroth")), Endpoint{}, testHostKey("first"), true))
 	mustPut(t, s, testID(1), testPEM("first"))
 	must(t, s.Doc("names").Update(t.Context(), func([]byte) ([]byte, error) { return []byte("old"), nil }))
 	return s

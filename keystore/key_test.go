@@ -69,14 +69,14 @@ func TestPredecessorIsKeptUntilTheNewKeyWorked(t *testing.T) {
 	id := testID(1)
 	a, b, c := testPEM("a"), testPEM("b"), testPEM("c")
 	mustPut(t, s, id, a)
-	must(t, s.Proved(id, testPublic(t, a), Endpoint{}, ""))
+	must(t, s.Proved(id, testPublic(t, a), Endpoint{}, "", true))
 	mustPut(t, s, id, b)
 	wantCandidates(t, s, id, b, a)
 	mustPut(t, s, id, c) // b never worked: a stays the predecessor
 	wantCandidates(t, s, id, c, a)
-	must(t, s.Proved(id, testPublic(t, a), Endpoint{}, ""))
+	must(t, s.Proved(id, testPublic(t, a), Endpoint{}, "", true))
 	wantCandidates(t, s, id, c, a)
-	must(t, s.Proved(id, testPublic(t, c), Endpoint{}, ""))
+	must(t, s.Proved(id, testPublic(t, c), Endpoint{}, "", true))
 	wantCandidates(t, s, id, c)
 	if _, err := os.Lstat(s.path(vmDir(id), filePrev)); err == nil {
 		t.Fatal("the predecessor's file is still there")
@@ -177,21 +177,21 @@ func TestProvedWritesOnlyNews(t *testing.T) {
 	id, pub := testID(1), testPublic(t, testPEM("a"))
 	mustPut(t, s, id, testPEM("a"))
 	e := Endpoint{Network: "tls", Address: id + ".vm.vers.sh:443", IPs: []string{"192.0.2.1"}}
-	must(t, s.Proved(id, pub, e, testHostKey("h")))
+	must(t, s.Proved(id, pub, e, testHostKey("h"), true))
 	first, err := os.Stat(s.path(vmDir(id), fileRecord))
 	must(t, err)
 	clock.t = clock.t.Add(5 * time.Minute)
-	must(t, s.Proved(id, pub, e, testHostKey("h")))
+	must(t, s.Proved(id, pub, e, testHostKey("h"), true))
 	second, err := os.Stat(s.path(vmDir(id), fileRecord))
 	must(t, err)
 	if !os.SameFile(first, second) {
 		t.Fatal("rewritten although nothing was new")
 	}
-	must(t, s.Proved(id, pub, Endpoint{Network: "tcp", Address: "192.0.2.1:22"}, testHostKey("h")))
+	must(t, s.Proved(id, pub, Endpoint{Network: "tcp", Address: "192.0.2.1:22"}, testHostKey("h"), true))
 	rec, err := s.Record(id)
 	must(t, err)
 	if len(rec.Endpoints) != 2 || rec.Endpoints[0].Network != "tcp" || !rec.HostKeys[0].Confirmed || !rec.ProvedAt.Equal(clock.t) {
 		t.Fatalf("record %+v", rec)
 	}
-	wantKind(t, s.Proved(testID(2), pub, e, ""), KindNotFound)
+	wantKind(t, s.Proved(testID(2), pub, e, "", true), KindNotFound)
 }

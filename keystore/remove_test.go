@@ -99,7 +99,7 @@ func TestCheck(t *testing.T) {
 	}
 	id := testID(1)
 	mustPut(t, s, id, testPEM("a"))
-	must(t, s.Proved(id, testPublic(t, testPEM("a")), Endpoint{}, testHostKey("a")))
+	must(t, s.Proved(id, testPublic(t, testPEM("a")), Endpoint{}, testHostKey("a"), true))
 	if findings, err := s.Check(); err != nil || len(findings) != 0 {
 		t.Fatalf("good store: %v, %v", findings, err)
 	}

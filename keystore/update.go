@@ -65,10 +65,11 @@ func restoreOwn(rec *Record, old Record, id string) {
 }
 
 // Proved records that a login worked: with which key (its authorized_keys
-// line), through which endpoint, and the host key behind it. The predecessor
-// of a key that has worked is dropped. When nothing is new it only reads, so
+// line), through which endpoint, and the host key behind it; confirmed says
+// whether anybody vouched for that host key, as a login by itself does not. The
+// predecessor of a key that has worked is dropped. When nothing is new it only reads, so
 // it may be called after every login.
-func (s *Store) Proved(id, publicKey string, endpoint Endpoint, hostKey string) error {
+func (s *Store) Proved(id, publicKey string, endpoint Endpoint, hostKey string, confirmed bool) error {
 	if err := checkID("write record", id); err != nil {
 		return err
 	}
@@ -85,19 +86,19 @@ func (s *Store) Proved(id, publicKey string, endpoint Endpoint, hostKey string) 
 			r.Previous = &p
 		}
 		r.promote(endpoint)
-		r.pin(hostKey, true, now)
+		r.pin(hostKey, confirmed, now)
 		return nil
 	}
 	if rec, err := s.Record(id); err != nil {
 		return err
-	} else if !s.worthRecording(rec, publicKey, endpoint, hostKey) {
+	} else if !s.worthRecording(rec, publicKey, endpoint, hostKey, confirmed) {
 		return nil
 	}
 	return s.UpdateRecord(id, note)
 }
 
 // worthRecording tells whether a login that worked is worth a write.
-func (s *Store) worthRecording(r Record, publicKey string, e Endpoint, hostKey string) bool {
+func (s *Store) worthRecording(r Record, publicKey string, e Endpoint, hostKey string, confirmed bool) bool {
 	fresh := func(at time.Time) bool { return s.now().Sub(at).Abs() < freshFor }
 	if publicKey == r.PublicKey && (!fresh(r.ProvedAt) || !r.RefusedAt.IsZero() || r.Previous != nil) {
 		return true
@@ -108,7 +109,7 @@ func (s *Store) worthRecording(r Record, publicKey string, e Endpoint, hostKey s
 	if e.Address != "" && (len(r.Endpoints) == 0 || !r.Endpoints[0].same(e) || !fresh(r.Endpoints[0].WorkedAt)) {
 		return true
 	}
-	return hostKey != "" && !slices.ContainsFunc(r.HostKeys, func(h HostKey) bool { return h.Key == hostKey && h.Confirmed })
+	return hostKey != "" && !slices.ContainsFunc(r.HostKeys, func(h HostKey) bool { return h.Key == hostKey && (h.Confirmed || !confirmed) })
 }
 
 // same tells whether two endpoints are one address with the same IPs.

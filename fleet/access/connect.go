@@ -82,7 +82,7 @@ func (d *Dialer) target(vm inventory.VM) (sshconn.Target, error) {
 	if err != nil && !keystore.IsNotFound(err) {
 		return sshconn.Target{}, problem.OfStorage("read the record of "+vm.Title(), err)
 	}
-	t := sshconn.Target{VMID: vm.ID, Name: vm.Title(), User: "root", ServerName: d.front.HostName(vm.ID), Strict: d.o.StrictSSH}
+	t := sshconn.Target{VMID: vm.ID, Name: vm.Title(), User: "root", ServerName: d.front.HostName(vm.ID), Strict: d.o.StrictSSH || !d.o.TLSVerify}
 	t.Endpoints = d.endpoints(vm.ID, record)
 	for _, k := range record.HostKeys {
 		t.HostKeys = append(t.HostKeys, k.Key)
@@ -123,9 +123,9 @@ func (d *Dialer) dialWith(ctx context.Context, vm inventory.VM, how How, keys []
 // just made, so failing to is a warning.
 func (d *Dialer) learn(vm inventory.VM, how How, info sshconn.Info) {
 	err := d.store.Proved(vm.ID, info.PublicKey, keystore.Endpoint{Network: info.Endpoint.Network, Address: info.Endpoint.Address,
-		IPs: info.Endpoint.IPs}, info.HostKey)
+		IPs: info.Endpoint.IPs}, info.HostKey, d.vouched(how.Mode))
 	if err == nil && info.FirstContact {
-		err = d.store.PinHostKey(vm.ID, info.HostKey, d.api.Vouches(how.Mode), []string{d.front.HostName(vm.ID)})
+		err = d.store.PinHostKey(vm.ID, info.HostKey, d.vouched(how.Mode), []string{d.front.HostName(vm.ID)})
 	}
 	if info.FirstContact {
 		d.met(vm, how, info, err == nil)

@@ -47,8 +47,12 @@ func (d *Dialer) PinMissing(ctx context.Context, vms []inventory.VM) (int, error
 	return pinned, failed
 }
 
-// unpinned are the running VMs that have a key but no pinned host key.
+// unpinned are the running VMs that have a key but no pinned host key; none
+// where the front proves nothing, as pinning then would be believing anybody.
 func (d *Dialer) unpinned(vms []inventory.VM) (ids []string) {
+	if !d.o.TLSVerify {
+		return nil
+	}
 	for _, vm := range vms {
 		if r, err := d.store.Record(vm.ID); err == nil && len(r.HostKeys) == 0 && vm.State == string(api.StateRunning) {
 			ids = append(ids, vm.ID)
@@ -78,7 +82,7 @@ func (d *Dialer) pinHostKey(ctx context.Context, id string) error {
 		d.o.Logf("the host key of %s was not learned: %v", id, err)
 		return err
 	}
-	return problem.OfStorage("record the host key of "+id, d.store.PinHostKey(id, key, d.api.Vouches(outage.AsAsked), []string{d.front.HostName(id)}))
+	return problem.OfStorage("record the host key of "+id, d.store.PinHostKey(id, key, d.vouched(outage.AsAsked), []string{d.front.HostName(id)}))
 }
 
 // AcceptHostKey replaces the pinned host keys of a VM by the one it shows now,
@@ -107,3 +111,8 @@ func (d *Dialer) AcceptHostKey(ctx context.Context, vm inventory.VM, fingerprint
 	}
 	return problem.OfStorage("record the host key", err)
 }
+
+// vouched reports whether a host key that a VM shows now has somebody's word
+// beside the VM's own: the API is known to be up, so that the platform's front
+// answers for its VMs, and that front has proved who it is.
+func (d *Dialer) vouched(m outage.Mode) bool { return d.o.TLSVerify && d.api.Vouches(m) }
