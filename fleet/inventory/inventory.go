@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
@@ -32,6 +33,8 @@ type Inventory struct {
 	o    Options
 	api  *outage.API
 	keys *keystore.Store
+
+	aside sync.Map // what setAside has warned of
 }
 
 // New makes an Inventory. It reads nothing.

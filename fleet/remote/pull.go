@@ -35,7 +35,7 @@ type PullRequest struct {
 	OnEvent func(inventory.VM, transfer.Event) // called from several goroutines
 	OnDone  func(PullResult)                   // called as each VM is done, one at a time
 
-	pool  *connPool  // of a Watch
+	pool   *connPool   // of a Watch
 	budget *connBudget // of this pull
 }
 
