@@ -41,6 +41,12 @@ func readFile(path string, must bool) (*file, error) {
 	if errors.Is(err, fs.ErrNotExist) && !must {
 		return &file{path: path}, nil
 	}
+	if err == nil {
+		err = distrusted(path)
+	}
+	if problem.KindOf(err) == problem.Usage {
+		return nil, err
+	}
 	if err != nil {
 		return nil, usage("cannot read the configuration file "+path, problem.Cause(err), "name another one with --config, or write one with: vers-fleet config init")
 	}

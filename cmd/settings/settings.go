@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -93,7 +94,7 @@ func (s *Settings) warnOpenFile() {
 		_, from := s.layers.get(k.Name)
 		info, err := os.Stat(path)
 		if from.inFile() && err == nil && info.Mode().Perm()&0o077 != 0 {
-			s.source.Warn(fmt.Sprintf("others can read %s, which holds %s; run: chmod 600 '%s'", path, k.Name, path))
+			s.source.Warn(fmt.Sprintf("others can read %s, which holds %s; run: chmod 600 %s", path, k.Name, safe.Word(path)))
 		}
 	}
 }
