@@ -17,6 +17,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/commits"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
@@ -91,13 +92,13 @@ func (c *canaries) check(t *testing.T, where, text string) {
 // itself repeats it.
 func TestSecretsStayWhereTheyAre(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 6)
-	f := newFront(w)
+	w := fleettest.New(t, 6)
+	f := fleettest.NewFront(w)
 	c := &canaries{words: map[string]string{}}
-	secret := w.sim.APIKey()[36:]
+	secret := w.Sim.APIKey()[36:]
 	c.add("the API key", secret, secret[:32], secret[32:])
 	var anyKey []byte
-	for _, vm := range w.sim.VMs() {
+	for _, vm := range w.Sim.VMs() {
 		pem, err := vm.PrivateKey()
 		if err != nil {
 			t.Fatal(err)
@@ -105,29 +106,29 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 		c.addKey(t, "the key of "+vm.Name(), pem)
 		anyKey = pem
 	}
-	w.o.Warn = c.hear
-	w.o.Logf = func(format string, args ...any) { c.hear(fmt.Sprintf(format, args...)) }
-	w.o.API.Warn, w.o.API.Logf = w.o.Warn, w.o.Logf
+	w.Options.Warn = c.hear
+	w.Options.Logf = func(format string, args ...any) { c.hear(fmt.Sprintf(format, args...)) }
+	w.Options.API.Warn, w.Options.API.Logf = w.Options.Warn, w.Options.Logf
 	dest := t.TempDir()
 	exercise(t, w, c, dest) // all is well
 	for _, fault := range []sim.Kind{"503", sim.KindForbidden, sim.KindTruncated, sim.KindResetAfter, sim.KindGarbage} {
-		w.fault(sim.Fault{Kind: fault})
+		w.Fault(sim.Fault{Kind: fault})
 		exercise(t, w, c, dest)
 	}
-	w.sim.ClearFaults()
+	w.Sim.ClearFaults()
 	for _, status := range []int{200, 400, 401, 404, 409, 422, 500, 503} {
-		f.set(func(r *http.Request) *reply { return parrot(r, status, anyKey) }, nil)
+		f.Set(func(r *http.Request) *fleettest.Reply { return parrot(r, status, anyKey) }, nil)
 		exercise(t, w, c, dest)
 	}
-	f.set(nil, nil)
-	w.sim.VM("marketing").RotateKey()
+	f.Set(nil, nil)
+	w.Sim.VM("marketing").RotateKey()
 	exercise(t, w, c, dest) // a refused key
 	for _, text := range c.said {
 		c.check(t, "what is said", text)
 	}
 	c.check(t, "the command line", strings.Join(os.Args, " "))
 	c.check(t, "the environment of children", strings.Join(os.Environ(), " "))
-	c.checkFiles(t, w.home)
+	c.checkFiles(t, w.Home)
 	c.checkFiles(t, dest)
 	if len(c.said) < 50 {
 		t.Errorf("only %d texts were heard", len(c.said))
@@ -135,17 +136,17 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 }
 
 // parrot repeats the credentials it was sent, and a key, in an error.
-func parrot(r *http.Request, status int, key []byte) *reply {
+func parrot(r *http.Request, status int, key []byte) *fleettest.Reply {
 	words := r.Header.Get("Authorization") + " " + string(key)
 	body, err := json.Marshal(map[string]any{"error": words, "success": false, "ssh_private_key": words, "ssh_port": words})
 	if err != nil {
 		return nil
 	}
-	return &reply{status: status, header: http.Header{"Content-Type": {"application/json"}}, body: body}
+	return &fleettest.Reply{Status: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: body}
 }
 
 // exercise does a bit of everything and listens to the errors.
-func exercise(t *testing.T, w *world, c *canaries, dest string) {
+func exercise(t *testing.T, w *fleettest.World, c *canaries, dest string) {
 	t.Helper()
 	ctx := t.Context()
 	vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
@@ -171,8 +172,8 @@ func exercise(t *testing.T, w *world, c *canaries, dest string) {
 		},
 		func(f *fleet.Fleet) error { c.hear(f.OpenSSH.Command(vm, nil)); return nil },
 	} {
-		w.forget()
-		c.hearError(work(w.open()))
+		w.Forget()
+		c.hearError(work(w.Open()))
 	}
 }
 

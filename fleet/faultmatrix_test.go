@@ -17,6 +17,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/commits"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -54,24 +55,21 @@ func TestFaultMatrix(t *testing.T) {
 	_ = group.Wait()
 }
 
-// missing is the name of the VM whose key is not recorded in the matrix.
-const missing = "infra-ui"
-
 func runFault(t *testing.T, c faultCase) {
 	c.sim.VMs, c.sim.Seed, c.sim.Still = 6, 1, true
-	w := newWorldOf(t, c.sim)
+	w := fleettest.NewOf(t, c.sim)
 	if c.sim.APITLS {
-		w.o.API.RootCAs = w.o.RootCAs
+		w.Options.API.RootCAs = w.Options.RootCAs
 	}
 	if c.prepare != nil {
 		c.prepare(t, w)
 	}
-	record(t, w)
-	good := w.o.API
-	w.o.Retry.MaxElapsed = faultBound
+	fleettest.Record(t, w)
+	good := w.Options.API
+	w.Options.Retry.MaxElapsed = faultBound
 	if c.want.source == outage.FromCache { // else a busy machine must not make it fail
-		w.o.API.Timeouts = api.Timeouts{Connect: faultCall, Headers: faultCall, Whole: faultCall, Action: faultCall}
-		w.o.Retry.MaxElapsed = faultRetry
+		w.Options.API.Timeouts = api.Timeouts{Connect: faultCall, Headers: faultCall, Whole: faultCall, Action: faultCall}
+		w.Options.Retry.MaxElapsed = faultRetry
 	}
 	c.strike(t, w)
 	m := &matrix{t: t, c: c, world: w}
@@ -79,7 +77,7 @@ func runFault(t *testing.T, c faultCase) {
 	homes := map[string]string{}
 	for name, work := range m.works() {
 		home := filepath.Join(t.TempDir(), "home")
-		copyTree(t, w.home, home)
+		copyTree(t, w.Home, home)
 		homes[name] = home
 		if c.alone {
 			m.run(name, home, work)
@@ -88,31 +86,16 @@ func runFault(t *testing.T, c faultCase) {
 		all.Go(func() { m.run(name, home, work) })
 	}
 	all.Wait()
-	w.sim.ClearFaults()
-	w.o.API = good
+	w.Sim.ClearFaults()
+	w.Options.API = good
 	m.afterwards(homes)
-}
-
-// record makes the machine know the fleet, with every key proved but one that
-// is missing.
-func record(t *testing.T, w *world) {
-	t.Helper()
-	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.open().Drill(t.Context(), inventory.Selection{All: true}, nil); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.open().Keys.Remove(t.Context(), []string{missing}, true); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // matrix is one row of the table at work.
 type matrix struct {
 	t     *testing.T
 	c     faultCase
-	world *world
+	world *fleettest.World
 }
 
 // work is one command. touches tells that it logs in to VMs, so that records
@@ -125,7 +108,7 @@ type work struct {
 
 func (m *matrix) works() map[string]work {
 	marketing := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
-	keyless := inventory.VM{ID: m.world.sim.VM(missing).ID(), Name: missing}
+	keyless := inventory.VM{ID: m.world.Sim.VM(fleettest.Missing).ID(), Name: fleettest.Missing}
 	sync := m.c.want.key
 	if m.c.want.list != "" {
 		sync = m.c.want.list
@@ -215,7 +198,7 @@ func (m *matrix) commit(f *fleet.Fleet, vm inventory.VM, queue bool) error {
 // run does one piece of work on a copy of the cache.
 func (m *matrix) run(name, home string, w work) {
 	before := snapshot(m.t, home)
-	o := m.world.o
+	o := m.world.Options
 	o.Home = home
 	f, err := fleet.Open(o)
 	if err != nil {
@@ -243,13 +226,13 @@ func (m *matrix) run(name, home string, w work) {
 func (m *matrix) afterwards(homes map[string]string) {
 	for name, home := range homes {
 		w := *m.world
-		w.home, w.o.Home = home, home
-		w.forget()
-		queue, err := w.open().Commits.Queue()
+		w.Home, w.Options.Home = home, home
+		w.Forget()
+		queue, err := w.Open().Commits.Queue()
 		if err != nil {
 			m.t.Errorf("%s: %v", name, err)
 		}
-		results, err := w.open(later).Commits.RunQueue(m.t.Context())
+		results, err := w.Open(fleettest.Later).Commits.RunQueue(m.t.Context())
 		if err != nil || len(results) != len(queue) {
 			for _, r := range results { // one that was not to be queued may turn out to be lost
 				if r.Status != commits.StatusFailed || name != "commit" {
@@ -259,7 +242,7 @@ func (m *matrix) afterwards(homes map[string]string) {
 		}
 		for _, r := range results {
 			taken := 0
-			for _, c := range m.world.sim.Commits() {
+			for _, c := range m.world.Sim.Commits() {
 				if c.ID == r.CommitID && c.VM == r.VMID {
 					taken++
 				}
@@ -269,18 +252,18 @@ func (m *matrix) afterwards(homes map[string]string) {
 			}
 		}
 	}
-	for _, c := range m.world.sim.Calls() {
+	for _, c := range m.world.Sim.Calls() {
 		if c.Trap && c.AnyKey {
 			m.t.Errorf("the API key went to another host: %s %s", c.Method, c.Path)
 		}
 	}
 	w := *m.world
-	w.home, w.o.Home = homes["keys sync"], homes["keys sync"]
-	w.forget()
-	if r, err := w.open().Sync(m.t.Context(), fleet.SyncOptions{}); err != nil {
+	w.Home, w.Options.Home = homes["keys sync"], homes["keys sync"]
+	w.Forget()
+	if r, err := w.Open().Sync(m.t.Context(), fleet.SyncOptions{}); err != nil {
 		m.t.Errorf("keys sync afterwards: %+v, %v", r, err)
 	}
-	if results, err := w.open().Drill(m.t.Context(), inventory.Selection{All: true}, nil); err != nil || len(results) != 6 {
+	if results, err := w.Open().Drill(m.t.Context(), inventory.Selection{All: true}, nil); err != nil || len(results) != 6 {
 		m.t.Errorf("drill afterwards: %d VMs, %v: %+v", len(results), err, results)
 	}
 }

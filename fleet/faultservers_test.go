@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 )
 
 // closedPort is an address where nothing listens.
@@ -39,7 +41,7 @@ type badCert struct {
 }
 
 // tlsAPI serves an empty fleet under a certificate that must not be accepted.
-func tlsAPI(t *testing.T, w *world, bad badCert) string {
+func tlsAPI(t *testing.T, w *fleettest.World, bad badCert) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -57,9 +59,9 @@ func tlsAPI(t *testing.T, w *world, bad badCert) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.o.API.RootCAs = x509.NewCertPool()
+	w.Options.API.RootCAs = x509.NewCertPool()
 	if leaf, err := x509.ParseCertificate(der); err == nil && !bad.untrusted {
-		w.o.API.RootCAs.AddCert(leaf)
+		w.Options.API.RootCAs.AddCert(leaf)
 	}
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		t.Error("a request was sent to a server with a bad certificate")

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -54,8 +55,8 @@ func doubtful() fate {
 type faultCase struct {
 	name    string
 	sim     sim.Config
-	prepare func(t *testing.T, w *world)
-	strike  func(t *testing.T, w *world)
+	prepare func(t *testing.T, w *fleettest.World)
+	strike  func(t *testing.T, w *fleettest.World)
 	want    fate
 	alone   bool // one piece of work after the other, as it counts calls
 	soon    bool // must be over well before the retries' time is
@@ -63,12 +64,12 @@ type faultCase struct {
 
 // by is a row for a fault of the simulator.
 func by(name string, f sim.Fault, want fate) faultCase {
-	return faultCase{name: name, want: want, strike: func(_ *testing.T, w *world) { w.fault(f) }}
+	return faultCase{name: name, want: want, strike: func(_ *testing.T, w *fleettest.World) { w.Fault(f) }}
 }
 
 // served is a row for an API at another address.
-func served(name string, want fate, base func(t *testing.T, w *world) string) faultCase {
-	return faultCase{name: name, want: want, strike: func(t *testing.T, w *world) { w.o.API.BaseURL = base(t, w) }}
+func served(name string, want fate, base func(t *testing.T, w *fleettest.World) string) faultCase {
+	return faultCase{name: name, want: want, strike: func(t *testing.T, w *fleettest.World) { w.Options.API.BaseURL = base(t, w) }}
 }
 
 func waits() []faultCase {
@@ -134,24 +135,24 @@ func brokenAnswers() []faultCase {
 
 func networkTroubles() []faultCase {
 	return []faultCase{
-		served("refused port", unsent(), func(t *testing.T, _ *world) string { return "http://" + closedPort(t, "127.0.0.1") }),
-		served("black-holed SYN", unsent(), func(t *testing.T, _ *world) string { return "http://" + simtest.BlackHole(t, "127.0.0.1:0") }),
-		served("nothing at the IPv6 address", unsent(), func(t *testing.T, _ *world) string { return "http://" + closedPort(t, "::1") }),
-		served("no such host", here(), func(*testing.T, *world) string { return "http://gone.nx.test.:80" }),
-		served("name server fails", here(), func(*testing.T, *world) string { return "http://api.servfail.test.:80" }),
-		served("name server is silent", here(), func(*testing.T, *world) string { return "http://api.silent.test.:80" }),
-		served("expired certificate", here(), func(t *testing.T, w *world) string { return tlsAPI(t, w, badCert{expired: true}) }),
-		served("certificate of another name", here(), func(t *testing.T, w *world) string { return tlsAPI(t, w, badCert{name: "portal.example"}) }),
-		served("certificate of an unknown authority", here(), func(t *testing.T, w *world) string { return tlsAPI(t, w, badCert{untrusted: true}) }),
-		served("http on the https port", here(), func(_ *testing.T, w *world) string {
-			return strings.Replace(w.o.API.BaseURL, "http://", "https://", 1)
+		served("refused port", unsent(), func(t *testing.T, _ *fleettest.World) string { return "http://" + closedPort(t, "127.0.0.1") }),
+		served("black-holed SYN", unsent(), func(t *testing.T, _ *fleettest.World) string { return "http://" + simtest.BlackHole(t, "127.0.0.1:0") }),
+		served("nothing at the IPv6 address", unsent(), func(t *testing.T, _ *fleettest.World) string { return "http://" + closedPort(t, "::1") }),
+		served("no such host", here(), func(*testing.T, *fleettest.World) string { return "http://gone.nx.test.:80" }),
+		served("name server fails", here(), func(*testing.T, *fleettest.World) string { return "http://api.servfail.test.:80" }),
+		served("name server is silent", here(), func(*testing.T, *fleettest.World) string { return "http://api.silent.test.:80" }),
+		served("expired certificate", here(), func(t *testing.T, w *fleettest.World) string { return tlsAPI(t, w, badCert{expired: true}) }),
+		served("certificate of another name", here(), func(t *testing.T, w *fleettest.World) string { return tlsAPI(t, w, badCert{name: "portal.example"}) }),
+		served("certificate of an unknown authority", here(), func(t *testing.T, w *fleettest.World) string { return tlsAPI(t, w, badCert{untrusted: true}) }),
+		served("http on the https port", here(), func(_ *testing.T, w *fleettest.World) string {
+			return strings.Replace(w.Options.API.BaseURL, "http://", "https://", 1)
 		}),
-		{name: "this machine's clock is years behind", sim: sim.Config{APITLS: true}, want: here(), strike: func(_ *testing.T, w *world) {
-			w.o.API.Now = func() time.Time { return time.Now().AddDate(-10, 0, 0) }
+		{name: "this machine's clock is years behind", sim: sim.Config{APITLS: true}, want: here(), strike: func(_ *testing.T, w *fleettest.World) {
+			w.Options.API.Now = func() time.Time { return time.Now().AddDate(-10, 0, 0) }
 		}},
-		{name: "dead IPv6 beside live IPv4", want: works(), prepare: func(_ *testing.T, w *world) {
-			w.o.API.BaseURL = strings.Replace(w.o.API.BaseURL, "127.0.0.1", "api.dual.test.", 1)
-		}, strike: func(*testing.T, *world) {}},
+		{name: "dead IPv6 beside live IPv4", want: works(), prepare: func(_ *testing.T, w *fleettest.World) {
+			w.Options.API.BaseURL = strings.Replace(w.Options.API.BaseURL, "127.0.0.1", "api.dual.test.", 1)
+		}, strike: func(*testing.T, *fleettest.World) {}},
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/access"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
@@ -37,7 +38,7 @@ func (m *mutator) seed(n int) {
 }
 
 // maybe spoils all lists of VMs and most keys.
-func (m *mutator) maybe(r *http.Request, a *reply) {
+func (m *mutator) maybe(r *http.Request, a *fleettest.Reply) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if strings.HasSuffix(r.URL.Path, "/vms") || strings.HasSuffix(r.URL.Path, "/ssh_key") && m.rnd.IntN(4) > 0 {
@@ -47,23 +48,23 @@ func (m *mutator) maybe(r *http.Request, a *reply) {
 }
 
 // spoil changes one answer.
-func (m *mutator) spoil(a *reply) {
+func (m *mutator) spoil(a *fleettest.Reply) {
 	switch m.rnd.IntN(8) {
 	case 0:
-		a.body = a.body[:m.rnd.IntN(len(a.body)+1)]
+		a.Body = a.Body[:m.rnd.IntN(len(a.Body)+1)]
 	case 1, 2:
-		a.body = bytes.Clone(a.body)
+		a.Body = bytes.Clone(a.Body)
 		for range 1 + m.rnd.IntN(4) {
-			if len(a.body) > 0 {
-				a.body[m.rnd.IntN(len(a.body))] ^= byte(1 << m.rnd.IntN(8))
+			if len(a.Body) > 0 {
+				a.Body[m.rnd.IntN(len(a.Body))] ^= byte(1 << m.rnd.IntN(8))
 			}
 		}
 	case 3:
-		a.status = []int{200, 201, 204, 206, 302, 400, 404, 409, 418, 422, 429, 500, 503}[m.rnd.IntN(13)]
+		a.Status = []int{200, 201, 204, 206, 302, 400, 404, 409, 418, 422, 429, 500, 503}[m.rnd.IntN(13)]
 	case 4:
-		a.body = []byte(m.text())
+		a.Body = []byte(m.text())
 	default:
-		a.body = m.fields(a.body)
+		a.Body = m.fields(a.Body)
 	}
 }
 
@@ -155,32 +156,32 @@ func TestSpoiledAnswersLoseNoKey(t *testing.T) {
 	if os.Getenv("VERS_FLEET_TORTURE") != "" {
 		rounds = 500
 	}
-	w := newWorld(t, 6)
-	f := newFront(w)
+	w := fleettest.New(t, 6)
+	f := fleettest.NewFront(w)
 	m := &mutator{}
 	keys := map[string]ed25519.PrivateKey{}
-	for _, vm := range w.sim.VMs() {
+	for _, vm := range w.Sim.VMs() {
 		pem, err := vm.PrivateKey()
 		if err != nil {
 			t.Fatal(err)
 		}
 		m.ids, keys[vm.ID()] = append(m.ids, vm.ID()), privateKey(pem)
 	}
-	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.open().Drill(t.Context(), inventory.Selection{All: true}, nil); err != nil {
+	if _, err := w.Open().Drill(t.Context(), inventory.Selection{All: true}, nil); err != nil {
 		t.Fatal(err)
 	}
 	ends := map[problem.Kind]int{}
 	m.seed(0)
-	f.set(nil, m.maybe)
+	f.Set(nil, m.maybe)
 	for round := range rounds {
 		m.seed(round)
-		w.forget()
-		_, listErr := w.open().List(t.Context(), fleet.ListOptions{})
-		w.forget()
-		_, syncErr := w.open().Sync(t.Context(), fleet.SyncOptions{Refresh: true, NoHostKeys: true})
+		w.Forget()
+		_, listErr := w.Open().List(t.Context(), fleet.ListOptions{})
+		w.Forget()
+		_, syncErr := w.Open().Sync(t.Context(), fleet.SyncOptions{Refresh: true, NoHostKeys: true})
 		for _, err := range []error{listErr, syncErr} {
 			ends[problem.KindOf(err)]++
 			if problem.KindOf(err) == problem.Storage || problem.KindOf(err) == problem.Interrupted {
@@ -191,28 +192,28 @@ func TestSpoiledAnswersLoseNoKey(t *testing.T) {
 			t.Fatalf("round %d lost a key", round)
 		}
 	}
-	f.set(nil, nil)
+	f.Set(nil, nil)
 	t.Logf("%d answers spoiled; commands ended with %v", m.n, ends)
 	for id := range keys {
-		conn, err := w.open(offline).Access.Connect(t.Context(), inventory.VM{ID: id}, access.How{})
+		conn, err := w.Open(fleettest.Offline).Access.Connect(t.Context(), inventory.VM{ID: id}, access.How{})
 		if err != nil {
 			t.Errorf("%s: %v", id, err)
 			continue
 		}
 		_ = conn.Close()
 	}
-	w.forget()
-	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || len(list.VMs) != len(keys) || list.Unsaved != nil {
+	w.Forget()
+	if list, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil || len(list.VMs) != len(keys) || list.Unsaved != nil {
 		t.Errorf("a sound answer afterwards lists %d VMs: %v, %v", len(list.VMs), err, list.Unsaved)
 	}
 }
 
 // keysThere looks for the real key among the files of each VM.
-func keysThere(t *testing.T, w *world, keys map[string]ed25519.PrivateKey) bool {
+func keysThere(t *testing.T, w *fleettest.World, keys map[string]ed25519.PrivateKey) bool {
 	t.Helper()
 	all := true
 	for id, key := range keys {
-		paths, err := filepath.Glob(filepath.Join(w.home, "default", "keys", id, "id*"))
+		paths, err := filepath.Glob(filepath.Join(w.Home, "default", "keys", id, "id*"))
 		if err != nil {
 			t.Fatal(err)
 		}

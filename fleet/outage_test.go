@@ -2,51 +2,43 @@ package fleet_test
 
 import (
 	"context"
-	"crypto/x509"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
-func certPool(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	return pool, err
-}
-
 // Scripts call the tool all the time. In an outage they must neither wait out
 // a full retry each nor trample the API.
 func TestManyRunsInAnOutage(t *testing.T) {
-	w, clk := newWorld(t, 6), newClock()
-	w.o.Now = clk.Now
-	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+	w, clk := fleettest.New(t, 6), fleettest.NewClock()
+	w.Options.Now = clk.Now
+	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	w.fault(sim.Fault{Kind: "503"})
-	w.sim.ResetCalls()
+	w.Fault(sim.Fault{Kind: "503"})
+	w.Sim.ResetCalls()
 	clk.Advance(time.Minute)
 	const runs = 200
 	for range runs {
-		list, err := w.open().List(t.Context(), fleet.ListOptions{})
+		list, err := w.Open().List(t.Context(), fleet.ListOptions{})
 		if err != nil || list.Source != outage.FromCache || len(list.VMs) != 6 {
 			t.Fatalf("got %d VMs from %s: %v", len(list.VMs), list.Source, err)
 		}
 		clk.Advance(time.Minute / runs)
 	}
-	if n := len(w.sim.Calls()); n == 0 || n > 6 {
+	if n := len(w.Sim.Calls()); n == 0 || n > 6 {
 		t.Errorf("%d runs in a minute of outage made %d API calls, want 1 to 6", runs, n)
 	}
-	w.sim.ClearFaults()
+	w.Sim.ClearFaults()
 	clk.Advance(2 * time.Minute) // any probe is due by now
-	list, err := w.open().List(t.Context(), fleet.ListOptions{})
+	list, err := w.Open().List(t.Context(), fleet.ListOptions{})
 	if err != nil || list.Source != outage.FromAPI {
 		t.Errorf("first run after the outage: source %s, %v", list.Source, err)
 	}
@@ -54,14 +46,14 @@ func TestManyRunsInAnOutage(t *testing.T) {
 
 // ssh with a recorded key is not the API's business.
 func TestRecordedKeyMakesNoCall(t *testing.T) {
-	w := newWorld(t, 6)
-	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+	w := fleettest.New(t, 6)
+	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	w.fault(sim.Fault{Kind: "hang"})
-	w.sim.ResetCalls()
+	w.Fault(sim.Fault{Kind: "hang"})
+	w.Sim.ResetCalls()
 	for range 20 {
-		f := w.open()
+		f := w.Open()
 		vm, err := f.Inventory.One(t.Context(), "marketing")
 		if err != nil {
 			t.Fatal(err)
@@ -72,7 +64,7 @@ func TestRecordedKeyMakesNoCall(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
-	if n := len(w.sim.Calls()); n != 0 {
+	if n := len(w.Sim.Calls()); n != 0 {
 		t.Errorf("%d API calls, want none", n)
 	}
 }
@@ -88,16 +80,16 @@ func TestWhatIsNoOutage(t *testing.T) {
 		{"forbidden", sim.Fault{Kind: sim.KindForbidden}, problem.Auth},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := newWorld(t, 6)
-			if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+			w := fleettest.New(t, 6)
+			if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 				t.Fatal(err)
 			}
-			w.fault(tc.fault)
-			_, err := w.open().List(t.Context(), fleet.ListOptions{})
+			w.Fault(tc.fault)
+			_, err := w.Open().List(t.Context(), fleet.ListOptions{})
 			if problem.KindOf(err) != tc.want {
 				t.Errorf("got %v, want kind %s", err, tc.want)
 			}
-			s, err := w.open(offline).Status(t.Context(), true)
+			s, err := w.Open(fleettest.Offline).Status(t.Context(), true)
 			if err != nil || s.API.State != "up" || s.Fleet.WithKey != 6 {
 				t.Errorf("afterwards: API %s, %d keys, %v", s.API.State, s.Fleet.WithKey, err)
 			}
@@ -108,20 +100,20 @@ func TestWhatIsNoOutage(t *testing.T) {
 // Whoever asks for the status does not wait long for an API that hangs: its
 // question has three seconds, that of a listing what a slow answer may need.
 func TestStatusAsksBriefly(t *testing.T) {
-	w := newWorld(t, 6)
-	w.o.API.Timeouts = api.Timeouts{Headers: time.Hour, Whole: time.Hour}
-	key, within := w.o.API.APIKey, time.Duration(0)
-	w.o.API.APIKey = func(ctx context.Context) (string, error) { // is fetched within the call's time
+	w := fleettest.New(t, 6)
+	w.Options.API.Timeouts = api.Timeouts{Headers: time.Hour, Whole: time.Hour}
+	key, within := w.Options.API.APIKey, time.Duration(0)
+	w.Options.API.APIKey = func(ctx context.Context) (string, error) { // is fetched within the call's time
 		deadline, ok := ctx.Deadline()
 		if within = time.Until(deadline); !ok {
 			within = time.Hour
 		}
 		return key(ctx)
 	}
-	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || within < time.Minute {
+	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil || within < time.Minute {
 		t.Errorf("a listing may take %s, %v", within, err)
 	}
-	if s, err := w.open().Status(t.Context(), false); err != nil || s.Source != outage.FromAPI || within > 3*time.Second {
+	if s, err := w.Open().Status(t.Context(), false); err != nil || s.Source != outage.FromAPI || within > 3*time.Second {
 		t.Errorf("the status may take %s: %s, %v", within, s.Source, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -18,17 +19,17 @@ import (
 
 // After three outages, status has an honest idea of how long a fourth lasts.
 func TestForecastFromPastOutages(t *testing.T) {
-	w, clk := newWorld(t, 6), newClock()
-	w.o.Now = clk.Now
+	w, clk := fleettest.New(t, 6), fleettest.NewClock()
+	w.Options.Now = clk.Now
 	list := func() {
 		t.Helper()
-		if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+		if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	status := func() fleet.Status {
 		t.Helper()
-		s, err := w.open(offline).Status(t.Context(), true)
+		s, err := w.Open(fleettest.Offline).Status(t.Context(), true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,20 +39,20 @@ func TestForecastFromPastOutages(t *testing.T) {
 	lengths := []time.Duration{8 * time.Minute, 12 * time.Minute, 40 * time.Minute}
 	for n, d := range lengths {
 		clk.Advance(time.Hour)
-		w.fault(sim.Fault{Kind: "503"})
+		w.Fault(sim.Fault{Kind: "503"})
 		list()
 		if s := status(); s.API.State != "down" || s.API.Forecast.Known || s.API.Forecast.N != n {
 			t.Errorf("in outage %d: %+v", n+1, s.API)
 		}
 		clk.Advance(d)
-		w.sim.ClearFaults()
+		w.Sim.ClearFaults()
 		list()
 		if s := status(); s.API.State != "up" || len(s.API.Outages) != n+1 {
 			t.Errorf("after outage %d: %s with %d outages", n+1, s.API.State, len(s.API.Outages))
 		}
 	}
 	clk.Advance(time.Hour)
-	w.fault(sim.Fault{Kind: sim.KindReset})
+	w.Fault(sim.Fault{Kind: sim.KindReset})
 	list()
 	clk.Advance(5 * time.Minute)
 	s := status()
@@ -85,11 +86,11 @@ func TestRetryAfterLongerThanThereIsTime(t *testing.T) {
 		"than --timeout":         {"120", 20 * time.Second, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, 6)
-			record(t, w)
-			w.o.Retry.MaxElapsed = change.policy
-			w.fault(sim.Fault{Kind: "503", RetryAfter: change.header})
-			w.sim.ResetCalls()
+			w := fleettest.New(t, 6)
+			fleettest.Record(t, w)
+			w.Options.Retry.MaxElapsed = change.policy
+			w.Fault(sim.Fault{Kind: "503", RetryAfter: change.header})
+			w.Sim.ResetCalls()
 			ctx := t.Context()
 			if change.limit > 0 {
 				limited, stop := context.WithTimeout(ctx, change.limit)
@@ -97,21 +98,21 @@ func TestRetryAfterLongerThanThereIsTime(t *testing.T) {
 				ctx = limited
 			}
 			began := time.Now()
-			_, err := w.open().Access.Connect(ctx, inventory.VM{ID: w.sim.VM(missing).ID(), Name: missing}, access.How{})
+			_, err := w.Open().Access.Connect(ctx, inventory.VM{ID: w.Sim.VM(fleettest.Missing).ID(), Name: fleettest.Missing}, access.How{})
 			if problem.KindOf(err) != problem.Unavailable || !strings.Contains(err.Error(), "until") {
 				t.Errorf("got %v, want unavailable until then", err)
 			}
 			if took := time.Since(began); took > 10*time.Second {
 				t.Errorf("it took %s", took)
 			}
-			if n := len(w.sim.Calls()); n != 1 {
+			if n := len(w.Sim.Calls()); n != 1 {
 				t.Errorf("%d calls, want 1", n)
 			}
 			// The next process knows it too.
-			if _, err := w.open().Access.Connect(t.Context(), inventory.VM{ID: w.sim.VM(missing).ID()}, access.How{}); problem.KindOf(err) != problem.Unavailable {
+			if _, err := w.Open().Access.Connect(t.Context(), inventory.VM{ID: w.Sim.VM(fleettest.Missing).ID()}, access.How{}); problem.KindOf(err) != problem.Unavailable {
 				t.Errorf("the next one: %v", err)
 			}
-			if n := len(w.sim.Calls()); n != 1 {
+			if n := len(w.Sim.Calls()); n != 1 {
 				t.Errorf("%d calls after the next one, want 1", n)
 			}
 		})
@@ -120,38 +121,38 @@ func TestRetryAfterLongerThanThereIsTime(t *testing.T) {
 
 // A probe that its user interrupts leaves the probing to the next process.
 func TestInterruptedProbeIsNotHeldAgainstOthers(t *testing.T) {
-	w, clk := newWorld(t, 6), newClock()
-	w.o.Now = clk.Now
-	record(t, w)
+	w, clk := fleettest.New(t, 6), fleettest.NewClock()
+	w.Options.Now = clk.Now
+	fleettest.Record(t, w)
 	clk.Advance(time.Minute)
-	w.fault(sim.Fault{Kind: "503"})
-	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+	w.Fault(sim.Fault{Kind: "503"})
+	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	clk.Advance(2 * time.Minute)
-	w.sim.ClearFaults()
-	w.fault(sim.Fault{Kind: sim.KindHang, Count: 1})
+	w.Sim.ClearFaults()
+	w.Fault(sim.Fault{Kind: sim.KindHang, Count: 1})
 	ctx, interrupt := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, interrupt)
-	if _, err := w.open().List(ctx, fleet.ListOptions{}); problem.KindOf(err) != problem.Interrupted {
+	if _, err := w.Open().List(ctx, fleet.ListOptions{}); problem.KindOf(err) != problem.Interrupted {
 		t.Fatalf("got %v, want interrupted", err)
 	}
-	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromAPI {
+	if list, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromAPI {
 		t.Errorf("the next process is answered from %s: %v", list.Source, err)
 	}
 	// Nor does one without an API key keep the others from asking.
-	w.fault(sim.Fault{Kind: "503"})
+	w.Fault(sim.Fault{Kind: "503"})
 	clk.Advance(time.Minute)
-	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	clk.Advance(2 * time.Minute)
-	w.sim.ClearFaults()
+	w.Sim.ClearFaults()
 	keyless := func(o *fleet.Options) { o.API = api.Config{BaseURL: o.API.BaseURL} }
-	if _, err := w.open(keyless).List(t.Context(), fleet.ListOptions{}); problem.KindOf(err) != problem.Auth {
+	if _, err := w.Open(keyless).List(t.Context(), fleet.ListOptions{}); problem.KindOf(err) != problem.Auth {
 		t.Errorf("without an API key: %v", err)
 	}
-	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromAPI {
+	if list, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromAPI {
 		t.Errorf("the one with a key is answered from %s: %v", list.Source, err)
 	}
 }
@@ -159,36 +160,36 @@ func TestInterruptedProbeIsNotHeldAgainstOthers(t *testing.T) {
 // A name that was never seen is the API's matter while it is down, and the
 // user's when it answers.
 func TestUnknownNameWhileDown(t *testing.T) {
-	w := newWorld(t, 6)
-	record(t, w)
-	if _, err := w.open().Inventory.One(t.Context(), "nobody-here"); problem.KindOf(err) != problem.NotFound {
+	w := fleettest.New(t, 6)
+	fleettest.Record(t, w)
+	if _, err := w.Open().Inventory.One(t.Context(), "nobody-here"); problem.KindOf(err) != problem.NotFound {
 		t.Errorf("while up: %v", err)
 	}
-	w.fault(sim.Fault{Kind: "503"})
+	w.Fault(sim.Fault{Kind: "503"})
 	for range 2 { // the second one is answered from what the first learned
-		_, err := w.open().Inventory.One(t.Context(), "nobody-here")
+		_, err := w.Open().Inventory.One(t.Context(), "nobody-here")
 		if problem.KindOf(err) != problem.Unavailable || !strings.Contains(err.Error(), "never seen") {
 			t.Errorf("while down: %v", err)
 		}
 	}
-	if vm, err := w.open().Inventory.One(t.Context(), "marketing"); err != nil || vm.ID != sim.MarketingID {
+	if vm, err := w.Open().Inventory.One(t.Context(), "marketing"); err != nil || vm.ID != sim.MarketingID {
 		t.Errorf("a known one: %v, %v", vm.ID, err)
 	}
 }
 
 // An empty list is no reason to forget anything.
 func TestEmptyListErasesNothing(t *testing.T) {
-	w := newWorld(t, 6)
-	front := newFront(w)
-	record(t, w)
+	w := fleettest.New(t, 6)
+	front := fleettest.NewFront(w)
+	fleettest.Record(t, w)
 	warned := 0
-	w.o.Warn = func(string) { warned++ }
-	before := snapshot(t, w.home)
-	front.set(func(*http.Request) *reply {
-		return &reply{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: []byte("[]")}
+	w.Options.Warn = func(string) { warned++ }
+	before := snapshot(t, w.Home)
+	front.Set(func(*http.Request) *fleettest.Reply {
+		return &fleettest.Reply{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte("[]")}
 	}, nil)
-	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || warned == 0 {
+	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil || warned == 0 {
 		t.Errorf("%v, %d warnings", err, warned)
 	}
-	before.compare(t, "an empty list", w.home, false)
+	before.compare(t, "an empty list", w.Home, false)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
@@ -18,10 +19,10 @@ import (
 // What --timeout ends is neither an unexpected error nor an interruption.
 func TestOutOfTime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 6)
-	record(t, w)
+	w := fleettest.New(t, 6)
+	fleettest.Record(t, w)
 	vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
-	big := filepath.Join(w.sim.VM(vm.ID).Root(), "root", "big")
+	big := filepath.Join(w.Sim.VM(vm.ID).Root(), "root", "big")
 	if err := os.WriteFile(big, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestOutOfTime(t *testing.T) {
 		},
 	} {
 		ctx, stop := context.WithTimeout(t.Context(), 400*time.Millisecond)
-		err := work(ctx, w.open())
+		err := work(ctx, w.Open())
 		stop()
 		if problem.KindOf(err) != problem.Unreachable {
 			t.Errorf("%s: %s: %v", name, problem.KindOf(err), err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -19,21 +20,21 @@ import (
 // drill during an outage asks nothing, so it must not keep others from asking.
 func TestOfflineWorkTakesNoProbe(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 6)
-	record(t, w)
-	c := &clock{now: time.Now()}
-	w.o.Now = c.Now
-	w.fault(sim.Fault{Kind: "503"})
-	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromCache {
+	w := fleettest.New(t, 6)
+	fleettest.Record(t, w)
+	c := fleettest.ClockAt(time.Now())
+	w.Options.Now = c.Now
+	w.Fault(sim.Fault{Kind: "503"})
+	if list, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromCache {
 		t.Fatal(list.Source, err)
 	}
-	w.fault(sim.Fault{Kind: sim.KindGatewayDown})
+	w.Fault(sim.Fault{Kind: sim.KindGatewayDown})
 	c.Advance(5 * time.Minute) // a probe is due
-	if _, err := w.open().Drill(t.Context(), inventory.Selection{All: true}, nil); problem.KindOf(err) != problem.Unreachable {
+	if _, err := w.Open().Drill(t.Context(), inventory.Selection{All: true}, nil); problem.KindOf(err) != problem.Unreachable {
 		t.Fatal(err)
 	}
-	w.sim.ClearFaults()
-	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromAPI {
+	w.Sim.ClearFaults()
+	if list, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromAPI {
 		t.Errorf("the recovery is not noticed: from %s, %v", list.Source, err)
 	}
 }
@@ -41,8 +42,8 @@ func TestOfflineWorkTakesNoProbe(t *testing.T) {
 // A wait that ends says how long it was.
 func TestWaitSaysHowLong(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 6)
-	w.fault(sim.Fault{Kind: "503"})
+	w := fleettest.New(t, 6)
+	w.Fault(sim.Fault{Kind: "503"})
 	var all sync.WaitGroup
 	for name, wait := range map[string]func(f *fleet.Fleet) error{
 		"wait --timeout": func(f *fleet.Fleet) error { return f.API.Await(t.Context(), 1200*time.Millisecond) },
@@ -57,7 +58,7 @@ func TestWaitSaysHowLong(t *testing.T) {
 		},
 	} {
 		all.Go(func() {
-			f := w.open(func(o *fleet.Options) {
+			f := w.Open(func(o *fleet.Options) {
 				o.Mode, o.WaitFor, o.Profile = outage.Wait, 1200*time.Millisecond, strings.Trim(name, "-=D")
 			})
 			err := wait(f)
@@ -71,13 +72,13 @@ func TestWaitSaysHowLong(t *testing.T) {
 
 // A refused API key will not get better by waiting.
 func TestRefusedKeyEndsTheWait(t *testing.T) {
-	w := newWorld(t, 6)
-	w.fault(sim.Fault{Kind: sim.KindUnauthorized})
+	w := fleettest.New(t, 6)
+	w.Fault(sim.Fault{Kind: sim.KindUnauthorized})
 	began := time.Now()
-	if err := w.open().API.Await(t.Context(), time.Minute); problem.KindOf(err) != problem.Auth {
+	if err := w.Open().API.Await(t.Context(), time.Minute); problem.KindOf(err) != problem.Auth {
 		t.Error(err)
 	}
-	_, err := w.open(func(o *fleet.Options) { o.Mode, o.WaitFor = outage.Wait, time.Minute }).List(t.Context(), fleet.ListOptions{})
+	_, err := w.Open(func(o *fleet.Options) { o.Mode, o.WaitFor = outage.Wait, time.Minute }).List(t.Context(), fleet.ListOptions{})
 	if problem.KindOf(err) != problem.Auth {
 		t.Error(err)
 	}
@@ -90,18 +91,18 @@ func TestRefusedKeyEndsTheWait(t *testing.T) {
 // it returns.
 func TestManyWaitersProbeAsOne(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 6)
-	w.fault(sim.Fault{Kind: "503"})
-	w.o.API.Timeouts = api.Timeouts{} // nobody gives up early on a busy machine
-	c := &clock{now: time.Now()}
-	w.o.Now = c.Now
+	w := fleettest.New(t, 6)
+	w.Fault(sim.Fault{Kind: "503"})
+	w.Options.API.Timeouts = api.Timeouts{} // nobody gives up early on a busy machine
+	c := fleettest.ClockAt(time.Now())
+	w.Options.Now = c.Now
 	var all, waiting sync.WaitGroup
 	const waiters = 40
 	waiting.Add(waiters)
 	for range waiters {
 		var once sync.Once
 		all.Go(func() {
-			f := w.open(func(o *fleet.Options) {
+			f := w.Open(func(o *fleet.Options) {
 				o.OnWait = func(outage.Waiting) func() { once.Do(waiting.Done); return func() {} }
 			})
 			if err := f.API.Await(t.Context(), 0); err != nil {
@@ -110,14 +111,14 @@ func TestManyWaitersProbeAsOne(t *testing.T) {
 		})
 	}
 	waiting.Wait()
-	if n := len(w.sim.Calls()); n > waiters { // at first none knew
+	if n := len(w.Sim.Calls()); n > waiters { // at first none knew
 		t.Errorf("%d calls while it was down", n)
 	}
-	w.sim.ResetCalls()
-	w.sim.ClearFaults()
+	w.Sim.ResetCalls()
+	w.Sim.ClearFaults()
 	c.Advance(10 * time.Second) // somebody's next try is due
 	all.Wait()
-	if n := len(w.sim.Calls()); n != 1 {
+	if n := len(w.Sim.Calls()); n != 1 {
 		t.Errorf("%d calls after the return, want 1 that tells all", n)
 	}
 }
@@ -125,15 +126,15 @@ func TestManyWaitersProbeAsOne(t *testing.T) {
 // A caller in a hurry proves nothing about the API.
 func TestShortTimeoutIsNoOutage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 6)
-	record(t, w)
-	w.fault(sim.Fault{Kind: sim.KindLatency, Latency: 400 * time.Millisecond})
+	w := fleettest.New(t, 6)
+	fleettest.Record(t, w)
+	w.Fault(sim.Fault{Kind: sim.KindLatency, Latency: 400 * time.Millisecond})
 	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer stop()
-	if list, err := w.open().List(ctx, fleet.ListOptions{}); err != nil || list.Source != outage.FromCache {
+	if list, err := w.Open().List(ctx, fleet.ListOptions{}); err != nil || list.Source != outage.FromCache {
 		t.Fatal(list.Source, err)
 	}
-	if list, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromAPI {
+	if list, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromAPI {
 		t.Errorf("everybody is held off: from %s, %v", list.Source, err)
 	}
 }
@@ -141,42 +142,42 @@ func TestShortTimeoutIsNoOutage(t *testing.T) {
 // status is honest about an API that was never asked or refuses the key, and
 // still counts what is recorded.
 func TestStatusOfRefusedKey(t *testing.T) {
-	w := newWorld(t, 6)
-	record(t, w)
+	w := fleettest.New(t, 6)
+	fleettest.Record(t, w)
 	noKey := func(o *fleet.Options) {
 		o.API.APIKey = func(context.Context) (string, error) { return "", nil }
 	}
-	s, err := w.open(noKey).Status(t.Context(), true)
+	s, err := w.Open(noKey).Status(t.Context(), true)
 	if err != nil || s.API.State == "refused" || s.Fleet.VMs != 6 || s.Source != outage.FromCache {
 		t.Errorf("no API key: %v, %q %q, %d VMs, %s", err, s.API.State, s.API.LastError, s.Fleet.VMs, s.Source)
 	}
 	if s.API.LastError == "" || !strings.Contains(s.Advice, "API_KEY") {
 		t.Errorf("no API key: %q, advice %q", s.API.LastError, s.Advice)
 	}
-	w.fault(sim.Fault{Kind: sim.KindForbidden})
-	s, err = w.open().Status(t.Context(), true)
+	w.Fault(sim.Fault{Kind: sim.KindForbidden})
+	s, err = w.Open().Status(t.Context(), true)
 	if err != nil || s.API.State != "refused" || s.Fleet.VMs != 6 || s.Fleet.WithKey != 5 || s.Source != outage.FromAPI {
 		t.Errorf("refused: %v, %q, %+v, %s", err, s.API.State, s.Fleet, s.Source)
 	}
-	w = newWorld(t, 6)
-	if s, err := w.open(offline).Status(t.Context(), true); err != nil || s.API.State != "unknown" || s.Source != outage.FromCache {
+	w = fleettest.New(t, 6)
+	if s, err := w.Open(fleettest.Offline).Status(t.Context(), true); err != nil || s.API.State != "unknown" || s.Source != outage.FromCache {
 		t.Errorf("never asked: %v, %q, %s", err, s.API.State, s.Source)
 	}
 }
 
 // status is what looks whether the API is back, without waiting for the probe.
 func TestStatusProbesSoon(t *testing.T) {
-	w := newWorld(t, 6)
-	record(t, w)
-	c := &clock{now: time.Now()}
-	w.o.Now = c.Now
-	w.fault(sim.Fault{Kind: "503"})
-	if s, err := w.open().Status(t.Context(), true); err != nil || s.API.State != "down" {
+	w := fleettest.New(t, 6)
+	fleettest.Record(t, w)
+	c := fleettest.ClockAt(time.Now())
+	w.Options.Now = c.Now
+	w.Fault(sim.Fault{Kind: "503"})
+	if s, err := w.Open().Status(t.Context(), true); err != nil || s.API.State != "down" {
 		t.Fatal(s.API.State, err)
 	}
-	w.sim.ClearFaults()
+	w.Sim.ClearFaults()
 	c.Advance(3 * time.Second)
-	if s, err := w.open().Status(t.Context(), true); err != nil || s.API.State != "up" {
+	if s, err := w.Open().Status(t.Context(), true); err != nil || s.API.State != "up" {
 		t.Errorf("3 s later: %s, %v", s.API.State, err)
 	}
 }

@@ -1,4 +1,4 @@
-package fleet_test
+package remote_test
 
 import (
 	"fmt"
@@ -10,14 +10,15 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
 // A ~/.ssh/config that is a link into a dotfiles folder stays a link, also
 // when its target does not exist yet.
 func TestSSHConfigLinkStaysALink(t *testing.T) {
-	w := newWorld(t, 6)
-	record(t, w)
+	w := fleettest.New(t, 6)
+	fleettest.Record(t, w)
 	for _, there := range []bool{true, false} {
 		home := t.TempDir()
 		link, target := filepath.Join(home, ".ssh", "config"), filepath.Join(home, "dotfiles", "ssh", "config")
@@ -34,7 +35,7 @@ func TestSSHConfigLinkStaysALink(t *testing.T) {
 		if err := os.Symlink("../dotfiles/ssh/config", link); err != nil {
 			t.Fatal(err)
 		}
-		f := w.open(func(o *fleet.Options) { o.UserHome = home })
+		f := w.Open(func(o *fleet.Options) { o.UserHome = home })
 		for range 2 {
 			if _, _, err := f.OpenSSH.Install(t.Context()); err != nil {
 				t.Fatal(err)
@@ -67,17 +68,17 @@ func TestOpenSSHReadsTheConfig(t *testing.T) {
 		t.Skip(err)
 	}
 	for _, folder := range []string{"plain", "with space", "a%h#b", "x #y", `quo"te`, "it's", `back\slash`, "star*[a]?"} {
-		w := newWorld(t, 6)
-		w.home = filepath.Join(t.TempDir(), folder)
-		w.o.Home = w.home
+		w := fleettest.New(t, 6)
+		w.Home = filepath.Join(t.TempDir(), folder)
+		w.Options.Home = w.Home
 		for n, name := range []string{"ok", "*", "a b", "x\"y", "# c", "!no", "%h", "vers,*"} {
 			if n < 6 {
-				w.sim.VMs()[n].SetLabels(map[string]string{"name": name})
+				w.Sim.VMs()[n].SetLabels(map[string]string{"name": name})
 			}
 		}
-		recordAll(t, w)
+		fleettest.RecordAll(t, w)
 		user := t.TempDir()
-		f := w.open(func(o *fleet.Options) { o.UserHome = user })
+		f := w.Open(func(o *fleet.Options) { o.UserHome = user })
 		if _, _, err := f.OpenSSH.Install(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -89,21 +90,21 @@ func TestOpenSSHReadsTheConfig(t *testing.T) {
 		if err := os.WriteFile(main, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for host, id := range map[string]string{"vers-ok": w.sim.VMs()[0].ID(), "vers-" + sim.MarketingID: sim.MarketingID} {
+		for host, id := range map[string]string{"vers-ok": w.Sim.VMs()[0].ID(), "vers-" + sim.MarketingID: sim.MarketingID} {
 			out, err := exec.Command(ssh, "-F", main, "-G", host).CombinedOutput()
 			if err != nil {
 				t.Fatalf("%s: %v: %s", folder, err, out)
 			}
 			got := string(out)
 			for _, want := range []string{"\nhostkeyalias " + id + ".vm.vers.sh\n", "\nuser root\n",
-				"\nidentityfile " + strings.ReplaceAll(filepath.Join(w.home, "default", "keys", id, "id"), "%", "%%") + "\n"} {
+				"\nidentityfile " + strings.ReplaceAll(filepath.Join(w.Home, "default", "keys", id, "id"), "%", "%%") + "\n"} {
 				if !strings.Contains(got, want) {
-					t.Errorf("folder %q, host %s: no %q in\n%s", folder, host, want, grep(got, "hostkeyalias", "user ", "identityfile"))
+					t.Errorf("folder %q, host %s: no %q in\n%s", folder, host, want, fleettest.Grep(got, "hostkeyalias", "user ", "identityfile"))
 				}
 			}
 		}
 		if out, err := exec.Command(ssh, "-F", main, "-G", "example.org").CombinedOutput(); err != nil || strings.Contains(string(out), "proxycommand") {
-			t.Errorf("folder %q: a VM's name catches other hosts: %v\n%s", folder, err, grep(string(out), "proxycommand"))
+			t.Errorf("folder %q: a VM's name catches other hosts: %v\n%s", folder, err, fleettest.Grep(string(out), "proxycommand"))
 		}
 	}
 }
@@ -111,7 +112,7 @@ func TestOpenSSHReadsTheConfig(t *testing.T) {
 // Profiles that install at once take turns: none loses another's line, and the
 // person's own text stays. What is right already is left alone.
 func TestSSHConfigManyInstall(t *testing.T) {
-	w := newWorld(t, 6)
+	w := fleettest.New(t, 6)
 	home := t.TempDir()
 	config := filepath.Join(home, ".ssh", "config")
 	const own = "# mine\n\nHost a\n\tUser b # c\n"
@@ -126,7 +127,7 @@ func TestSSHConfigManyInstall(t *testing.T) {
 		t.Helper()
 		var group sync.WaitGroup
 		for n := range profiles {
-			f := w.open(func(o *fleet.Options) { o.UserHome, o.Profile = home, fmt.Sprintf("p%d", n) })
+			f := w.Open(func(o *fleet.Options) { o.UserHome, o.Profile = home, fmt.Sprintf("p%d", n) })
 			group.Go(func() {
 				if err := do(f); err != nil {
 					t.Error(err)
@@ -161,23 +162,4 @@ func TestSSHConfigManyInstall(t *testing.T) {
 	if text := read(); text != own {
 		t.Errorf("uninstalled: %q", text)
 	}
-}
-
-func recordAll(t *testing.T, w *world) {
-	t.Helper()
-	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func grep(text string, words ...string) string {
-	var out []string
-	for line := range strings.Lines(text) {
-		for _, w := range words {
-			if strings.HasPrefix(line, w) {
-				out = append(out, line)
-			}
-		}
-	}
-	return strings.Join(out, "")
 }

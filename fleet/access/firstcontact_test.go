@@ -1,4 +1,4 @@
-package fleet_test
+package access_test
 
 import (
 	"strings"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/access"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
@@ -30,9 +31,9 @@ func keyOf(t *testing.T, f *fleet.Fleet, id string) keys.Info {
 }
 
 // keysOnly records the keys of all VMs and no host key.
-func keysOnly(t *testing.T, w *world) {
+func keysOnly(t *testing.T, w *fleettest.World) {
 	t.Helper()
-	if _, err := w.open().Sync(t.Context(), fleet.SyncOptions{NoHostKeys: true}); err != nil {
+	if _, err := w.Open().Sync(t.Context(), fleet.SyncOptions{NoHostKeys: true}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -40,12 +41,12 @@ func keysOnly(t *testing.T, w *world) {
 // A login proves that the VM takes the key, and nothing about the host key: met
 // for the first time while nobody can vouch for it, it stays unconfirmed.
 func TestFirstContactInAnOutageIsUnconfirmed(t *testing.T) {
-	w := newWorld(t, 6)
+	w := fleettest.New(t, 6)
 	keysOnly(t, w)
 	vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
 	var warnings []string
 	for _, mode := range []outage.Mode{outage.Offline, outage.AsAsked} {
-		f := w.open(heard(&warnings))
+		f := w.Open(fleettest.Heard(&warnings))
 		conn, err := f.Access.Connect(t.Context(), vm, access.How{Mode: mode})
 		if err != nil {
 			t.Fatal(err)
@@ -68,22 +69,22 @@ func TestFirstContactInAnOutageIsUnconfirmed(t *testing.T) {
 // is refused, and none is pinned in passing, until its host key is accepted by
 // name.
 func TestUnverifiedFrontVouchesForNothing(t *testing.T) {
-	w := newWorld(t, 6)
+	w := fleettest.New(t, 6)
 	unverified := func(o *fleet.Options) { o.TLSVerify = false }
-	if report, err := w.open(unverified).Sync(t.Context(), fleet.SyncOptions{}); err != nil || report.HostKeys != 0 {
+	if report, err := w.Open(unverified).Sync(t.Context(), fleet.SyncOptions{}); err != nil || report.HostKeys != 0 {
 		t.Fatalf("sync pinned %d host keys, %v", report.HostKeys, err)
 	}
 	vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
-	_, err := w.open(unverified).Access.Connect(t.Context(), vm, access.How{})
+	_, err := w.Open(unverified).Access.Connect(t.Context(), vm, access.How{})
 	var e *problem.Error
-	if asError(err, &e); e.Kind != problem.Identity || !strings.Contains(e.Next, "keys accept-host marketing SHA256:") {
+	if fleettest.AsError(err, &e); e.Kind != problem.Identity || !strings.Contains(e.Next, "keys accept-host marketing SHA256:") {
 		t.Fatalf("first contact: %v (kind %s, next %q)", err, e.Kind, e.Next)
 	}
 	words := strings.Fields(e.Next)
-	if err := w.open(unverified).Access.AcceptHostKey(t.Context(), vm, words[len(words)-1]); err != nil {
+	if err := w.Open(unverified).Access.AcceptHostKey(t.Context(), vm, words[len(words)-1]); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := w.open(unverified).Access.Connect(t.Context(), vm, access.How{})
+	conn, err := w.Open(unverified).Access.Connect(t.Context(), vm, access.How{})
 	if err != nil {
 		t.Fatalf("after it was accepted: %v", err)
 	}

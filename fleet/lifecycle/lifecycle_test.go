@@ -1,4 +1,4 @@
-package fleet_test
+package lifecycle_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -16,9 +17,9 @@ import (
 )
 
 // branchCalls counts the requests to branch that the API saw.
-func branchCalls(w *world) int {
+func branchCalls(w *fleettest.World) int {
 	n := 0
-	for _, c := range w.sim.Calls() {
+	for _, c := range w.Sim.Calls() {
 		if c.Method == http.MethodPost && c.Endpoint == "branch" {
 			n++
 		}
@@ -42,27 +43,27 @@ func TestBranchIsNeverRepeated(t *testing.T) {
 		"a proxy's 502 in HTML before": {sim.Fault{Kind: "502"}, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, 6)
+			w := fleettest.New(t, 6)
 			tc.fault.Endpoint = "branch"
-			w.fault(tc.fault)
-			before := len(w.sim.VMs())
-			_, ids, err := w.open().Lifecycle.Branch(t.Context(), "marketing", 2)
+			w.Fault(tc.fault)
+			before := len(w.Sim.VMs())
+			_, ids, err := w.Open().Lifecycle.Branch(t.Context(), "marketing", 2)
 			if n := branchCalls(w); n != 1 {
 				t.Errorf("the request was sent %d times", n)
 			}
-			if got := len(w.sim.VMs()) - before; got != tc.made || len(ids) > 0 {
+			if got := len(w.Sim.VMs()) - before; got != tc.made || len(ids) > 0 {
 				t.Fatalf("%d VMs were made, %d returned", got, len(ids))
 			}
 			if problem.KindOf(err) != problem.Unavailable {
 				t.Fatalf("got %v, want unavailable", err)
 			}
-			for _, vm := range w.sim.VMs()[before:] {
+			for _, vm := range w.Sim.VMs()[before:] {
 				if !strings.Contains(err.Error(), vm.ID()) {
 					t.Errorf("the new VM %s is not named: %v", vm.ID(), err)
 				}
 			}
 			var e *problem.Error
-			if asError(err, &e); e.Retryable != tc.sure {
+			if fleettest.AsError(err, &e); e.Retryable != tc.sure {
 				t.Errorf("retryable is %t: %v; %s", e.Retryable, e, e.Next)
 			}
 		})
@@ -71,96 +72,96 @@ func TestBranchIsNeverRepeated(t *testing.T) {
 
 // When the API is gone after the request, nothing is claimed.
 func TestBranchOfUnknownFate(t *testing.T) {
-	w := newWorld(t, 6)
-	front := newFront(w)
-	vm, err := w.open().Inventory.One(t.Context(), "marketing")
+	w := fleettest.New(t, 6)
+	front := fleettest.NewFront(w)
+	vm, err := w.Open().Inventory.One(t.Context(), "marketing")
 	if err != nil {
 		t.Fatal(err)
 	}
 	gone := false
-	front.set(func(r *http.Request) *reply {
+	front.Set(func(r *http.Request) *fleettest.Reply {
 		gone = gone || r.Method == http.MethodPost
 		if gone {
-			return &reply{status: http.StatusServiceUnavailable}
+			return &fleettest.Reply{Status: http.StatusServiceUnavailable}
 		}
 		return nil
 	}, nil)
-	_, _, err = w.open().Lifecycle.Branch(t.Context(), vm.ID, 1)
+	_, _, err = w.Open().Lifecycle.Branch(t.Context(), vm.ID, 1)
 	var e *problem.Error
-	if asError(err, &e); problem.KindOf(err) != problem.Unavailable || e.Retryable || !strings.Contains(e.What, "not known") {
+	if fleettest.AsError(err, &e); problem.KindOf(err) != problem.Unavailable || e.Retryable || !strings.Contains(e.What, "not known") {
 		t.Errorf("got %v (retryable %t)", err, e.Retryable)
 	}
 }
 
 // Somebody who interrupts a branch that was sent learns what it made.
 func TestInterruptedBranchIsReported(t *testing.T) {
-	w := newWorld(t, 6)
-	vm, err := w.open().Inventory.One(t.Context(), "marketing")
+	w := fleettest.New(t, 6)
+	vm, err := w.Open().Inventory.One(t.Context(), "marketing")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.fault(sim.Fault{Kind: sim.KindHangAfter, Endpoint: "branch"})
+	w.Fault(sim.Fault{Kind: sim.KindHangAfter, Endpoint: "branch"})
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	go func() {
-		for branchCalls(w) == 0 && len(w.sim.VMs()) == 6 {
+		for branchCalls(w) == 0 && len(w.Sim.VMs()) == 6 {
 			time.Sleep(time.Millisecond)
 		}
 		interrupt()
 	}()
-	_, _, err = w.open().Lifecycle.Branch(ctx, vm.ID, 1)
-	if vms := w.sim.VMs(); problem.KindOf(err) != problem.Interrupted || len(vms) != 7 || !strings.Contains(err.Error(), vms[6].ID()) {
+	_, _, err = w.Open().Lifecycle.Branch(ctx, vm.ID, 1)
+	if vms := w.Sim.VMs(); problem.KindOf(err) != problem.Interrupted || len(vms) != 7 || !strings.Contains(err.Error(), vms[6].ID()) {
 		t.Errorf("got %v with %d VMs", err, len(vms))
 	}
 }
 
 // A pause is what the API says afterwards, not what it was asked for.
 func TestPauseIsVerified(t *testing.T) {
-	w := newWorld(t, 6)
-	front := newFront(w)
+	w := fleettest.New(t, 6)
+	front := fleettest.NewFront(w)
 	all := inventory.Selection{Names: []string{"marketing"}}
-	state := w.sim.VM("marketing").State
+	state := w.Sim.VM("marketing").State
 	for _, fault := range []sim.Fault{{}, {Kind: sim.KindResetAfter}, {Kind: sim.Kind503After}, {Kind: sim.KindTruncated}, {Kind: "503"}} {
 		if fault.Kind != "" {
 			fault.Endpoint, fault.Count = "state", 1
-			w.fault(fault)
+			w.Fault(fault)
 		}
-		changes, err := w.open().Lifecycle.Pause(t.Context(), all)
+		changes, err := w.Open().Lifecycle.Pause(t.Context(), all)
 		if err != nil || changes[0].State != "paused" || state() != "paused" {
 			t.Errorf("pause with %q: %+v, %v; the VM is %s", fault.Kind, changes, err, state())
 		}
-		if changes, err = w.open().Lifecycle.Pause(t.Context(), all); err != nil || changes[0].State != "paused" {
+		if changes, err = w.Open().Lifecycle.Pause(t.Context(), all); err != nil || changes[0].State != "paused" {
 			t.Errorf("pause again: %+v, %v", changes, err)
 		}
-		if changes, err = w.open().Lifecycle.Resume(t.Context(), all); err != nil || changes[0].State != "running" || state() != "running" {
+		if changes, err = w.Open().Lifecycle.Resume(t.Context(), all); err != nil || changes[0].State != "running" || state() != "running" {
 			t.Errorf("resume: %+v, %v; the VM is %s", changes, err, state())
 		}
 	}
-	front.set(func(r *http.Request) *reply { // says yes and does nothing
+	front.Set(func(r *http.Request) *fleettest.Reply { // says yes and does nothing
 		if r.Method == http.MethodPatch {
-			return &reply{status: http.StatusOK}
+			return &fleettest.Reply{Status: http.StatusOK}
 		}
 		return nil
 	}, nil)
-	changes, err := w.open().Lifecycle.Pause(t.Context(), all)
+	changes, err := w.Open().Lifecycle.Pause(t.Context(), all)
 	if problem.KindOf(err) != problem.Unexpected || changes[0].State != "running" || changes[0].Error == "" {
 		t.Errorf("an API that only says yes: %+v, %v", changes, err)
 	}
-	front.set(nil, nil)
-	w.fault(sim.Fault{Kind: "503"})
-	if _, err := w.open().Lifecycle.Pause(t.Context(), all); problem.KindOf(err) != problem.Unavailable {
+	front.Set(nil, nil)
+	w.Fault(sim.Fault{Kind: "503"})
+	if _, err := w.Open().Lifecycle.Pause(t.Context(), all); problem.KindOf(err) != problem.Unavailable {
 		t.Errorf("while the API is down: %v", err)
 	}
 }
 
 // A name or label that somebody else chose cannot take another VM's place.
 func TestNamesCannotShadow(t *testing.T) {
-	w := newWorld(t, 6)
-	victim, hostile := w.sim.VM("marketing"), w.sim.VM("chad-dev")
-	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+	w := fleettest.New(t, 6)
+	victim, hostile := w.Sim.VM("marketing"), w.Sim.VM("chad-dev")
+	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.open().Inventory.SetAlias(t.Context(), "mine", inventory.VM{ID: victim.ID()}); err != nil {
+	if _, err := w.Open().Inventory.SetAlias(t.Context(), "mine", inventory.VM{ID: victim.ID()}); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
@@ -179,7 +180,7 @@ func TestNamesCannotShadow(t *testing.T) {
 		{"name", "mine", "mine"},
 	} {
 		hostile.SetLabels(map[string]string{tc.label: tc.name})
-		if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+		if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		for _, resolve := range []func(*fleet.Fleet) ([]inventory.VM, error){
@@ -190,7 +191,7 @@ func TestNamesCannotShadow(t *testing.T) {
 				return f.Inventory.ResolveLive(t.Context(), outage.AsAsked, inventory.Selection{Names: []string{tc.asked}})
 			},
 		} {
-			for _, f := range []*fleet.Fleet{w.open(), w.open(offline)} {
+			for _, f := range []*fleet.Fleet{w.Open(), w.Open(fleettest.Offline)} {
 				vms, err := resolve(f)
 				if slices.ContainsFunc(vms, func(v inventory.VM) bool { return v.ID != victim.ID() }) {
 					t.Errorf("label %s=%q: %q is another VM", tc.label, tc.name, tc.asked)

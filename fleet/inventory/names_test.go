@@ -1,6 +1,6 @@
 //go:build unix
 
-package fleet_test
+package inventory_test
 
 import (
 	"fmt"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/access"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -39,22 +40,22 @@ func lieutenantsFile(t *testing.T, home string, pairs ...[2]string) {
 // became empty, shorter, unreadable or absent: a restarting agent extension
 // empties its file in the middle of an outage.
 func TestNamesStay(t *testing.T) {
-	w := newWorld(t, 6)
+	w := fleettest.New(t, 6)
 	user := t.TempDir()
-	w.o.UserHome = user
-	vms := w.sim.VMs()
+	w.Options.UserHome = user
+	vms := w.Sim.VMs()
 	one, two := vms[0].ID(), vms[1].ID()
 	path := filepath.Join(user, ".pi", "vers", "lieutenants.json")
 	means := func(when, name, want string) {
 		t.Helper()
-		vm, err := w.open(offline).Inventory.One(t.Context(), name)
+		vm, err := w.Open(fleettest.Offline).Inventory.One(t.Context(), name)
 		if got := vm.ID; got != want {
 			t.Errorf("%s: %s is %q, want %q (%v)", when, name, got, want, err)
 		}
 	}
 	live := func() {
 		t.Helper()
-		if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+		if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,17 +99,17 @@ func TestFullIDNeedsOnlyItsKey(t *testing.T) {
 			"a named pipe": func(path string) error { _ = os.Remove(path); return unix.Mkfifo(path, 0o600) },
 		} {
 			t.Run(doc+"/"+how, func(t *testing.T) {
-				w := newWorld(t, 6)
-				if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil {
+				w := fleettest.New(t, 6)
+				if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := w.open().Inventory.SetAlias(t.Context(), "mine", inventory.VM{ID: sim.MarketingID}); err != nil {
+				if _, err := w.Open().Inventory.SetAlias(t.Context(), "mine", inventory.VM{ID: sim.MarketingID}); err != nil {
 					t.Fatal(err)
 				}
-				if err := spoil(filepath.Join(w.home, "default", doc)); err != nil {
+				if err := spoil(filepath.Join(w.Home, "default", doc)); err != nil {
 					t.Fatal(err)
 				}
-				f := w.open(offline)
+				f := w.Open(fleettest.Offline)
 				vm, err := f.Inventory.One(t.Context(), sim.MarketingID)
 				if err != nil {
 					t.Fatalf("a full id: %v", err)

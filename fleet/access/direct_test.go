@@ -1,4 +1,4 @@
-package fleet_test
+package access_test
 
 import (
 	"io"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/access"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -16,9 +17,9 @@ import (
 // being reached at its own address, which is tried while the gateway may still
 // answer.
 func TestSilentGateway(t *testing.T) {
-	w := newWorld(t, 6)
-	record(t, w)
-	vm, err := w.open().Inventory.One(t.Context(), "marketing")
+	w := fleettest.New(t, 6)
+	fleettest.Record(t, w)
+	vm, err := w.Open().Inventory.One(t.Context(), "marketing")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,20 +45,20 @@ func TestSilentGateway(t *testing.T) {
 		_, _ = io.Copy(io.Discard, c)
 		givenUp.Store(true)
 	})
-	through := w.open()
+	through := w.Open()
 	direct := listen(func(c net.Conn) {
 		tooLate.Store(givenUp.Load())
 		defer c.Close()
 		_ = through.Access.Proxy(t.Context(), vm, c, c)
 	})
-	err = openStore(t, w).UpdateRecord(vm.ID, func(r *keystore.Record) error {
+	err = fleettest.OpenStore(t, w).UpdateRecord(vm.ID, func(r *keystore.Record) error {
 		r.IP, r.SSHPort = direct.IP.String(), direct.Port
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := w.open(func(o *fleet.Options) { o.VMGateway = gateway.String() }).Access.Connect(t.Context(), vm, access.How{})
+	conn, err := w.Open(func(o *fleet.Options) { o.VMGateway = gateway.String() }).Access.Connect(t.Context(), vm, access.How{})
 	if err != nil {
 		t.Fatal(err)
 	}

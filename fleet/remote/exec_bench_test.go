@@ -1,4 +1,4 @@
-package fleet_test
+package remote_test
 
 import (
 	"io"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -16,13 +17,13 @@ import (
 // A command on 100 VMs at 80 ms, and on the slowest of them alone. Client and
 // simulated VMs share this machine's CPU.
 func BenchmarkExecAll(b *testing.B) {
-	w := newWorldOf(b, sim.Config{VMs: 100, Seed: 1, Still: true})
-	relay, err := wan.Listen(b.Context(), "", w.sim.Gateway(), wan.Options{RTT: 80 * time.Millisecond})
+	w := fleettest.NewOf(b, sim.Config{VMs: 100, Seed: 1, Still: true})
+	relay, err := wan.Listen(b.Context(), "", w.Sim.Gateway(), wan.Options{RTT: 80 * time.Millisecond})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer relay.Close()
-	f := w.open(func(o *fleet.Options) { o.VMGateway = relay.Addr })
+	f := w.Open(func(o *fleet.Options) { o.VMGateway = relay.Addr })
 	list, err := f.List(b.Context(), fleet.ListOptions{})
 	if err != nil {
 		b.Fatal(err)

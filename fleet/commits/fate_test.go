@@ -1,4 +1,4 @@
-package fleet_test
+package commits_test
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/commits"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -22,13 +23,13 @@ import (
 // is out of the question, a commit that the API does not know is not given up.
 func TestCommitTakenAfterTheClientGaveUp(t *testing.T) {
 	for _, queue := range []bool{false, true} {
-		w := newWorld(t, 6)
-		front := newFront(w)
+		w := fleettest.New(t, 6)
+		front := fleettest.NewFront(w)
 		vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
-		w.o.API.Timeouts.Action = 200 * time.Millisecond
-		w.o.Retry.MaxAttempts = 1
+		w.Options.API.Timeouts.Action = 200 * time.Millisecond
+		w.Options.Retry.MaxAttempts = 1
 		held := make(chan *http.Request, 1)
-		front.set(func(r *http.Request) *reply {
+		front.Set(func(r *http.Request) *fleettest.Reply {
 			if r.Method != http.MethodPost {
 				return nil
 			}
@@ -42,26 +43,26 @@ func TestCommitTakenAfterTheClientGaveUp(t *testing.T) {
 			<-r.Context().Done()
 			return nil
 		}, nil)
-		r, err := w.open().Commits.Commit(t.Context(), vm, commits.Request{Queue: queue})
+		r, err := w.Open().Commits.Commit(t.Context(), vm, commits.Request{Queue: queue})
 		if problem.KindOf(err) != problem.Queued || r.Status != commits.StatusUnsettled {
 			t.Errorf("queue %t: %s, %v", queue, r.Status, err)
 		}
-		front.set(nil, nil)
+		front.Set(nil, nil)
 		if !queue {
-			w.forget()
-			if results, err := w.open().Commits.RunQueue(t.Context()); problem.KindOf(err) != problem.Queued || len(results) != 1 || results[0].Status != commits.StatusUnsettled {
+			w.Forget()
+			if results, err := w.Open().Commits.RunQueue(t.Context()); problem.KindOf(err) != problem.Queued || len(results) != 1 || results[0].Status != commits.StatusUnsettled {
 				t.Errorf("too early: %+v, %v", results, err)
 			}
 		}
-		if _, err := forward(<-held, strings.TrimSuffix(w.sim.BaseURL(), "/api/v1"), w.sim.APIKey()); err != nil {
+		if _, err := fleettest.Forward(<-held, strings.TrimSuffix(w.Sim.BaseURL(), "/api/v1"), w.Sim.APIKey()); err != nil {
 			t.Error(err)
 		}
-		w.forget()
-		results, err := w.open().Commits.RunQueue(t.Context())
+		w.Forget()
+		results, err := w.Open().Commits.RunQueue(t.Context())
 		if err != nil || len(results) != 1 || results[0].Status != commits.StatusCommitted || results[0].CommitID != r.CommitID {
 			t.Errorf("queue %t: %+v, %v", queue, results, err)
 		}
-		if n := len(w.sim.Commits()); n != 1 {
+		if n := len(w.Sim.Commits()); n != 1 {
 			t.Errorf("queue %t: %d snapshots", queue, n)
 		}
 	}
@@ -70,21 +71,21 @@ func TestCommitTakenAfterTheClientGaveUp(t *testing.T) {
 // A server that wants to be left alone is not asked either what became of a
 // commit; the commit waits.
 func TestRetryAfterHoldsTheQuestionToo(t *testing.T) {
-	w := newWorld(t, 6)
-	w.fault(sim.Fault{Kind: sim.Kind503After, RetryAfter: "120"})
-	r, err := w.open().Commits.Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, commits.Request{})
+	w := fleettest.New(t, 6)
+	w.Fault(sim.Fault{Kind: sim.Kind503After, RetryAfter: "120"})
+	r, err := w.Open().Commits.Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, commits.Request{})
 	if problem.KindOf(err) != problem.Queued || r.Status != commits.StatusUnsettled {
 		t.Errorf("got %s, %v", r.Status, err)
 	}
-	if n := len(w.sim.Calls()); n != 1 {
+	if n := len(w.Sim.Calls()); n != 1 {
 		t.Errorf("%d calls, want 1", n)
 	}
-	w.sim.ClearFaults()
-	w.forget()
-	if results, err := w.open().Commits.RunQueue(t.Context()); err != nil || len(results) != 1 || results[0].Status != commits.StatusCommitted {
+	w.Sim.ClearFaults()
+	w.Forget()
+	if results, err := w.Open().Commits.RunQueue(t.Context()); err != nil || len(results) != 1 || results[0].Status != commits.StatusCommitted {
 		t.Errorf("queue run: %+v, %v", results, err)
 	}
-	if n := len(w.sim.Commits()); n != 1 {
+	if n := len(w.Sim.Commits()); n != 1 {
 		t.Errorf("%d snapshots", n)
 	}
 }
@@ -92,21 +93,21 @@ func TestRetryAfterHoldsTheQuestionToo(t *testing.T) {
 // The time given by --timeout is not exceeded by much to settle a commit.
 func TestTimeoutEndsSoon(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 6)
-	record(t, w)
-	w.o.API.Timeouts = api.Timeouts{}
-	w.fault(sim.Fault{Kind: sim.KindHang})
+	w := fleettest.New(t, 6)
+	fleettest.Record(t, w)
+	w.Options.API.Timeouts = api.Timeouts{}
+	w.Fault(sim.Fault{Kind: sim.KindHang})
 	began := time.Now()
 	ctx, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer stop()
-	if _, err := w.open().Commits.Commit(ctx, inventory.VM{ID: sim.MarketingID}, commits.Request{}); problem.KindOf(err) != problem.Queued {
+	if _, err := w.Open().Commits.Commit(ctx, inventory.VM{ID: sim.MarketingID}, commits.Request{}); problem.KindOf(err) != problem.Queued {
 		t.Errorf("commit: %v", err)
 	}
 	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("commit took %s", took)
 	}
-	w.forget()
-	if list, err := w.open().List(ctx, fleet.ListOptions{}); err != nil || list.Source != outage.FromCache {
+	w.Forget()
+	if list, err := w.Open().List(ctx, fleet.ListOptions{}); err != nil || list.Source != outage.FromCache {
 		t.Errorf("vms: from %s, %v", list.Source, err)
 	}
 }

@@ -1,4 +1,4 @@
-package fleet_test
+package fleettest
 
 import (
 	"bytes"
@@ -9,35 +9,36 @@ import (
 	"sync"
 )
 
-// reply is one answer of the API on its way to the client.
-type reply struct {
-	status int
-	header http.Header
-	body   []byte
+// Reply is one answer of the API on its way to the client.
+type Reply struct {
+	Status int
+	Header http.Header
+	Body   []byte
 }
 
-// front stands between the machine and the simulator and may say what it
+// Front stands between the machine and the simulator and may say what it
 // likes. It is the world's API from its first call on.
-type front struct {
+type Front struct {
 	mu sync.Mutex
 	// before answers in the API's place when it returns a reply; after changes
 	// the API's own.
-	before func(r *http.Request) *reply
-	after  func(r *http.Request, a *reply)
+	before func(r *http.Request) *Reply
+	after  func(r *http.Request, a *Reply)
 }
 
-func (f *front) set(before func(*http.Request) *reply, after func(*http.Request, *reply)) {
+// Set says what the Front answers itself, and what it changes; either may be nil.
+func (f *Front) Set(before func(*http.Request) *Reply, after func(*http.Request, *Reply)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.before, f.after = before, after
 }
 
-// newFront puts a front before the world's API. It sends the simulator's own
+// NewFront puts a front before the world's API. It sends the simulator's own
 // API key, whatever the client sent.
-func newFront(w *world) *front {
-	w.t.Helper()
-	f := &front{}
-	target, key := strings.TrimSuffix(w.sim.BaseURL(), "/api/v1"), w.sim.APIKey()
+func NewFront(w *World) *Front {
+	w.T.Helper()
+	f := &Front{}
+	target, key := strings.TrimSuffix(w.Sim.BaseURL(), "/api/v1"), w.Sim.APIKey()
 	s := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
 		f.mu.Lock()
 		before, after := f.before, f.after
@@ -48,7 +49,7 @@ func newFront(w *world) *front {
 				return
 			}
 		}
-		a, err := forward(in, target, key)
+		a, err := Forward(in, target, key)
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
@@ -57,12 +58,13 @@ func newFront(w *world) *front {
 		}
 		a.write(out)
 	}))
-	w.t.Cleanup(s.Close)
-	w.o.API.BaseURL = s.URL + "/api/v1"
+	w.T.Cleanup(s.Close)
+	w.Options.API.BaseURL = s.URL + "/api/v1"
 	return f
 }
 
-func forward(in *http.Request, target, key string) (*reply, error) {
+// Forward puts a request to the simulated API itself, whoever took it.
+func Forward(in *http.Request, target, key string) (*Reply, error) {
 	body, err := io.ReadAll(in.Body)
 	if err != nil {
 		return nil, err
@@ -79,13 +81,13 @@ func forward(in *http.Request, target, key string) (*reply, error) {
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
-	return &reply{status: resp.StatusCode, header: http.Header{"Content-Type": resp.Header["Content-Type"]}, body: answer}, err
+	return &Reply{Status: resp.StatusCode, Header: http.Header{"Content-Type": resp.Header["Content-Type"]}, Body: answer}, err
 }
 
-func (a *reply) write(out http.ResponseWriter) {
-	for k, v := range a.header {
+func (a *Reply) write(out http.ResponseWriter) {
+	for k, v := range a.Header {
 		out.Header()[k] = v
 	}
-	out.WriteHeader(a.status)
-	_, _ = out.Write(a.body)
+	out.WriteHeader(a.Status)
+	_, _ = out.Write(a.Body)
 }

@@ -1,9 +1,8 @@
-package fleet_test
+package commits_test
 
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/commits"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -30,16 +30,7 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(commitChild); spec != "" {
 		os.Exit(runCommitChild(strings.Fields(spec)))
 	}
-	if err := useTestNames(); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	flag.Parse()
-	_ = flag.Set("test.parallel", "4") // what runs side by side mostly waits
-	clean := useMemoryDisk()
-	code := m.Run()
-	clean()
-	os.Exit(code)
+	os.Exit(m.Run())
 }
 
 func runCommitChild(spec []string) int {
@@ -60,14 +51,14 @@ func runCommitChild(spec []string) int {
 type commitRun struct{ status, id, vm string }
 
 // startCommit runs a child and kills it after a random time, or not at all.
-func startCommit(t *testing.T, w *world, vm *sim.VM, queue bool) commitRun {
+func startCommit(t *testing.T, w *fleettest.World, vm *sim.VM, queue bool) commitRun {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := exec.Command(self)
-	c.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %s %s %t", commitChild, w.home, w.sim.BaseURL(), w.sim.APIKey(), vm.ID(), queue))
+	c.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %s %s %t", commitChild, w.Home, w.Sim.BaseURL(), w.Sim.APIKey(), vm.ID(), queue))
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -95,18 +86,18 @@ func TestCommitsSurviveFaultsAndKills(t *testing.T) {
 	if os.Getenv("VERS_FLEET_TORTURE") != "" {
 		runs = 1000
 	}
-	w := newWorld(t, 6)
-	vms := w.sim.VMs()
+	w := fleettest.New(t, 6)
+	vms := w.Sim.VMs()
 	faults := []sim.Fault{{}, {Kind: sim.KindReset}, {Kind: sim.KindResetAfter}, {Kind: sim.Kind503After}, {Kind: "503"},
 		{Kind: sim.KindTruncated}, {Kind: sim.KindHang, Count: 1}}
 	asked := map[string]string{} // commit id -> VM id, of every intent seen
 	settled := map[string]string{}
 	for n := range runs {
-		w.sim.ClearFaults()
-		w.forget() // a known outage would keep the requests, and so the faults, from happening
+		w.Sim.ClearFaults()
+		w.Forget() // a known outage would keep the requests, and so the faults, from happening
 		if f := faults[rand.N(len(faults))]; f.Kind != "" {
 			f.Every = 1 + rand.N(2)
-			w.fault(f)
+			w.Fault(f)
 		}
 		run := startCommit(t, w, vms[n%len(vms)], rand.N(2) == 0)
 		if run.id != "" {
@@ -116,18 +107,18 @@ func TestCommitsSurviveFaultsAndKills(t *testing.T) {
 		noteQueue(t, w, asked)
 		noteSilent(t, w, run, asked, settled)
 		if n%5 == 4 {
-			w.sim.ClearFaults()
+			w.Sim.ClearFaults()
 			runQueue(t, w, settled)
 		}
 	}
-	w.sim.ClearFaults()
-	runQueue(t, w, settled, later)
+	w.Sim.ClearFaults()
+	runQueue(t, w, settled, fleettest.Later)
 	checkCommits(t, w, asked, settled)
 }
 
-func noteQueue(t *testing.T, w *world, asked map[string]string) {
+func noteQueue(t *testing.T, w *fleettest.World, asked map[string]string) {
 	t.Helper()
-	items, err := w.open().Commits.Queue()
+	items, err := w.Open().Commits.Queue()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,9 +129,9 @@ func noteQueue(t *testing.T, w *world, asked map[string]string) {
 
 // noteSilent finds the commit of a process that was killed after it had the
 // API's word and before it could say so: one snapshot of its VM, no intent left.
-func noteSilent(t *testing.T, w *world, run commitRun, asked, settled map[string]string) {
+func noteSilent(t *testing.T, w *fleettest.World, run commitRun, asked, settled map[string]string) {
 	t.Helper()
-	for _, c := range w.sim.Commits() {
+	for _, c := range w.Sim.Commits() {
 		if asked[c.ID] != "" {
 			continue
 		}
@@ -152,10 +143,10 @@ func noteSilent(t *testing.T, w *world, run commitRun, asked, settled map[string
 	}
 }
 
-func runQueue(t *testing.T, w *world, settled map[string]string, when ...func(*fleet.Options)) {
+func runQueue(t *testing.T, w *fleettest.World, settled map[string]string, when ...func(*fleet.Options)) {
 	t.Helper()
-	w.forget() // nor is there a reason to wait for the next probe
-	f := w.open(append(when, func(o *fleet.Options) { o.Mode, o.WaitFor = outage.Wait, time.Minute })...)
+	w.Forget() // nor is there a reason to wait for the next probe
+	f := w.Open(append(when, func(o *fleet.Options) { o.Mode, o.WaitFor = outage.Wait, time.Minute })...)
 	results, err := f.Commits.RunQueue(t.Context())
 	for _, r := range results {
 		settled[r.CommitID] = r.Status
@@ -166,17 +157,17 @@ func runQueue(t *testing.T, w *world, settled map[string]string, when ...func(*f
 }
 
 // checkCommits compares the platform's record with what the tool said.
-func checkCommits(t *testing.T, w *world, asked, settled map[string]string) {
+func checkCommits(t *testing.T, w *fleettest.World, asked, settled map[string]string) {
 	t.Helper()
 	taken := map[string]int{}
-	for _, c := range w.sim.Commits() {
+	for _, c := range w.Sim.Commits() {
 		taken[c.ID]++
 		if asked[c.ID] != c.VM {
 			t.Errorf("snapshot %s is of VM %s, asked for %q", c.ID, c.VM, asked[c.ID])
 		}
 	}
 	waiting := map[string]bool{}
-	items, err := w.open().Commits.Queue()
+	items, err := w.Open().Commits.Queue()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package fleet_test
+package inventory_test
 
 import (
 	"context"
@@ -13,23 +13,24 @@ import (
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
 // withRegistry serves handler as the registry.
-func withRegistry(t *testing.T, w *world, handler http.HandlerFunc) {
+func withRegistry(t *testing.T, w *fleettest.World, handler http.HandlerFunc) {
 	s := httptest.NewServer(handler)
 	t.Cleanup(s.Close)
-	w.o.Registry = inventory.Registry{URL: s.URL, Token: func(context.Context) (string, error) { return "t", nil }}
+	w.Options.Registry = inventory.Registry{URL: s.URL, Token: func(context.Context) (string, error) { return "t", nil }}
 }
 
 // The registry is asked beside the API: here the API waits for it.
 func TestRegistryIsAskedBesideTheAPI(t *testing.T) {
-	w := newWorld(t, 6)
+	w := fleettest.New(t, 6)
 	asked := make(chan struct{})
-	base, err := url.Parse(w.o.API.BaseURL)
+	base, err := url.Parse(w.Options.API.BaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,13 +43,13 @@ func TestRegistryIsAskedBesideTheAPI(t *testing.T) {
 		}
 	}))
 	t.Cleanup(front.Close)
-	w.o.API.BaseURL = front.URL
+	w.Options.API.BaseURL = front.URL
 	var once sync.Once
 	withRegistry(t, w, func(rw http.ResponseWriter, _ *http.Request) {
 		once.Do(func() { close(asked) })
 		_, _ = fmt.Fprintf(rw, `[{"id":%q,"name":"from-registry"}]`, sim.MarketingID)
 	})
-	list, err := w.open().List(t.Context(), fleet.ListOptions{})
+	list, err := w.Open().List(t.Context(), fleet.ListOptions{})
 	if err != nil || list.Source != outage.FromAPI {
 		t.Fatal(list.Source, err)
 	}
@@ -62,7 +63,7 @@ func TestRegistryIsAskedBesideTheAPI(t *testing.T) {
 // A registry that gives no answer is left alone by the next processes, the
 // names it gave before stay, and it does not hold up the cache's answer.
 func TestSilentRegistryIsLeftAlone(t *testing.T) {
-	w := newWorld(t, 6)
+	w := fleettest.New(t, 6)
 	var calls atomic.Int32
 	down := http.StatusOK
 	withRegistry(t, w, func(rw http.ResponseWriter, r *http.Request) {
@@ -72,7 +73,7 @@ func TestSilentRegistryIsLeftAlone(t *testing.T) {
 	})
 	var warned []string
 	list := func() outage.Source {
-		l, err := w.open(func(o *fleet.Options) { o.Warn = func(s string) { warned = append(warned, s) } }).
+		l, err := w.Open(func(o *fleet.Options) { o.Warn = func(s string) { warned = append(warned, s) } }).
 			List(t.Context(), fleet.ListOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -92,9 +93,9 @@ func TestSilentRegistryIsLeftAlone(t *testing.T) {
 	if calls.Load() != 2 || len(warned) != 1 {
 		t.Errorf("asked %d times, want 2; warnings %q", calls.Load(), warned)
 	}
-	w.forget()
-	w.fault(sim.Fault{Kind: "503"})
-	if _, err := w.open().List(t.Context(), fleet.ListOptions{}); err != nil { // notices the outage
+	w.Forget()
+	w.Fault(sim.Fault{Kind: "503"})
+	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil { // notices the outage
 		t.Fatal(err)
 	}
 	calls.Store(0)
@@ -106,30 +107,30 @@ func TestSilentRegistryIsLeftAlone(t *testing.T) {
 // Addresses are a nicety: where the API does not give them, it is not asked
 // for each again, and the fleet does not count as down.
 func TestAddressesThatDoNotCome(t *testing.T) {
-	w := newWorld(t, 30)
-	w.fault(sim.Fault{Kind: "503", Endpoint: "metadata"})
+	w := fleettest.New(t, 30)
+	w.Fault(sim.Fault{Kind: "503", Endpoint: "metadata"})
 	asked := func() (n int) {
-		for _, c := range w.sim.Calls() {
+		for _, c := range w.Sim.Calls() {
 			if c.Endpoint == "metadata" {
 				n++
 			}
 		}
 		return n
 	}
-	if r, err := w.open().Sync(t.Context(), fleet.SyncOptions{}); err != nil || r.Fetched != 30 {
+	if r, err := w.Open().Sync(t.Context(), fleet.SyncOptions{}); err != nil || r.Fetched != 30 {
 		t.Errorf("keys sync: %+v, %v", r, err)
 	}
 	if n := asked(); n == 0 || n > 8 {
 		t.Errorf("%d calls for addresses, want at most those of one moment", n)
 	}
-	w.sim.ResetCalls()
-	if r, err := w.open().Sync(t.Context(), fleet.SyncOptions{Refresh: true}); err != nil || r.Fetched != 30 {
+	w.Sim.ResetCalls()
+	if r, err := w.Open().Sync(t.Context(), fleet.SyncOptions{Refresh: true}); err != nil || r.Fetched != 30 {
 		t.Errorf("keys sync again: %+v, %v", r, err)
 	}
 	if n := asked(); n > 0 {
 		t.Errorf("%d calls for addresses in the next process", n)
 	}
-	if s, err := w.open().Status(t.Context(), false); err != nil || s.API.State != "up" {
+	if s, err := w.Open().Status(t.Context(), false); err != nil || s.API.State != "up" {
 		t.Errorf("status: %s, %v", s.API.State, err)
 	}
 }
