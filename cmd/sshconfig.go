@@ -16,7 +16,8 @@ func newSSHConfigCommand(env *Env) *cobra.Command {
 		Long: `Prints ssh_config entries vers-NAME for every VM with a recorded key.
 --install writes them to a file of their own and includes it at the top of
 ~/.ssh/config; running it again keeps them current. --uninstall undoes it.
-They use recorded keys only, so they work while the API is down.`,
+They use recorded keys only and carry the settings they need, so they work while
+the API is down, and from editors and cron.`,
 		Example: `  vers-fleet ssh-config --install
   ssh vers-marketing
   rsync -a vers-marketing:/root/workspace/ ./marketing/`,

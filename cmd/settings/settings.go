@@ -172,7 +172,11 @@ func (s *Settings) Environment() ([]string, error) {
 			add(k.Variable(), home) // its default is of this environment too
 		case from.layer == layerDefault:
 		case k.path:
-			add(k.Variable(), absolute(text))
+			path, err := absolutePath(text, "")
+			if err != nil {
+				return nil, err
+			}
+			add(k.Variable(), path)
 		default:
 			add(k.Variable(), text)
 		}
@@ -183,7 +187,7 @@ func (s *Settings) Environment() ([]string, error) {
 // absolute makes a list of paths independent of the current folder.
 func absolute(list ...string) string {
 	for i, path := range list {
-		if abs, err := absolutePath(path, ""); err == nil && path != "" {
+		if abs, err := filepath.Abs(path); err == nil && path != "" {
 			list[i] = abs
 		}
 	}
