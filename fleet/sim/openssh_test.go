@@ -56,7 +56,7 @@ func TestOpenSSHClients(t *testing.T) {
 	if cmd.ProcessState.ExitCode() != 9 || out.String() != "through openssl\n" || !strings.Contains(errOut.String(), "err\n") {
 		t.Errorf("ssh: %v %q %q", err, out.String(), errOut.String())
 	}
-	if text, err := exec.CommandContext(t.Context(), "ssh", "-F", config, "-tt", "vm", "tty").CombinedOutput(); err != nil || !strings.Contains(string(text), "/dev/pts/0") {
+	if text, err := exec.CommandContext(t.Context(), "ssh", "-F", config, "-tt", "vm", "echo on $TERM").CombinedOutput(); err != nil || !strings.Contains(string(text), "on "+os.Getenv("TERM")) || !strings.Contains(string(text), "\r\n") {
 		t.Errorf("ssh -tt: %v %q", err, text)
 	}
 	if text, err := exec.CommandContext(t.Context(), "scp", "-q", "-r", "-p", "-F", config, "vm:/root/workspace/images", dir).CombinedOutput(); err != nil {

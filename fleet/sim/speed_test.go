@@ -24,7 +24,7 @@ func TestThroughput(t *testing.T) {
 		t.Fatal(err)
 	}
 	begin := time.Now()
-	if err := session.Start("head -c 64M /dev/zero"); err != nil {
+	if err := session.Start("head -c 67108864 /dev/zero"); err != nil {
 		t.Fatal(err)
 	}
 	n, err := io.Copy(io.Discard, out)

@@ -2,6 +2,7 @@ package box
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,21 @@ type cmd struct {
 	in   io.Reader
 	out  io.Writer
 	err  io.Writer
+}
+
+// commands lists the programs of a VM.
+func commands() map[string]command {
+	table := map[string]command{
+		"cat": cmdCat, "head": cmdHead, "tr": cmdTr, "wc": cmdWc, "grep": cmdGrep, "sha256sum": cmdSum(sha256.New), "dd": cmdDd, "tar": cmdTar,
+		"ls": cmdLs, "find": cmdFind, "stat": cmdStat, "readlink": cmdReadlink, "df": cmdDf,
+		"mkdir": cmdMkdir, "rm": cmdRm, "touch": cmdTouch, "ln": cmdLn, "chmod": cmdChmod, "mv": cmdMv,
+		"sh": cmdSh, "bash": cmdSh, "xargs": cmdXargs, "timeout": cmdTimeout, "sleep": cmdSleep, "yes": cmdYes,
+		"hostname": cmdHostname, "date": cmdDate, "uptime": cmdUptime, "tmux": cmdTmux, "command": cmdCommandV,
+	}
+	for _, name := range []string{"echo", "printf", "true", "false", "test", "["} {
+		table[name] = cmdBuiltin
+	}
+	return table
 }
 
 // exec runs every command that is not built into the interpreter.
@@ -80,7 +96,7 @@ func (c *cmd) start(args []string) int {
 	if strings.Contains(name, "/") {
 		return c.runFile(name)
 	}
-	fmt.Fprintf(c.err, "sh: %s: not available in the simulator\n", name)
+	fmt.Fprintf(c.err, "sh: %s: not available in the simulator\n", c.name)
 	return 127
 }
 
@@ -157,6 +173,12 @@ func (c *cmd) path(name string) string { return abs(c.dir, name) }
 func (c *cmd) failf(format string, args ...any) int {
 	fmt.Fprintf(c.err, c.name+": "+format+"\n", args...)
 	return 1
+}
+
+// usage reports a failure and is the given status.
+func (c *cmd) usage(status int, format string, args ...any) int {
+	c.failf(format, args...)
+	return status
 }
 
 // fail reports what is wrong with a file, in the words of the C library.

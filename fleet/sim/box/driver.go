@@ -22,7 +22,7 @@ const (
 
 // driver is the kernel's side of a terminal: it decides who gets the bytes
 // that a person types. While a prompt is shown they wait for Read; while a
-// command runs they are edited by lines, or passed on raw, into its input.
+// command runs they are edited by lines into its input.
 type driver struct {
 	tty *TTY
 	rw  io.ReadWriter
@@ -79,19 +79,14 @@ func (d *driver) typed(b byte) {
 		d.wake.Broadcast()
 		return
 	}
-	raw, echo := d.tty.Mode()
-	if raw {
-		d.feed([]byte{b})
-		return
-	}
-	d.cooked(b, echo)
+	d.cooked(b)
 }
 
 // cooked edits the line that a running command will read.
-func (d *driver) cooked(b byte, echo bool) {
+func (d *driver) cooked(b byte) {
 	switch b {
 	case ctrlC:
-		d.show(echo, "^C\r\n")
+		d.show("^C\r\n")
 		d.line = nil
 		d.cancel()
 	case ctrlD:
@@ -104,26 +99,22 @@ func (d *driver) cooked(b byte, echo bool) {
 	case del, backspace:
 		if len(d.line) > 0 {
 			d.line = d.line[:len(d.line)-1]
-			d.show(echo, "\b \b")
+			d.show("\b \b")
 		}
 	case ctrlU:
-		d.show(echo, string(bytes.Repeat([]byte("\b \b"), len(d.line))))
+		d.show(string(bytes.Repeat([]byte("\b \b"), len(d.line))))
 		d.line = nil
 	case '\r', '\n':
-		d.show(echo, "\r\n")
+		d.show("\r\n")
 		d.feed(append(d.line, '\n'))
 		d.line = nil
 	default:
 		d.line = append(d.line, b)
-		d.show(echo, string(b))
+		d.show(string(b))
 	}
 }
 
-func (d *driver) show(echo bool, text string) {
-	if echo {
-		_, _ = io.WriteString(d.rw, text)
-	}
-}
+func (d *driver) show(text string) { _, _ = io.WriteString(d.rw, text) }
 
 // feed gives bytes to the running command. Like a terminal's queue the pipe
 // has a limit; what does not fit is lost.
@@ -186,7 +177,6 @@ func (d *driver) command(ctx context.Context, fn func(context.Context, io.Reader
 	}
 	d.queue = append(rest, d.queue...)
 	d.line, d.input, d.cancel, d.eof = nil, nil, nil, false
-	d.tty.SetMode(false, true)
 	return status
 }
 
@@ -202,7 +192,7 @@ func (d *driver) begin(feed *os.File, cancel context.CancelFunc) {
 			d.queue = early[i:]
 			break
 		}
-		d.cooked(b, true)
+		d.cooked(b)
 	}
 	if d.ended && d.input != nil {
 		_ = d.input.Close()
@@ -216,16 +206,10 @@ func (sh *shell) setStdin(in io.Reader) error {
 	return interp.StdIO(in, sh.s.Stdout, sh.s.Stderr)(sh.runner)
 }
 
-// crlfWriter ends lines the way a terminal in its usual mode does.
-type crlfWriter struct {
-	w   io.Writer
-	tty *TTY
-}
+// crlfWriter ends lines the way a terminal does.
+type crlfWriter struct{ w io.Writer }
 
 func (c *crlfWriter) Write(p []byte) (int, error) {
-	if raw, _ := c.tty.Mode(); raw {
-		return c.w.Write(p)
-	}
 	if _, err := c.w.Write(bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))); err != nil {
 		return 0, err
 	}

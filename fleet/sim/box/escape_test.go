@@ -34,21 +34,21 @@ func TestNoWayToTheHost(t *testing.T) {
 		`cat OUT/secret`, `cat REL/secret`, `cat < OUT/secret`, `echo "$(< OUT/secret)"`, `echo $(cat OUT/secret)`,
 		`cat planted/secret`, `cd planted && cat secret`, `cd OUT && cat secret`, `cd REL; cat secret`, `cd -P OUT; cat secret`,
 		`ln -s OUT/secret l; cat l`, `ln -s REL/secret l2; cat l2`, `ln OUT/secret hard; cat hard`, `ln -s OUT d; cat d/secret; ls d`,
-		`ls OUT`, `ls OUT/*`, `echo OUT/*`, `echo REL/*`, `find OUT`, `find REL -type f`, `stat OUT/secret`,
+		`ls OUT`, `ls OUT/*`, `echo OUT/*`, `echo REL/*`, `find OUT`, `find REL -type f`, `find -H planted -printf '%P'`, `stat -c %n OUT/secret`,
 		`. OUT/script.sh`, `source REL/script.sh`, `builtin source OUT/script.sh`, `command . OUT/script.sh`, `builtin builtin . OUT/script.sh`,
 		`PATH=OUT source script.sh`, `PATH=OUT script.sh`, `OUT/script.sh`, `sh OUT/script.sh`, `bash REL/script.sh`, `exec OUT/script.sh`,
 		`eval 'cat OUT/secret'`, `eval '. OUT/script.sh'`, `mapfile -t a < OUT/secret; echo "${a[@]}"`, `read x < OUT/secret; echo $x`,
-		`/bin/cat OUT/secret`, `cp OUT/secret got; cat got`, `cp -rL planted got; cat got/secret`, `cp -r OUT got2; cat got2/*`,
-		`tar -cf - -C OUT .`, `tar -cf - OUT/secret`, `tar -chf - planted`, `dd if=OUT/secret status=none`,
-		`head -c 5 OUT/secret`, `tail -f OUT/secret & sleep 0.2`, `sha256sum OUT/secret`, `base64 OUT/secret`, `grep . OUT/secret`,
-		`sort OUT/secret`, `xargs cat <<< OUT/secret`, `printf 'OUT/secret' | tar -cf - -T -`, `readlink -e OUT/secret`, `realpath -e OUT/secret`,
+		`/bin/cat OUT/secret`, `mv OUT/secret got; cat got`, `tar -C OUT -cf - .`, `tar -cf - OUT/secret`, `tar -cf - planted/`,
+		`dd if=OUT/secret status=none`, `dd if=planted/secret of=got status=none; cat got`,
+		`head -c 5 OUT/secret`, `sha256sum OUT/secret`, `grep . OUT/secret`, `printf 'OUT/secret' | xargs -0 cat`, `find . -exec cat OUT/secret {} +`,
 		`command -v OUT/script.sh`, `type OUT/script.sh`, `PATH=OUT command -v script.sh`, `PATH=OUT type -p script.sh`,
 		`PATH=OUT builtin command -v script.sh`, `PATH=OUT command command -v script.sh`, `[ -e OUT/secret ] && echo secret`,
 		`[[ -r OUT/secret ]] && echo secret`, `test -x OUT/script.sh && echo secret`, `[ OUT/secret -nt /etc/hostname ] && echo secret`,
 		`export TMPDIR=OUT; cat <(cat OUT/secret)`, `TMPDIR=OUT; eval 'cat <(echo hi)'`, `eval 'echo x > >(cat)'`,
-		`echo ~+ ~/../../../OUT/secret`, `printf '%s' "$(cat /proc/self/environ)"`, `find . -exec cat OUT/secret \;`, `env cat OUT/secret`,
-		`timeout 1 cat OUT/secret`, `trap '. OUT/script.sh' EXIT`, `f() { . OUT/script.sh; }; f`, `stat -L planted/secret`,
-		`cat /proc/self/root/OUT/secret`, `PWD=LINK; pwd -P`, `PWD=LINK; builtin pwd -P`, `PWD=LINK command pwd -LP`, `PWD=LINK; command builtin pwd -P`, `cat /dev/fd/3`, `wc -l planted/secret`, `cmp OUT/secret /dev/null`, `gzip -c OUT/secret`,
+		`echo ~+ ~/../../../OUT/secret`, `printf '%s' "$(cat /proc/self/environ)"`, `timeout 1 cat OUT/secret`,
+		`trap '. OUT/script.sh' EXIT`, `f() { . OUT/script.sh; }; f`, `stat -L -c %n%s planted/secret`,
+		`cat /proc/self/root/OUT/secret`, `PWD=LINK; pwd -P`, `PWD=LINK; builtin pwd -P`, `PWD=LINK command pwd -LP`, `PWD=LINK; command builtin pwd -P`,
+		`cat /dev/fd/3`,
 	} {
 		command = strings.NewReplacer("OUT", outside, "REL", rel, "LINK", link).Replace(command)
 		out, errOut, _ := sh(t, m, "cd /root; "+command)
@@ -59,13 +59,12 @@ func TestNoWayToTheHost(t *testing.T) {
 	}
 	for _, command := range []string{
 		`echo x > OUT/secret`, `echo x >> REL/secret`, `echo x > planted/secret`, `echo x &> OUT/new`, `touch OUT/new`, `touch planted/new`,
-		`mkdir OUT/new`, `mkdir -p REL/new/dir`, `rm -rf OUT`, `rm -rf planted/`, `rm -rf planted/*`, `rmdir OUT`, `mv OUT/secret here`,
-		`mv /etc/hostname OUT/new; echo vm1 > /etc/hostname`, `cp /etc/hostname OUT/secret`, `cp /etc/hostname planted/secret`, `ln /etc/hostname OUT/new`, `ln -s x OUT/new`,
-		`ln -sf x planted/secret`, `chmod 000 OUT/secret`, `chmod -R 777 planted`, `truncate -s 0 OUT/secret`, `truncate -s 0 planted/secret`,
-		`dd if=/dev/zero of=OUT/secret count=1`, `tee OUT/secret < /etc/hostname`, `tee planted/new < /etc/hostname`,
-		`mkdir -p s/x && ln -s OUT s/x/l && tar -cf a.tar -C s/x . && tar -xf a.tar && echo y > l/secret`,
-		`mktemp -p OUT`, `mktemp -d -p planted`, `find OUT -delete`, `find planted/ -delete`, `sort planted/secret > planted/secret`,
-		`tar -cf OUT/new.tar /etc`, `tar -cf - /etc/hostname | tar -xf - -C OUT`, `cp -r /etc OUT/etc`, `touch -d @1 OUT/secret`,
+		`mkdir OUT/new`, `mkdir -p REL/new/dir`, `rm -rf OUT`, `rm -rf planted/`, `rm -rf planted/*`, `mv OUT/secret here`,
+		`mv /etc/hostname OUT/new; echo vm1 > /etc/hostname`, `mv /etc/hostname planted/new; echo vm1 > /etc/hostname`, `ln /etc/hostname OUT/new`, `ln -s x OUT/new`,
+		`ln -sf x planted/secret`, `ln -f /etc/hostname planted/secret`, `chmod 000 OUT/secret`, `chmod 777 planted/secret`,
+		`dd if=/dev/zero of=OUT/secret count=1`, `dd if=/dev/null of=planted/secret`,
+		`mkdir -p s/x && ln -s OUT s/x/l && tar -C s/x -cf - . | tar -xf - && echo y > l/secret`,
+		`tar -cf - /etc/hostname | tar -C OUT -xf -`, `tar -cf - /etc/hostname | tar -C planted -xf -`, `touch -d @1 OUT/secret`,
 	} {
 		command = strings.NewReplacer("OUT", outside, "REL", rel).Replace(command)
 		sh(t, m, "cd /root; "+command)
@@ -103,22 +102,15 @@ func TestLinksStayInside(t *testing.T) {
 	expect(t, m, `cd / && echo *; echo /etc/*`, "dev etc root tmp\n/etc/hostname\n")
 }
 
-func TestDiskLimits(t *testing.T) {
+func TestDiskIsLimited(t *testing.T) {
 	m := newMachine(t)
-	m.FS.SetFree(10)
+	m.FS.free.Store(10)
 	_, errOut, status := sh(t, m, "printf 0123456789abc > f")
 	out, _, _ := sh(t, m, "cat f")
 	if out != "0123456789" {
 		t.Errorf("full disk: %q, status %d, %q", out, status, errOut)
 	}
-	if _, errOut, status := sh(t, m, "cp /etc/hostname g"); status == 0 || !strings.Contains(errOut, "No space left") {
-		t.Errorf("cp on a full disk: %d %q", status, errOut)
-	}
-	m.FS.SetFree(-1)
-	m.FS.SetReadOnly(true)
-	for _, command := range []string{"echo x > h", "touch h", "mkdir h", "rm f", "chmod 777 f", "mv f h"} {
-		if _, errOut, status := sh(t, m, command); status == 0 || !strings.Contains(errOut, "ead-only file system") {
-			t.Errorf("%s on a read-only disk: %d %q", command, status, errOut)
-		}
+	if _, errOut, status := sh(t, m, "dd if=/etc/hostname of=g"); status == 0 || !strings.Contains(errOut, "No space left") {
+		t.Errorf("dd on a full disk: %d %q", status, errOut)
 	}
 }

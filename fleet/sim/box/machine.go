@@ -3,8 +3,10 @@ package box
 import (
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/syntax"
 )
 
@@ -42,4 +44,48 @@ func Quote(args []string) string {
 		quoted = append(quoted, q)
 	}
 	return strings.Join(quoted, " ")
+}
+
+// environ is the environment a VM's shell starts with.
+type environ struct {
+	expand.Environ
+	// booting is true while the interpreter is prepared. It then reads TMPDIR
+	// to decide where to make the FIFOs of process substitutions, which would
+	// be real ones on the host; a folder whose name cannot exist prevents that.
+	booting atomic.Bool
+}
+
+const noSuchFolder = "/\x00"
+
+func newEnviron(m *Machine, s Session) *environ {
+	pairs := []string{
+		"HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8",
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOSTNAME=" + m.Hostname,
+	}
+	if s.bare {
+		pairs = nil
+	} else if s.TTY != nil {
+		pairs = append(pairs, "TERM="+s.TTY.Term)
+	}
+	e := &environ{Environ: expand.ListEnviron(append(pairs, s.Env...)...)}
+	e.booting.Store(true)
+	return e
+}
+
+// Get answers for the ids of the user too, which the interpreter would
+// otherwise ask the host for.
+func (e *environ) Get(name string) expand.Variable {
+	switch name {
+	case "UID", "EUID", "GID":
+		return expand.Variable{Set: true, ReadOnly: true, Kind: expand.String, Str: "0"}
+	case "TMPDIR":
+		if e.booting.Load() {
+			return expand.Variable{Set: true, Kind: expand.String, Str: noSuchFolder}
+		}
+	}
+	if strings.IndexByte(name, 0) >= 0 {
+		return expand.Variable{}
+	}
+	return e.Environ.Get(name)
 }

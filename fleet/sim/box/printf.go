@@ -5,50 +5,54 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
-// rewritePrintf does the work of %.3s and %.2f, which the interpreter's printf
-// does not know: it cuts the arguments and leaves %s to be done.
+// rewritePrintf does the work of %.3s, which the interpreter's printf does not
+// know: it cuts the arguments and leaves %s to be done.
 func rewritePrintf(args []string) []string {
-	if len(args) < 2 {
+	if len(args) < 2 || !strings.Contains(args[1], "%.") {
 		return args
 	}
-	verbs := regexp.MustCompile(`%[-+ #0]*[0-9]*(\.[0-9]*)?([a-zA-Z%])`)
-	exact := regexp.MustCompile(`\.([0-9]*)[sf]$`)
-	var cuts []string // of each verb that takes an argument: its precision and letter, or ""
-	found := false
+	verbs := regexp.MustCompile(`%[-+ #0]*[0-9]*(\.[0-9]+)?([a-zA-Z%])`)
+	var cuts []int // of each verb that takes an argument, -1 for none
 	format := verbs.ReplaceAllStringFunc(args[1], func(verb string) string {
-		at := exact.FindStringIndex(verb)
-		switch {
-		case at != nil:
-			found = true
-			cuts = append(cuts, verb[at[0]:])
-			return verb[:at[0]] + "s"
+		flags, digits, found := strings.Cut(strings.TrimSuffix(verb, "s"), ".")
+		switch n, err := strconv.Atoi(digits); {
+		case found && err == nil && verb[len(verb)-1] == 's':
+			cuts = append(cuts, n)
+			return flags + "s"
 		case verb[len(verb)-1] != '%':
-			cuts = append(cuts, "")
+			cuts = append(cuts, -1)
 		}
 		return verb
 	})
-	if !found {
-		return args
-	}
 	args = slices.Clone(args)
 	args[1] = format
-	for i := range args[2:] {
-		args[2+i] = cutTo(cuts[i%len(cuts)], args[2+i])
+	for i, arg := range args[2:] {
+		if n := cuts[i%max(len(cuts), 1)]; n >= 0 {
+			args[2+i] = arg[:min(n, len(arg))]
+		}
 	}
 	return args
 }
 
-// cutTo writes an argument as "%" + cut would; "" leaves it as it is.
-func cutTo(cut, arg string) string {
-	switch {
-	case cut == "":
-		return arg
-	case cut[len(cut)-1] == 's':
-		n, _ := strconv.Atoi(cut[1 : len(cut)-1])
-		return arg[:min(n, len(arg))]
+// posixOctal writes the escapes \0ddd of %b (POSIX, printf) as \ddd, which is
+// what the interpreter's printf takes them for.
+func posixOctal(args []string) []string {
+	if len(args) < 3 || !strings.Contains(args[1], "%b") {
+		return args
 	}
-	v, _ := strconv.ParseFloat(arg, 64)
-	return fmt.Sprintf("%"+cut, v)
+	escape := regexp.MustCompile(`\\\\|\\0[0-7]{1,3}`)
+	args = slices.Clone(args)
+	for i := range args[2:] {
+		args[2+i] = escape.ReplaceAllStringFunc(args[2+i], func(e string) string {
+			v, err := strconv.ParseUint(e[1:], 8, 16)
+			if err != nil { // an escaped backslash
+				return e
+			}
+			return fmt.Sprintf(`\%03o`, v&0xff)
+		})
+	}
+	return args
 }

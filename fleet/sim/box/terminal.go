@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/term"
 	"mvdan.cc/sh/v3/syntax"
@@ -16,7 +17,7 @@ import (
 // bytes are edited, echoed and turned into Ctrl-C and Ctrl-D here, as a
 // kernel's terminal driver would.
 func (m *Machine) Terminal(ctx context.Context, rw io.ReadWriter, s Session) int {
-	d := &driver{tty: s.TTY, out: &crlfWriter{w: rw, tty: s.TTY}, rw: rw}
+	d := &driver{tty: s.TTY, out: &crlfWriter{w: rw}, rw: rw}
 	d.wake = sync.NewCond(&d.mu)
 	s.Stdout, s.Stderr = d.out, d.out
 	stop := context.AfterFunc(ctx, func() { d.end() })
@@ -47,7 +48,7 @@ func (d *driver) interact(ctx context.Context, sh *shell) int {
 	text := ""
 	for ctx.Err() == nil {
 		prompt.SetPrompt(sh.prompt(text != ""))
-		if cols, rows := d.tty.Size(); true {
+		if cols, rows := d.tty.size(); true {
 			_ = prompt.SetSize(cols, rows)
 		}
 		line, err := prompt.ReadLine()
@@ -112,4 +113,40 @@ func (sh *shell) prompt(more bool) string {
 		dir = "~/" + rest
 	}
 	return "root@" + sh.m.Hostname + ":" + dir + "# "
+}
+
+// TTY is the terminal of a session.
+type TTY struct {
+	Term string
+
+	sawEOF atomic.Bool // a command met the end of what was typed
+
+	mu         sync.Mutex
+	cols, rows int
+}
+
+// NewTTY makes a terminal of the given kind and size.
+func NewTTY(term string, cols, rows int) *TTY {
+	t := &TTY{Term: term}
+	t.Resize(cols, rows)
+	return t
+}
+
+// Resize sets the size in characters; zero means the usual 80 by 24.
+func (t *TTY) Resize(cols, rows int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cols, t.rows = cols, rows
+	if cols <= 0 {
+		t.cols = 80
+	}
+	if rows <= 0 {
+		t.rows = 24
+	}
+}
+
+func (t *TTY) size() (cols, rows int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cols, t.rows
 }

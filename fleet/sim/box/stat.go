@@ -5,8 +5,54 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
-	"time"
 )
+
+// cmdStat prints details of files in the format of -c.
+func cmdStat(c *cmd) int {
+	f, names, ok := c.parse("c:L")
+	if !ok {
+		return 1
+	}
+	format, given := f.get("c")
+	if !given || len(names) == 0 {
+		return c.failf("without -c FORMAT and names: not available in the simulator")
+	}
+	status := 0
+	for _, name := range names {
+		fi, err := c.fs.stat(c.path(name), f.on("L"))
+		if err != nil {
+			status = c.failf("cannot statx '%s': %s", name, reason(err))
+			continue
+		}
+		text, err := statFormat(format, name, fi)
+		if err != nil {
+			return c.failf("%v", err)
+		}
+		fmt.Fprintln(c.out, text)
+	}
+	return status
+}
+
+func statFormat(format, name string, fi fs.FileInfo) (string, error) {
+	sys, mtime := sysOf(fi), fi.ModTime().UTC()
+	values := map[byte]any{'%': "%", 'n': name, 's': fi.Size(), 'b': sys.blocks, 'i': sys.ino, 'd': sys.dev, 'h': sys.nlink,
+		'f': fmt.Sprintf("%x", rawMode(fi.Mode())), 'a': fmt.Sprintf("%o", unixMode(fi.Mode())),
+		'Y': mtime.Unix(), 'y': mtime.Format("2006-01-02 15:04:05.000000000 -0700")}
+	var b strings.Builder
+	for i := 0; i < len(format); i++ {
+		if format[i] != '%' || i+1 == len(format) {
+			b.WriteByte(format[i])
+			continue
+		}
+		i++
+		value, found := values[format[i]]
+		if !found {
+			return "", fmt.Errorf("format %%%c: not available in the simulator", format[i])
+		}
+		fmt.Fprint(&b, value)
+	}
+	return b.String(), nil
+}
 
 // typeLetter is the type of a file as find's %y writes it.
 func typeLetter(mode fs.FileMode) string {
@@ -25,16 +71,6 @@ func typeLetter(mode fs.FileMode) string {
 		return "c"
 	}
 	return "b"
-}
-
-// typeWords is the type of a file as stat's %F writes it.
-func typeWords(fi fs.FileInfo) string {
-	letter := typeLetter(fi.Mode())
-	if letter == "f" && fi.Size() == 0 {
-		return "regular empty file"
-	}
-	return map[string]string{"f": "regular file", "d": "directory", "l": "symbolic link", "p": "fifo", "s": "socket",
-		"c": "character special file", "b": "block special file"}[letter]
 }
 
 // unixMode is the permission part of a mode, with setuid, setgid and sticky.
@@ -98,7 +134,7 @@ func modeText(mode fs.FileMode) string {
 	return string(letters)
 }
 
-// unescape reads the backslash sequences of find -printf and stat --printf.
+// unescape reads the backslash sequences of find -printf and tr.
 func unescape(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -124,45 +160,4 @@ func unescape(text string) string {
 		i += digits - 1
 	}
 	return b.String()
-}
-
-// seconds writes a time as 1700000000.123456789 with the given digits.
-func seconds(t time.Time, digits int) string {
-	frac := fmt.Sprintf("%09d0", t.Nanosecond())
-	return fmt.Sprintf("%d.%s", t.Unix(), frac[:digits])
-}
-
-// timePart writes one part of a time, as find's %Tk and date's %k do.
-func timePart(t time.Time, k byte) (string, bool) {
-	layout := map[byte]string{'Y': "2006", 'm': "01", 'd': "02", 'H': "15", 'M': "04", 'S': "05", 'F': "2006-01-02",
-		'T': "15:04:05", 'y': "06", 'b': "Jan", 'B': "January", 'a': "Mon", 'A': "Monday", 'Z': "MST", 'z': "-0700",
-		'e': "_2", 'j': "002", 'I': "03", 'p': "PM", 'R': "15:04", 'D': "01/02/06", 'h': "Jan",
-		'c': "Mon Jan _2 15:04:05 2006", '+': "2006-01-02+15:04:05.000000000"}[k]
-	switch {
-	case layout != "":
-		return t.Format(layout), true
-	case k == 's':
-		return strconv.FormatInt(t.Unix(), 10), true
-	case k == 'N':
-		return fmt.Sprintf("%09d", t.Nanosecond()), true
-	case k == '@':
-		return seconds(t, 10), true
-	}
-	return "", false
-}
-
-// human writes a size as ls -h does.
-func human(n int64) string {
-	if n < 1024 {
-		return strconv.FormatInt(n, 10)
-	}
-	v, unit := float64(n), -1
-	for v >= 1024 && unit < 4 {
-		v /= 1024
-		unit++
-	}
-	if v < 10 {
-		return fmt.Sprintf("%.1f%c", v, "KMGTP"[unit])
-	}
-	return fmt.Sprintf("%.0f%c", v, "KMGTP"[unit])
 }
