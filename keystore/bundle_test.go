@@ -64,7 +64,7 @@ func TestBundleTakesAFleetOver(t *testing.T) {
 		wantFleet(t, to, 3)
 		rec, err := to.Record(testID(0))
 		must(t, err)
-		if rec.Source != "import" || rec.ProvedAt.IsZero() || len(rec.HostKeys) != 1 || rec.Endpoints[0].IPs[0] != "192.0.2.1" {
+		if rec.Source != "import" || !rec.ProvedAt.IsZero() || rec.ReportedAt.IsZero() || len(rec.HostKeys) != 1 || rec.HostKeys[0].Confirmed || rec.Endpoints[0].IPs[0] != "192.0.2.1" {
 			t.Fatalf("record %+v", rec)
 		}
 		again, err := to.Import(t.Context(), bytes.NewReader(bundle), o)
@@ -117,7 +117,7 @@ func TestImportNeverOverwritesSomethingNewer(t *testing.T) {
 	if err != nil || actions(plan) != "key:update" {
 		t.Fatalf("%q, %v", actions(plan), err)
 	}
-	wantCandidates(t, to, id, testPEM("newest"), testPEM("new"))
+	wantCandidates(t, to, id, testPEM("new"), testPEM("newest"))
 
 	must(t, from.PinHostKey(id, testHostKey("other"), true, nil))
 	clock.t = clock.t.Add(time.Hour)
@@ -127,7 +127,7 @@ func TestImportNeverOverwritesSomethingNewer(t *testing.T) {
 	if err != nil || actions(plan) != "key:refuse" {
 		t.Fatalf("%q, %v", actions(plan), err)
 	}
-	wantKey(t, to, id, testPEM("newest"))
+	wantCandidates(t, to, id, testPEM("new"), testPEM("newest"))
 }
 
 // hostileBundle encrypts lines as they are.
@@ -153,7 +153,7 @@ func TestHostileBundles(t *testing.T) {
 	header := bundleLine{Header: &bundleHeader{Format: bundleFormat, Version: 1}}
 	vm := func(id, pub, key string) bundleLine {
 		return bundleLine{VM: &bundleVM{Record: Record{VMID: id, PublicKey: pub, FetchedAt: time.Now().Add(24e3 * time.Hour),
-			IP: "\x1b[2J", SSHPort: -1, HostNames: []string{"*", "ok.example"}, HostKeys: []HostKey{{Key: "ssh-ed25519 AAAA\n* ssh-rsa BBBB"}},
+			IP: "\x1b[2J", SSHPort: -1, HostNames: []string{"*", "github.com", testID(1) + ".ok.example", testID(2) + ".ok.example"}, HostKeys: []HostKey{{Key: "ssh-ed25519 AAAA\n* ssh-rsa BBBB"}},
 			Endpoints: []Endpoint{{Network: "tls", Address: "x y:0"}}}, Key: key}}
 	}
 	good := string(testPEM("a"))

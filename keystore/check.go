@@ -112,16 +112,22 @@ func (s *Store) checkFacts(r Record) []Finding {
 	if len(r.HostKeys) == 0 {
 		add(SeverityWarning, "no host key is pinned; the first login will have to trust what it meets")
 	}
-	if !r.RefusedAt.IsZero() && r.RefusedAt.After(r.ProvedAt) {
+	if r.refused() {
 		add(SeverityError, "the VM refused this key at "+r.RefusedAt.Format(time.RFC3339))
 	}
 	switch age := s.now().Sub(r.ProvedAt); {
+	case r.ProvedAt.IsZero() && !r.ReportedAt.IsZero():
+		add(SeverityInfo, "the key never proved to work from here; a bundle says it did at "+r.ReportedAt.Format(time.RFC3339))
 	case r.ProvedAt.IsZero():
 		add(SeverityInfo, "the key never proved to work")
 	case age > proofAge:
 		add(SeverityInfo, "the key last proved to work at "+r.ProvedAt.Format(time.RFC3339))
 	}
-	if r.Previous != nil {
+	switch p := r.Previous; {
+	case p == nil:
+	case p.rank() == 0:
+		add(SeverityInfo, "a bundle claims another key, which is kept beside this one until a login decides")
+	default:
 		add(SeverityInfo, "the key changed and has not worked yet; its predecessor is kept")
 	}
 	if !r.GoneAt.IsZero() {
@@ -240,6 +246,9 @@ func (s *Store) checkDocs() []Finding {
 		out = append(out, Finding{Severity: SeverityWarning, What: "an encryption or decryption of the keystore was interrupted; run it again"})
 	}
 	if _, err := s.Inventory(); err != nil && !IsNotFound(err) {
+		out = append(out, findingOf("", err))
+	}
+	if _, err := s.removals(); err != nil {
 		out = append(out, findingOf("", err))
 	}
 	return out

@@ -12,6 +12,7 @@
 //	known_hosts               derived from the records, OpenSSH format
 //	damaged/<vm id>-<time>/   files that were set aside, never deleted
 //	inventory.json, *.json    documents; <folder>/*.json one file per document
+//	removed.json              which VMs were removed, and when
 //	store.json, identity.age  encryption at rest (then keys are id.age)
 //	locks/*.lock              advisory locks (flock); the kernel frees them
 //	pending/*                 which folders a writer is working in
@@ -38,6 +39,15 @@
 // moment the writer was killed. The record carries a checksum of itself. A
 // file that matches nothing is moved to damaged/ under the lock, after it was
 // read again, and the other keys keep working.
+//
+// # Bundles
+//
+// Whoever knows a recipient can write a bundle for it, so what Import merges
+// are claims. A login from this machine is worth more than what the API said,
+// and that more than a claim: a claimed key goes beside a better one, is tried
+// after it, and takes its place by logging in. Which of two claims is newer is
+// decided in the same way on every machine. A removed VM stays removed unless a
+// bundle knows it from later, or the API gives its key again.
 //
 // # What encryption at rest protects against
 //

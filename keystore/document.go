@@ -26,7 +26,7 @@ type Doc struct {
 // documents are taken. A bad name makes every method return KindInvalid.
 func (s *Store) Doc(name string) *Doc {
 	d := s.doc(name)
-	if !validName(name) || slices.Contains([]string{"store", "inventory", "gone", "endpoint"}, name) {
+	if !validName(name) || slices.Contains([]string{"store", "inventory", "gone", "endpoint", "removed"}, name) {
 		d.err = invalid("open document", "%.40q cannot be a document's name", name)
 	}
 	return d

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 
@@ -19,7 +20,7 @@ const (
 	ActionAdd    Action = "add"
 	ActionUpdate Action = "update"
 	ActionSame   Action = "same"   // nothing new
-	ActionKeep   Action = "keep"   // what is here is newer
+	ActionKeep   Action = "keep"   // what is here counts for more
 	ActionRefuse Action = "refuse" // broken or suspicious
 )
 
@@ -57,13 +58,15 @@ type ImportOptions struct {
 	Doc func(name string, data []byte, dryRun bool) (Action, error)
 }
 
-// Import merges a bundle, encrypted as Export does it, armored or not. It
-// never overwrites something newer and never replaces a pinned host key. A
-// broken VM is refused and hides none of the others. When the bundle itself is
+// Import merges a bundle, encrypted as Export does it, armored or not. What it
+// says are the claims of whoever wrote it: it never overwrites something newer,
+// nor takes the place of a key that the API gave this machine or that logged in
+// from it, as long as the VM has not refused that; it never replaces a pinned
+// host key, and its own count as unconfirmed. A broken VM is refused and hides none of the others. When the bundle itself is
 // broken (KindDamaged) or cannot be opened (KindSealed), the Plan says what
 // had been done until then.
 func (s *Store) Import(ctx context.Context, r io.Reader, o ImportOptions) (Plan, error) {
-	m := &merger{s: s, o: o}
+	m := &merger{s: s, o: o, seen: map[string]bool{}}
 	plain, err := s.openBundle(r, o.IdentityFile)
 	if err != nil {
 		return m.plan, err
@@ -140,6 +143,7 @@ type merger struct {
 	plan Plan
 	inv  *Inventory
 	vms  int
+	seen map[string]bool // VMs of this bundle
 }
 
 func (m *merger) add(i PlanItem) { m.plan.Items = append(m.plan.Items, i) }
@@ -201,22 +205,40 @@ func (m *merger) end(e bundleEnd) error {
 	if m.inv == nil {
 		return nil
 	}
+	item := PlanItem{What: "inventory"}
+	item.Action, item.Why = m.decideInventory()
 	m.plan.Inventory = *m.inv
-	item := PlanItem{What: "inventory", Action: ActionAdd}
-	local, err := m.s.Inventory()
-	switch {
-	case m.inv.AsOf.After(m.s.clock()):
-		item.Action, item.Why = ActionRefuse, "it is from the future"
-	case err == nil && local.AsOf.Equal(m.inv.AsOf):
-		item.Action = ActionSame
-	case err == nil && local.AsOf.After(m.inv.AsOf):
-		item.Action, item.Why = ActionKeep, "the one here is newer"
-	case err == nil:
-		item.Action = ActionUpdate
-	}
 	m.add(item)
 	if m.o.DryRun || item.Action != ActionAdd && item.Action != ActionUpdate {
 		return nil
 	}
 	return m.s.PutInventory(*m.inv)
+}
+
+// decideInventory compares the inventory here with the bundle's. Of two that
+// are equally old every machine takes the same one.
+func (m *merger) decideInventory() (a Action, why string) {
+	now := m.s.now()
+	if m.inv.AsOf.After(now.Add(maxSkew)) {
+		return ActionRefuse, "it is from the future"
+	}
+	if m.inv.AsOf.After(now) {
+		m.inv.AsOf = now
+	}
+	local, err := m.s.Inventory()
+	if err != nil {
+		return ActionAdd, ""
+	}
+	order := local.AsOf.Compare(m.inv.AsOf)
+	if order == 0 {
+		here, herr := json.Marshal(local.VMs)
+		there, terr := json.Marshal(m.inv.VMs)
+		if order = bytes.Compare(here, there); herr != nil || terr != nil || order == 0 {
+			return ActionSame, ""
+		}
+	}
+	if order > 0 {
+		return ActionKeep, "the one here is newer"
+	}
+	return ActionUpdate, ""
 }

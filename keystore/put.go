@@ -68,11 +68,17 @@ func (t *tx) putKey(id string, pem []byte, public string, k KeyInfo) (changed bo
 		}
 		return false, t.putRecord(next)
 	}
-	next.PublicKey, next.ProvedAt, next.RefusedAt = public, time.Time{}, time.Time{}
+	next.PublicKey, next.ProvedAt, next.ReportedAt, next.RefusedAt = public, time.Time{}, time.Time{}, time.Time{}
 	if p := old.rec.Previous; p != nil && p.PublicKey == public {
 		next.ProvedAt = p.ProvedAt
 	}
-	return true, t.writeKey(next, old, pem)
+	if err := t.writeKey(next, old, pem); err != nil {
+		return false, err
+	}
+	if old.rec.VMID == "" {
+		return true, t.liftRemoval(id)
+	}
+	return true, nil
 }
 
 // locateOrRepair is locate for a writer.
@@ -147,11 +153,10 @@ func (s *Store) supersede(next *Record, old located, target target) (prev []byte
 	return prev, err
 }
 
-// keepOlder tells whether the predecessor in the record is worth more than the
-// current key: it has worked, the current one never has.
+// keepOlder tells whether more speaks for the predecessor in the record than
+// for the current key.
 func keepOlder(r Record, newPublic string) bool {
-	return r.Previous != nil && r.ProvedAt.IsZero() && !r.Previous.ProvedAt.IsZero() &&
-		r.Previous.PublicKey != newPublic
+	return r.Previous.rank() > r.rank() && r.Previous.PublicKey != newPublic
 }
 
 // predecessor turns the current key into the file and the description of a
@@ -175,7 +180,7 @@ func (s *Store) predecessor(old located, target target) ([]byte, *PreviousKey, e
 func describe(old located) *PreviousKey {
 	return &PreviousKey{
 		PublicKey: old.rec.PublicKey, Source: old.rec.Source,
-		FetchedAt: old.rec.FetchedAt, ProvedAt: old.rec.ProvedAt,
+		FetchedAt: old.rec.FetchedAt, ProvedAt: old.rec.ProvedAt, ReportedAt: old.rec.ReportedAt,
 		Files: []FileRef{old.ref},
 	}
 }

@@ -21,10 +21,11 @@ type Record struct {
 	PublicKey string `json:"public_key,omitempty"` // authorized_keys form; "" when there is no key
 	Source    string `json:"source,omitempty"`     // where the key came from: api, import, found:<path>, recovered
 
-	FetchedAt time.Time `json:"fetched_at,omitzero"` // the key came in
-	ProvedAt  time.Time `json:"proved_at,omitzero"`  // a login with this key last worked; zero: never
-	RefusedAt time.Time `json:"refused_at,omitzero"` // the VM last refused this key
-	GoneAt    time.Time `json:"gone_at,omitzero"`    // tombstone: the API no longer lists the VM
+	FetchedAt  time.Time `json:"fetched_at,omitzero"`  // the key came in
+	ProvedAt   time.Time `json:"proved_at,omitzero"`   // a login with this key from this machine last worked; zero: never
+	ReportedAt time.Time `json:"reported_at,omitzero"` // a bundle claims that a login with this key worked then
+	RefusedAt  time.Time `json:"refused_at,omitzero"`  // the VM last refused this key
+	GoneAt     time.Time `json:"gone_at,omitzero"`     // tombstone: the API no longer lists the VM
 
 	HostKeys  []HostKey  `json:"host_keys,omitempty"`
 	HostNames []string   `json:"host_names,omitempty"` // names known_hosts lists the host keys under
@@ -42,14 +43,16 @@ type Record struct {
 	Replaced *PreviousKey `json:"replaced,omitempty"`
 }
 
-// PreviousKey describes the predecessor of a key that changed. It is kept
-// until the new key has worked.
+// PreviousKey describes the other key of a VM, to be tried after the current
+// one: its predecessor, kept until the new key has worked; or one that only a
+// bundle claims, kept until one of the two has.
 type PreviousKey struct {
-	PublicKey string    `json:"public_key"`
-	Source    string    `json:"source,omitempty"`
-	FetchedAt time.Time `json:"fetched_at,omitzero"`
-	ProvedAt  time.Time `json:"proved_at,omitzero"`
-	Files     []FileRef `json:"files"`
+	PublicKey  string    `json:"public_key"`
+	Source     string    `json:"source,omitempty"`
+	FetchedAt  time.Time `json:"fetched_at,omitzero"`
+	ProvedAt   time.Time `json:"proved_at,omitzero"`
+	ReportedAt time.Time `json:"reported_at,omitzero"`
+	Files      []FileRef `json:"files"`
 }
 
 // FileRef names a file that may hold a key, and what its content must be.
@@ -107,6 +110,35 @@ func (p *PreviousKey) clone() *PreviousKey {
 	return &c
 }
 
+// sourceImport is the Source of a key that a bundle brought.
+const sourceImport = "import"
+
+// rank is what speaks for a key: 2 a login from this machine, 1 that the API or
+// this machine had it, 0 nothing but a bundle. A bundle holds the claims of
+// whoever wrote it, for encrypting to a recipient authenticates nobody.
+func rank(source string, provedAt time.Time) int {
+	switch {
+	case !provedAt.IsZero():
+		return 2
+	case source != sourceImport:
+		return 1
+	}
+	return 0
+}
+
+func (r Record) rank() int { return rank(r.Source, r.ProvedAt) }
+
+// rank of no key is that of a claim.
+func (p *PreviousKey) rank() int {
+	if p == nil {
+		return 0
+	}
+	return rank(p.Source, p.ProvedAt)
+}
+
+// refused tells whether the VM refused the key since it last worked.
+func (r Record) refused() bool { return r.RefusedAt.After(r.ProvedAt) }
+
 // older lists the keys that count when the current one is not there, best
 // first.
 func (r Record) older() []*PreviousKey {
@@ -118,7 +150,8 @@ func (r Record) rolledBack(p *PreviousKey) Record {
 	if p == r.Previous {
 		r.Previous = nil
 	}
-	r.PublicKey, r.Source, r.FetchedAt, r.ProvedAt = p.PublicKey, p.Source, p.FetchedAt, p.ProvedAt
+	r.PublicKey, r.Source, r.FetchedAt = p.PublicKey, p.Source, p.FetchedAt
+	r.ProvedAt, r.ReportedAt = p.ProvedAt, p.ReportedAt
 	r.RefusedAt, r.KeyFiles, r.Replaced = time.Time{}, p.Files, nil
 	return r
 }

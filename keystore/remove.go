@@ -3,13 +3,16 @@ package keystore
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"slices"
 	"time"
 )
 
 // Remove deletes everything recorded about a VM, its key included. It and
-// Prune are the only ways to lose a key. KindNotFound if nothing is recorded.
+// Prune are the only ways to lose a key. That it was removed is remembered, so
+// that no older bundle brings it back; the API may. KindNotFound if nothing is
+// recorded.
 func (s *Store) Remove(id string) error {
 	if err := checkID("remove key", id); err != nil {
 		return err
@@ -44,7 +47,61 @@ func (t *tx) removeVM(id string) error {
 	if err := t.sync("keys"); err != nil {
 		return err
 	}
+	if err := t.noteRemoval(id); err != nil { // last, and not vital: removing must work on a full disk
+		t.s.warn("the VM is removed, but a bundle may bring it back: " + err.Error())
+	}
 	return t.refreshKnownHosts(id)
+}
+
+// fileRemoved says when which VM was removed: {"<vm id>": time}.
+const fileRemoved = "removed.json"
+
+// maxRemovals is how many removals are remembered, the latest ones.
+const maxRemovals = 10_000
+
+// removals reads fileRemoved. What cannot be read remembers nothing, and is
+// told by Check: a list of what is not wanted must not stop anybody.
+func (s *Store) removals() (map[string]time.Time, error) {
+	data, err := readPrivate("read removals", s.path(fileRemoved), maxDoc)
+	if IsNotFound(err) {
+		return nil, nil
+	}
+	var at map[string]time.Time
+	if err == nil && json.Unmarshal(data, &at) != nil {
+		err = &Error{Kind: KindDamaged, Op: "read removals", Path: s.path(fileRemoved), Why: "it is not what was written"}
+	}
+	return at, err
+}
+
+func (t *tx) noteRemoval(id string) error {
+	at, _ := t.s.removals()
+	if at == nil {
+		at = map[string]time.Time{}
+	}
+	at[id] = t.s.now()
+	if len(at) > maxRemovals {
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(at)), func(a, b string) int { return at[a].Compare(at[b]) })
+		delete(at, oldest)
+	}
+	return t.putRemovals(at)
+}
+
+// liftRemoval forgets that a VM was removed, because it is back.
+func (t *tx) liftRemoval(id string) error {
+	at, err := t.s.removals()
+	if _, removed := at[id]; err != nil || !removed {
+		return nil
+	}
+	delete(at, id)
+	return t.putRemovals(at)
+}
+
+func (t *tx) putRemovals(at map[string]time.Time) error {
+	data, err := json.Marshal(at)
+	if err != nil {
+		return invalid("write removals", "%v", err)
+	}
+	return t.put(fileRemoved, data)
 }
 
 // Prune removes the VMs whose tombstone is older than olderThan and returns

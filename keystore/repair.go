@@ -331,5 +331,5 @@ func keyNameFor(name string) string {
 // forgetKey empties the fields that describe the current key.
 func (r *Record) forgetKey() {
 	r.PublicKey, r.Source, r.KeyFiles = "", "", nil
-	r.FetchedAt, r.ProvedAt, r.RefusedAt = time.Time{}, time.Time{}, time.Time{}
+	r.FetchedAt, r.ProvedAt, r.ReportedAt, r.RefusedAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }

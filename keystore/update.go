@@ -67,8 +67,9 @@ func restoreOwn(rec *Record, old Record, id string) {
 // Proved records that a login worked: with which key (its authorized_keys
 // line), through which endpoint, and the host key behind it; confirmed says
 // whether anybody vouched for that host key, as a login by itself does not. The
-// predecessor of a key that has worked is dropped. When nothing is new it only reads, so
-// it may be called after every login.
+// predecessor of a key that has worked is dropped; a key that only a bundle
+// claimed becomes the current one. When nothing is new it only reads, so it may
+// be called after every login.
 func (s *Store) Proved(id, publicKey string, endpoint Endpoint, hostKey string, confirmed bool) error {
 	if err := checkID("write record", id); err != nil {
 		return err
@@ -93,8 +94,37 @@ func (s *Store) Proved(id, publicKey string, endpoint Endpoint, hostKey string, 
 		return err
 	} else if !s.worthRecording(rec, publicKey, endpoint, hostKey, confirmed) {
 		return nil
+	} else if publicKey == rec.previousPublicKey() && rec.Previous.rank() == 0 {
+		return s.keysTx(func(t *tx) error { return t.promoteClaim(id, note) })
 	}
 	return s.UpdateRecord(id, note)
+}
+
+// promoteClaim makes the key beside the current one, with which a login has
+// just worked for the first time, the current one. note records the login.
+func (t *tx) promoteClaim(id string, note func(*Record) error) error {
+	old, err := t.locateOrRepair(id)
+	p := old.rec.Previous
+	if err != nil || p == nil || p.rank() > 0 || old.rec.Version > recordVersion {
+		return t.updateRecord(id, note) // somebody else was faster, or it says what is wrong
+	}
+	next := old.rec.clone().rolledBack(p)
+	next.Previous = nil
+	data, ref, err := t.s.findFile(id, p.Files, nil)
+	if err != nil {
+		return t.updateRecord(id, note)
+	}
+	pem, err := t.s.unseal(id, located{next, ref, data})
+	if err != nil {
+		return t.updateRecord(id, note)
+	}
+	if err := note(&next); err != nil {
+		return err
+	}
+	if err := t.writeKey(next, old, pem); err != nil {
+		return err
+	}
+	return t.updateKnownHosts(old.rec, next)
 }
 
 // worthRecording tells whether a login that worked is worth a write.
@@ -117,7 +147,7 @@ func (e Endpoint) same(o Endpoint) bool {
 	return e.Network == o.Network && e.Address == o.Address && (len(o.IPs) == 0 || slices.Equal(e.IPs, o.IPs))
 }
 
-// worked puts e first among the endpoints.
+// promote puts e first among the endpoints.
 func (r *Record) promote(e Endpoint) {
 	if e.Address == "" {
 		return

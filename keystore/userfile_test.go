@@ -35,20 +35,20 @@ func TestWriteFileThroughLinks(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.MkdirAll(filepath.Join(dir, "real", "below"), 0o700))
 	must(t, os.Symlink(filepath.Join("real", "below"), filepath.Join(dir, "folder")))
-	for name, c := range map[string]struct{ link, to, file string }{
-		"to a file":                {"one", "real/file", "real/file"},
-		"to what is not there yet": {"two", filepath.Join(dir, "real", "new"), "real/new"},
-		"through a folder's link":  {"folder/three", "../up", "real/up"}, // beside below, not beside folder
-		"twice":                    {"four", "one", "real/file"},
+	for _, c := range []struct{ name, link, to, file string }{
+		{"to a file", "one", "real/file", "real/file"},
+		{"to what is not there yet", "two", filepath.Join(dir, "real", "new"), "real/new"},
+		{"through a folder's link", "folder/three", "../up", "real/up"}, // beside below, not beside folder
+		{"twice", "four", "one", "real/file"},
 	} {
 		link := filepath.Join(dir, c.link)
 		must(t, os.Symlink(c.to, link))
-		must(t, WriteFile(link, []byte(name), 0o600))
+		must(t, WriteFile(link, []byte(c.name), 0o600))
 		if info, err := os.Lstat(link); err != nil || info.Mode().Type() != fs.ModeSymlink {
-			t.Errorf("%s: the link is gone: %v %v", name, info, err)
+			t.Errorf("%s: the link is gone: %v %v", c.name, info, err)
 		}
-		if got, err := os.ReadFile(filepath.Join(dir, c.file)); err != nil || string(got) != name {
-			t.Errorf("%s: %q, %v", name, got, err)
+		if got, err := os.ReadFile(filepath.Join(dir, c.file)); err != nil || string(got) != c.name {
+			t.Errorf("%s: %q, %v", c.name, got, err)
 		}
 	}
 	must(t, os.Symlink("loop", filepath.Join(dir, "loop")))
