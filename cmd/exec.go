@@ -29,9 +29,13 @@ func newExecCommand(env *Env) *cobra.Command {
 		Short: "Run a command on many VMs at once",
 		Long: `Runs the same command on every chosen VM, side by side. Lines come as they are
 written, each with its VM's name; with one VM the output passes through
-unchanged and the command's own status is the exit status. Flags go before --.`,
+unchanged and the command's own status is the exit status. Flags go before --.
+Several words after -- are one command with exactly these arguments; a single
+word is a line for the shell there, with pipes and variables. (ssh joins words
+with spaces, as OpenSSH does.)`,
 		Example: `  vers-fleet exec --all -- uptime
   vers-fleet exec -l role=lieutenant --group -- df -h /root
+  vers-fleet exec --all -- 'cd /root/workspace && git log -1 | head -n1'
   vers-fleet exec chad-dev chad-fix -o jsonl -- cat /etc/hostname`,
 		DisableFlagsInUseLine: true, // they end at --
 		RunE: func(c *cobra.Command, args []string) error {
@@ -82,7 +86,7 @@ func runExec(ctx context.Context, env *Env, o execOptions) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	out := newExecOutput(env, vms, o.group, stop)
-	req := remote.ExecRequest{VMs: vms, Command: strings.Join(o.command, " "), Jobs: o.jobs, FailFast: o.failFast,
+	req := remote.ExecRequest{VMs: vms, Command: remote.CommandLine(o.command), Jobs: o.jobs, FailFast: o.failFast,
 		Timeout: env.Timeout(), Stdin: input, Output: out.streams, OnDone: out.done}
 	results, err := f.Remote.Exec(ctx, req)
 	if outErr := out.finish(results); outErr != nil {

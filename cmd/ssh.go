@@ -36,7 +36,9 @@ func newSSHCommand(env *Env) *cobra.Command {
 		Long: `Opens a shell on the VM, or runs a command there with stdin, stdout, stderr
 and the exit status passed through as OpenSSH does; failures of its own are
 255. With a recorded key it connects at once and asks the API nothing. Flags go
-before VM; whatever follows it is the command.`,
+before VM; whatever follows it is the command: its words are joined by spaces
+into one line for the shell there, as OpenSSH does. (exec keeps the words of a
+command apart.)`,
 		Example: `  vers-fleet ssh marketing
   vers-fleet ssh marketing -- ls -la /root/workspace
   vers-fleet ssh --reconnect marketing

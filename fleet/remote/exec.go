@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // ExecResult is what a command did on one VM.
@@ -26,7 +28,7 @@ type ExecResult struct {
 // ExecRequest is a command for many VMs.
 type ExecRequest struct {
 	VMs      []inventory.VM
-	Command  string
+	Command  string        // a line for the login shell; see CommandLine
 	Jobs     int           // side by side; 0 = ExecJobs; fewer where few files may be open
 	Timeout  time.Duration // per VM; 0 = none
 	FailFast bool          // the first failure stops the rest
@@ -42,6 +44,23 @@ const ExecJobs = 128
 // execFiles is how many files one VM needs open at once: while it connects,
 // sockets for the name server and several addresses.
 const execFiles = 4
+
+// CommandLine is what the words of a command line ask a VM's shell to run:
+// several are one command with exactly these arguments, a single one is a line
+// of shell.
+func CommandLine(words []string) string {
+	if len(words) == 1 {
+		return words[0]
+	}
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = safe.Word(w)
+	}
+	if len(words) > 0 && strings.Contains(words[0], "=") {
+		quoted[0] = "''" + quoted[0] // else it would be an assignment
+	}
+	return strings.Join(quoted, " ")
+}
 
 // Exec runs a command on every VM, side by side. The error is nil when it
 // ended with status 0 everywhere; for one VM it is that VM's, for several its
