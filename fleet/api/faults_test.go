@@ -11,31 +11,33 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-// TestBrokenConnections: faults that only a hand-written server makes.
+// TestBrokenConnections: faults that only a hand-written server makes. None
+// takes longer than the call's own deadline.
 func TestBrokenConnections(t *testing.T) {
 	readRequest := func(in *bufio.Reader) {
 		if r, err := http.ReadRequest(in); err == nil {
 			_, _ = io.Copy(io.Discard, r.Body)
 		}
 	}
-	after := func(answer string) func(*net.TCPConn, *bufio.Reader, <-chan struct{}) {
-		return func(c *net.TCPConn, in *bufio.Reader, _ <-chan struct{}) {
+	after := func(answer string) talk {
+		return func(c net.Conn, in *bufio.Reader, _ <-chan struct{}) {
 			readRequest(in)
 			_, _ = io.WriteString(c, answer)
 		}
 	}
-	drip := func(head, drop string) func(*net.TCPConn, *bufio.Reader, <-chan struct{}) {
-		return func(c *net.TCPConn, in *bufio.Reader, done <-chan struct{}) {
+	drip := func(head, drop string) talk {
+		return func(c net.Conn, in *bufio.Reader, done <-chan struct{}) {
 			readRequest(in)
 			_, err := io.WriteString(c, head)
 			for err == nil {
 				select {
 				case <-done:
 					return
-				case <-time.After(10 * time.Millisecond):
+				case <-time.After(time.Second):
 					_, err = io.WriteString(c, drop)
 				}
 			}
@@ -43,14 +45,13 @@ func TestBrokenConnections(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name  string
-		talk  func(*net.TCPConn, *bufio.Reader, <-chan struct{})
+		talk  talk
 		want  Kind
 		stage Stage
 	}{
-		{"hang", func(_ *net.TCPConn, _ *bufio.Reader, done <-chan struct{}) { <-done }, KindTimeout, StageHeaders},
+		{"hang", talkSilence, KindTimeout, StageHeaders},
 		{"slow headers", drip("HTTP/1.1 200 OK\r\nX: ", "x"), KindTimeout, StageHeaders},
 		{"one byte at a time", drip("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n[", " "), KindTimeout, StageBody},
-		{"reset before the answer", func(c *net.TCPConn, in *bufio.Reader, _ <-chan struct{}) { readRequest(in); _ = c.SetLinger(0) }, KindReset, StageHeaders},
 		{"closed without an answer", after(""), KindReset, StageHeaders},
 		{"closed in the status line", after("HTTP/1.1 20"), KindNotVers, StageHeaders},
 		{"closed in the headers", after("HTTP/1.1 200 OK\r\nContent-Ty"), KindNotVers, StageHeaders},
@@ -63,18 +64,36 @@ func TestBrokenConnections(t *testing.T) {
 		{"endless headers", after("HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("x", 1000)+"\r\n", 400)), KindNotVers, StageHeaders},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cl, _ := client(t, rawServer(t, c.talk), withTimeouts(short))
-			start := time.Now()
-			_, err := cl.VMs(t.Context())
-			e := failure(t, err, c.want)
-			if e.Stage != c.stage || !e.Sent || e.Retry.Unsent || !e.Retry.Transient || !e.Kind.Unreachable() || e.Kind.Local() {
-				t.Errorf("got stage %s, sent %v, hint %+v", e.Stage, e.Sent, e.Retry)
-			}
-			if d := time.Since(start); d > 2*time.Second {
-				t.Errorf("took %s", d)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				d := Timeouts{Headers: 10 * time.Second, Whole: 30 * time.Second}
+				cl, _ := client(t, "http://api.example", piped(t, d, c.talk))
+				start := time.Now()
+				_, err := cl.VMs(t.Context())
+				checkBroken(t, err, c.want, c.stage)
+				if took := time.Since(start); took > d.Whole {
+					t.Errorf("took %s", took)
+				}
+			})
 		})
 	}
+}
+
+func checkBroken(t *testing.T, err error, want Kind, stage Stage) {
+	t.Helper()
+	e := failure(t, err, want)
+	if e.Stage != stage || !e.Sent || e.Retry.Unsent || !e.Retry.Transient || !e.Kind.Unreachable() || e.Kind.Local() {
+		t.Errorf("got stage %s, sent %v, hint %+v", e.Stage, e.Sent, e.Retry)
+	}
+}
+
+func TestResetBeforeTheAnswer(t *testing.T) {
+	c, _ := client(t, rawServer(t, func(c net.Conn, in *bufio.Reader, _ <-chan struct{}) {
+		if _, err := http.ReadRequest(in); err == nil {
+			_ = c.(*net.TCPConn).SetLinger(0)
+		}
+	}), nil)
+	_, err := c.VMs(t.Context())
+	checkBroken(t, err, KindReset, StageHeaders)
 }
 
 func TestResetWhileConnecting(t *testing.T) {
@@ -129,39 +148,48 @@ func TestRefusedPort(t *testing.T) {
 }
 
 func TestCallerGivesUp(t *testing.T) {
-	url := rawServer(t, func(_ *net.TCPConn, _ *bufio.Reader, done <-chan struct{}) { <-done })
-	c, _ := client(t, url, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := c.VMs(ctx)
-	if failure(t, err, KindTimeout); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
-	}
-	if e := failure(t, err, KindTimeout); e.Stage != StageHeaders || !e.Sent {
-		t.Errorf("got %+v", e)
-	}
-	_, err = c.VMs(ctx) // no time is left at all
-	if e := failure(t, err, KindTimeout); e.Sent || e.Kind.Local() {
-		t.Errorf("got %+v", e)
-	}
-	ctx, cancel = context.WithCancel(t.Context())
-	time.AfterFunc(20*time.Millisecond, cancel)
-	_, err = c.VMs(ctx)
-	if e := failure(t, err, KindCanceled); !errors.Is(err, context.Canceled) || e.Kind.Unreachable() || e.Retry.Transient {
-		t.Errorf("got %+v", e)
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := client(t, "http://api.example", piped(t, Timeouts{}, talkSilence))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.VMs(ctx)
+		if e := failure(t, err, KindTimeout); !errors.Is(err, context.DeadlineExceeded) || e.Stage != StageHeaders || !e.Sent {
+			t.Errorf("got %+v", e)
+		}
+		_, err = c.VMs(ctx) // no time is left at all
+		if e := failure(t, err, KindTimeout); e.Sent || e.Kind.Local() {
+			t.Errorf("got %+v", e)
+		}
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err = c.VMs(ctx)
+		if e := failure(t, err, KindCanceled); !errors.Is(err, context.Canceled) || e.Kind.Unreachable() || e.Retry.Transient {
+			t.Errorf("got %+v", e)
+		}
+	})
+}
+
+// late answers after a minute.
+type late struct{ body string }
+
+func (l late) RoundTrip(r *http.Request) (*http.Response, error) {
+	select {
+	case <-time.After(time.Minute):
+		return &http.Response{StatusCode: 200, Request: r, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(l.body))}, nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
 	}
 }
 
 // TestActionsMayTakeLonger: a snapshot is answered when it is done.
 func TestActionsMayTakeLonger(t *testing.T) {
-	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(150 * time.Millisecond)
-		_, _ = io.WriteString(w, `{"commit_id":"`+commitA+`"}`)
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := client(t, "http://api.example", withTimeouts(Timeouts{}))
+		c.http.Transport = late{`{"commit_id":"` + commitA + `"}`}
+		if id, err := c.Commit(t.Context(), vmA, CommitRequest{CommitID: commitA}); err != nil || id != commitA {
+			t.Errorf("got %q, %v", id, err)
+		}
+		_, err := c.VMs(t.Context())
+		failure(t, err, KindTimeout)
 	})
-	c, _ := client(t, s.URL, withTimeouts(Timeouts{Headers: 50 * time.Millisecond, Whole: 50 * time.Millisecond, Action: 5 * time.Second}))
-	if id, err := c.Commit(t.Context(), vmA, CommitRequest{CommitID: commitA}); err != nil || id != commitA {
-		t.Errorf("got %q, %v", id, err)
-	}
-	_, err := c.VMs(t.Context())
-	failure(t, err, KindTimeout)
 }

@@ -24,9 +24,6 @@ const (
 	testKey = owner + "feedface0123456789abcdeffeedface0123456789abcdeffeedface01234567"
 )
 
-// short deadlines: everything here happens on loopback.
-var short = Timeouts{Connect: 2 * time.Second, Headers: 60 * time.Millisecond, Whole: 120 * time.Millisecond, Action: 120 * time.Millisecond}
-
 // said collects what a client warned of and logged.
 type said struct {
 	mu          sync.Mutex
@@ -102,9 +99,12 @@ func answering(t testing.TB, status int, contentType, body string) *httptest.Ser
 	})
 }
 
-// rawServer accepts connections and hands each to talk, which gets a reader
-// over the same connection. When the test ends, done is closed.
-func rawServer(t testing.TB, talk func(c *net.TCPConn, in *bufio.Reader, done <-chan struct{})) string {
+// talk is a server's side of a connection, with a reader over it. When the test
+// ends, done is closed.
+type talk func(c net.Conn, in *bufio.Reader, done <-chan struct{})
+
+// rawServer accepts connections and hands each to talk.
+func rawServer(t testing.TB, talk talk) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -121,11 +121,31 @@ func rawServer(t testing.TB, talk func(c *net.TCPConn, in *bufio.Reader, done <-
 			}
 			wg.Go(func() {
 				defer conn.Close()
-				talk(conn.(*net.TCPConn), bufio.NewReader(conn), done)
+				talk(conn, bufio.NewReader(conn), done)
 			})
 		}
 	})
 	return "http://" + l.Addr().String()
+}
+
+// piped is a client's way to talk without a network, for tests in a bubble of
+// testing/synctest: its clock stands still while anything goes on.
+func piped(t testing.TB, d Timeouts, talk talk) func(*Config, *hooks) {
+	t.Helper()
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	t.Cleanup(func() { close(done); wg.Wait() })
+	return func(cfg *Config, h *hooks) {
+		cfg.Timeouts = d
+		h.dial = func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			wg.Go(func() {
+				defer far.Close()
+				talk(far, bufio.NewReader(far), done)
+			})
+			return near, nil
+		}
+	}
 }
 
 // failure insists that err is an *Error of the kind wanted.
@@ -146,14 +166,14 @@ func vmJSON(id, extra string) string {
 }
 
 // Things a server may say instead of TLS.
-func talkGarbage(c *net.TCPConn, in *bufio.Reader, _ <-chan struct{}) {
+func talkGarbage(c net.Conn, in *bufio.Reader, _ <-chan struct{}) {
 	_, _ = in.Peek(1)
 	_, _ = c.Write([]byte("220 mail.example ESMTP ready\r\n"))
 }
 
-func talkNothing(_ *net.TCPConn, in *bufio.Reader, _ <-chan struct{}) { _, _ = in.Peek(1) }
+func talkNothing(_ net.Conn, in *bufio.Reader, _ <-chan struct{}) { _, _ = in.Peek(1) }
 
-func talkSilence(_ *net.TCPConn, _ *bufio.Reader, done <-chan struct{}) { <-done }
+func talkSilence(_ net.Conn, _ *bufio.Reader, done <-chan struct{}) { <-done }
 
 // runSelf runs one test of this binary in a process of its own.
 func runSelf(t *testing.T, test string, env ...string) ([]byte, error) {

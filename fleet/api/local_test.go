@@ -63,7 +63,7 @@ func TestLocalCauses(t *testing.T) {
 func TestProxy(t *testing.T) {
 	answer := "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
 	asked := make(chan string, 10)
-	proxy := rawServer(t, func(c *net.TCPConn, in *bufio.Reader, _ <-chan struct{}) {
+	proxy := rawServer(t, func(c net.Conn, in *bufio.Reader, _ <-chan struct{}) {
 		if r, err := http.ReadRequest(in); err == nil {
 			asked <- r.Method + " " + r.Host + r.Header.Get("Authorization")
 			_, _ = io.WriteString(c, answer)

@@ -105,7 +105,7 @@ func TestEchoedSecrets(t *testing.T) {
 func TestSecretsInTransportErrors(t *testing.T) {
 	for _, answer := range []string{testKey + "\r\n\r\n", "HTTP/1.1 2" + testKey + " OK\r\n\r\n", "HTTP/1.1 200 OK\r\n" + testKey + "\r\n\r\n",
 		"HTTP/1.1 302 Found\r\nLocation: http://[" + testKey + "\r\n\r\n"} {
-		url := rawServer(t, func(c *net.TCPConn, in *bufio.Reader, _ <-chan struct{}) {
+		url := rawServer(t, func(c net.Conn, in *bufio.Reader, _ <-chan struct{}) {
 			_, _ = http.ReadRequest(in)
 			_, _ = io.WriteString(c, answer)
 		})
