@@ -167,7 +167,7 @@ func (s *Store) beingWritten(path string) bool {
 
 // checkKnownHosts compares known_hosts with the records and repairs it.
 func (s *Store) checkKnownHosts(recs []Record) []Finding {
-	data, err := readPrivate("read", s.KnownHostsPath(), maxDoc)
+	data, err := readShown("read", s.KnownHostsPath(), maxDoc)
 	if err != nil && !IsNotFound(err) {
 		return []Finding{findingOf("", err)}
 	}

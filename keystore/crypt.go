@@ -227,7 +227,7 @@ type config struct {
 
 func (s *Store) readConfig() (config, error) {
 	path := s.path(fileConfig)
-	data, err := readPrivate("read settings of the keystore", path, maxRecord)
+	data, err := readShown("read settings of the keystore", path, maxRecord)
 	if IsNotFound(err) {
 		return config{Version: configVersion, Mode: modePlain}, nil
 	}

@@ -50,11 +50,12 @@ func (d *Doc) Read() ([]byte, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
-	return readPrivate("read "+d.name, d.s.path(d.rel), maxDoc)
+	return readShown("read "+d.name, d.s.path(d.rel), maxDoc)
 }
 
 // Update replaces the content under the document's lock, durably. fn gets the
-// present content, nil if there is none. When it returns nil or the same
+// present content, nil if there is none, or none that can be used: a file of
+// the wrong type, mode or owner is set aside. When it returns nil or the same
 // bytes, nothing is written; its error is returned as it is.
 func (d *Doc) Update(ctx context.Context, fn func(old []byte) ([]byte, error)) error {
 	if d.err != nil {
@@ -62,13 +63,18 @@ func (d *Doc) Update(ctx context.Context, fn func(old []byte) ([]byte, error)) e
 	}
 	return d.s.exclusive(ctx, d.lock, func(t *tx) error {
 		t.durable = !d.volatile
-		old, err := d.Read()
-		if err != nil && !IsNotFound(err) && KindOf(err) != KindDamaged {
-			return err
+		old, bad := d.Read()
+		if bad != nil && !IsNotFound(bad) && !unusable(bad) {
+			return bad
 		}
 		next, err := fn(old)
 		if err != nil || next == nil || old != nil && bytes.Equal(old, next) {
 			return err
+		}
+		if unusable(bad) {
+			if err := t.setAside(d.rel, bad); err != nil {
+				return err
+			}
 		}
 		return t.put(d.rel, next)
 	})

@@ -94,7 +94,10 @@ func (s *Store) PutInventory(inv Inventory) error {
 type binding struct {
 	APIURL  string `json:"api_url"`
 	OwnerID string `json:"owner_id,omitempty"`
+	Sum     string `json:"sum,omitempty"` // of the two, lest a flipped bit passes for another account
 }
+
+func (b binding) sum() string { return sha([]byte(b.APIURL + "\n" + b.OwnerID)) }
 
 // BindEndpoint remembers which endpoint and account the profile belongs to.
 // When it already holds keys of another one it returns KindMismatch, so that
@@ -103,7 +106,7 @@ type binding struct {
 func (s *Store) BindEndpoint(apiURL, ownerID string) error {
 	d := s.doc("endpoint")
 	data, err := d.Read()
-	if err != nil && !IsNotFound(err) {
+	if err != nil && !IsNotFound(err) && !unusable(err) {
 		return err
 	}
 	if _, changed := bindTo(data, apiURL, ownerID); err == nil && !changed {
@@ -123,6 +126,7 @@ func (s *Store) BindEndpoint(apiURL, ownerID string) error {
 				return nil, s.bound(before, apiURL)
 			}
 		}
+		next.Sum = next.sum()
 		return json.Marshal(next)
 	})
 }
@@ -135,8 +139,13 @@ func (s *Store) Endpoint() string {
 	return b.APIURL
 }
 
+// parseBinding reads a binding; what is not what was written binds to nothing.
 func parseBinding(data []byte) (b binding, ok bool) {
-	return b, data != nil && json.Unmarshal(data, &b) == nil && b.APIURL != ""
+	if data == nil || json.Unmarshal(data, &b) != nil || b.Sum != "" && b.Sum != b.sum() {
+		return binding{}, false
+	}
+	b.Sum = ""
+	return b, b.APIURL != ""
 }
 
 func (b binding) conflicts(apiURL, ownerID string) bool {

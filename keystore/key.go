@@ -142,7 +142,7 @@ func (s *Store) readRecord(id string) (Record, error) {
 		return Record{}, err
 	}
 	path := s.path(vmDir(id), fileRecord)
-	data, err := readPrivate("read record", path, maxRecord)
+	data, err := readShown("read record", path, maxRecord)
 	if err != nil {
 		return Record{}, err
 	}

@@ -2,8 +2,6 @@ package keystore
 
 import (
 	"bytes"
-	"errors"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -47,7 +45,7 @@ func (t *tx) updateKnownHosts(old, now Record) error {
 // not end in a newline, the mark of an append that was cut short.
 func (t *tx) appendKnownHosts(lines string) (done bool, err error) {
 	path := t.s.KnownHostsPath()
-	if _, err := os.Lstat(path); err != nil {
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() || checkInfo("", path, info, 0o022, "") != nil {
 		return false, nil
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
@@ -77,21 +75,24 @@ func (t *tx) appendKnownHosts(lines string) (done bool, err error) {
 // rewriteKnownHosts replaces the lines of one VM. When the file is missing,
 // all VMs' lines are written.
 func (t *tx) rewriteKnownHosts(id string, lines []string) error {
-	old, err := os.ReadFile(t.s.KnownHostsPath())
-	if errors.Is(err, fs.ErrNotExist) {
+	old, err := readShown("read", t.s.KnownHostsPath(), maxDoc)
+	if IsNotFound(err) || unusable(err) {
 		return t.rebuildKnownHosts()
 	}
 	if err != nil {
-		return ioError("read", t.s.KnownHostsPath(), err)
+		return err
 	}
 	return t.putKnownHosts(old, map[string]bool{id: true}, strings.Join(lines, ""))
 }
 
 // rebuildKnownHosts writes the file from all records.
 func (t *tx) rebuildKnownHosts() error {
-	old, err := os.ReadFile(t.s.KnownHostsPath())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return ioError("read", t.s.KnownHostsPath(), err)
+	old, err := readShown("read", t.s.KnownHostsPath(), maxDoc)
+	if unusable(err) {
+		err = t.setAside(fileKnownHosts, err)
+	}
+	if err != nil && !IsNotFound(err) {
+		return err
 	}
 	ids, err := t.s.IDs()
 	if err != nil {
@@ -148,7 +149,7 @@ func (t *tx) refreshKnownHosts(id string) error {
 
 // knownHostsOf reads a VM's host keys back from known_hosts.
 func (s *Store) knownHostsOf(id string) (keys []HostKey, names []string) {
-	data, err := readPrivate("read", s.KnownHostsPath(), maxDoc)
+	data, err := readShown("read", s.KnownHostsPath(), maxDoc)
 	if err != nil {
 		return nil, nil
 	}

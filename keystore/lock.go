@@ -3,6 +3,7 @@ package keystore
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 
 	"github.com/gofrs/flock"
@@ -44,6 +45,9 @@ func (s *Store) lock(ctx context.Context, name string, wait bool) (func(), error
 		return nil, err
 	}
 	path := s.path("locks", name+".lock")
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		_ = os.Remove(path) // no lock of ours, and a FIFO would block
+	}
 	slot := s.locks.slot(name)
 	if !wait {
 		select {
@@ -103,6 +107,9 @@ func flockFile(ctx context.Context, path string, wait bool) (*flock.Flock, error
 // LockFile is Lock for a file outside the store, which is made if it is missing
 // and stays. It always waits, until ctx ends.
 func LockFile(ctx context.Context, path string) (unlock func(), err error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, specialFile("lock", path, info)
+	}
 	fl, err := flockFile(ctx, path, true)
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ func checkFolder(dir string) error {
 	if !info.IsDir() {
 		return specialFile("open folder", dir, info)
 	}
-	return checkInfo("open folder", dir, info, "chmod -R go-rwx ")
+	return checkInfo("open folder", dir, info, 0o077, "chmod -R go-rwx ")
 }
 
 // checkParent refuses a parent in which any user could replace the store.
@@ -41,8 +41,9 @@ func checkParent(dir string) error {
 	return nil
 }
 
-// checkInfo refuses a foreign owner and any access for group or others.
-func checkInfo(op, path string, info fs.FileInfo, chmod string) error {
+// checkInfo refuses a foreign owner and the forbidden access for group or
+// others.
+func checkInfo(op, path string, info fs.FileInfo, forbidden fs.FileMode, chmod string) error {
 	if !runtimeChecksModes {
 		return nil
 	}
@@ -52,7 +53,7 @@ func checkInfo(op, path string, info fs.FileInfo, chmod string) error {
 			Why: "it belongs to another user", Next: `sudo chown -R "$(id -u)" ` + quote(path),
 		}
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if info.Mode().Perm()&forbidden != 0 {
 		return &Error{
 			Kind: KindTooOpen, Op: op, Path: path,
 			Why:  "group or others have access (mode " + info.Mode().Perm().String() + ")",
@@ -74,9 +75,20 @@ func specialFile(op, path string, info fs.FileInfo) error {
 	return e
 }
 
-// readPrivate reads a file of ours after checking, on the open file, that it
-// is a regular file nobody else has access to, and not larger than limit.
+// readPrivate reads a file of ours that holds a secret, after checking, on the
+// open file, that it is a regular file nobody else has access to, and not
+// larger than limit.
 func readPrivate(op, path string, limit int64) ([]byte, error) {
+	return readOwn(op, path, limit, 0o077)
+}
+
+// readShown is readPrivate for a file without secrets, which others may read
+// but not write.
+func readShown(op, path string, limit int64) ([]byte, error) {
+	return readOwn(op, path, limit, 0o022)
+}
+
+func readOwn(op, path string, limit int64, forbidden fs.FileMode) ([]byte, error) {
 	f, err := openNoFollow(path)
 	if err != nil {
 		if info, lerr := os.Lstat(path); lerr == nil && !info.Mode().IsRegular() {
@@ -92,7 +104,7 @@ func readPrivate(op, path string, limit int64) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, specialFile(op, path, info)
 	}
-	if err := checkInfo(op, path, info, "chmod 600 "); err != nil {
+	if err := checkInfo(op, path, info, forbidden, "chmod 600 "); err != nil {
 		return nil, err
 	}
 	data := bytes.NewBuffer(make([]byte, 0, min(info.Size(), limit)+bytes.MinRead))
@@ -103,4 +115,14 @@ func readPrivate(op, path string, limit int64) ([]byte, error) {
 		return nil, &Error{Kind: KindDamaged, Op: op, Path: path, Why: "it is far too large"}
 	}
 	return data.Bytes(), nil
+}
+
+// unusable tells whether err says that a file is there but not what it should
+// be: of the wrong type, mode or owner, or far too large.
+func unusable(err error) bool {
+	switch KindOf(err) {
+	case KindTooOpen, KindForeignOwner, KindSymlink, KindDamaged:
+		return true
+	}
+	return errors.Is(err, fs.ErrPermission) // another user's, such as root's after a sudo
 }

@@ -62,7 +62,7 @@ const maxRemovals = 10_000
 // removals reads fileRemoved. What cannot be read remembers nothing, and is
 // told by Check: a list of what is not wanted must not stop anybody.
 func (s *Store) removals() (map[string]time.Time, error) {
-	data, err := readPrivate("read removals", s.path(fileRemoved), maxDoc)
+	data, err := readShown("read removals", s.path(fileRemoved), maxDoc)
 	if IsNotFound(err) {
 		return nil, nil
 	}
@@ -74,7 +74,13 @@ func (s *Store) removals() (map[string]time.Time, error) {
 }
 
 func (t *tx) noteRemoval(id string) error {
-	at, _ := t.s.removals()
+	at, err := t.s.removals()
+	if unusable(err) {
+		err = t.setAside(fileRemoved, err)
+	}
+	if err != nil {
+		return err
+	}
 	if at == nil {
 		at = map[string]time.Time{}
 	}
@@ -138,12 +144,12 @@ func (s *Store) MarkGone(listed []string, at time.Time) error {
 		alive[id] = true
 	}
 	index := s.doc("gone")
-	marked, err := index.ids()
+	marked, indexed, err := s.marked(index, ids)
 	if err != nil {
 		return err
 	}
 	now := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return alive[id] })
-	if slices.Equal(now, marked) {
+	if indexed && slices.Equal(now, marked) {
 		return nil
 	}
 	was := make(map[string]bool, len(marked))
@@ -176,16 +182,20 @@ func (r *Record) tombstone(alive bool, at time.Time) error {
 	return nil
 }
 
-// ids reads a document that is a sorted list of ids; damage reads as empty,
-// which only costs a second look at each record.
-func (d *Doc) ids() ([]string, error) {
-	data, err := d.Read()
-	if IsNotFound(err) {
-		return nil, nil
+// marked returns which of all VMs have a tombstone, sorted: from the index, or
+// where there is none, or one that names other VMs, from the records.
+func (s *Store) marked(index *Doc, all []string) (ids []string, indexed bool, err error) {
+	data, err := index.Read()
+	foreign := func(id string) bool { _, has := slices.BinarySearch(all, id); return !has }
+	if err == nil && json.Unmarshal(data, &ids) == nil && !slices.ContainsFunc(ids, foreign) {
+		return ids, true, nil
 	}
-	var ids []string
-	if err != nil || json.Unmarshal(data, &ids) != nil {
-		return nil, err
+	recs, _, err := s.Records()
+	ids = nil
+	for _, r := range recs {
+		if !r.GoneAt.IsZero() {
+			ids = append(ids, r.VMID)
+		}
 	}
-	return ids, nil
+	return ids, false, err
 }

@@ -69,7 +69,7 @@ func (t *tx) repair(id string) (moved string, err error) {
 	if err := t.mark(vmDir(id)); err != nil {
 		return "", err
 	}
-	if moved, err = t.quarantine(id, p.quarantine); err != nil {
+	if moved, err = t.quarantine(vmDir(id), id, p.quarantine...); err != nil {
 		return "", err
 	}
 	if p.restore != "" {
@@ -90,25 +90,37 @@ func (t *tx) repair(id string) (moved string, err error) {
 	return moved, t.removeIfEmpty(id)
 }
 
-// quarantine moves files of a VM's folder to damaged/<id>-<time>/.
-func (t *tx) quarantine(id string, names []string) (string, error) {
+// quarantine moves files of the folder rel to damaged/<label>-<time>/, and
+// returns where that is, "" if there are none.
+func (t *tx) quarantine(rel, label string, names ...string) (string, error) {
 	if len(names) == 0 {
 		return "", nil
 	}
-	rel := filepath.Join("damaged", id+"-"+strings.ReplaceAll(t.s.clock().UTC().Format("20060102T150405.000"), ".", "-"))
-	if err := t.s.makeFolders(t.s.path(rel)); err != nil {
+	to := filepath.Join("damaged", label+"-"+strings.ReplaceAll(t.s.clock().UTC().Format("20060102T150405.000"), ".", "-"))
+	if err := t.s.makeFolders(t.s.path(to)); err != nil {
 		return "", err
 	}
 	for _, name := range names {
-		from := t.s.path(vmDir(id), name)
-		if err := os.Rename(from, t.s.path(rel, name)); err != nil {
+		from := t.s.path(rel, name)
+		if err := os.Rename(from, t.s.path(to, name)); err != nil {
 			return "", ioError("set aside", from, err)
 		}
 	}
-	if err := t.sync(rel); err != nil {
+	if err := t.sync(to); err != nil {
 		return "", err
 	}
-	return t.s.path(rel), t.sync(vmDir(id))
+	return t.s.path(to), t.sync(rel)
+}
+
+// setAside makes room for a file that only helps, when what is there cannot be
+// used, as because says: it moves that out of the way and says so.
+func (t *tx) setAside(rel string, because error) error {
+	dir, name := filepath.Split(rel)
+	moved, err := t.quarantine(filepath.Clean(dir+"."), strings.TrimSuffix(name, filepath.Ext(name)), name)
+	if err == nil {
+		t.s.warn(because.Error() + "; it was moved to " + moved + " and begins anew")
+	}
+	return err
 }
 
 // removeIfEmpty removes a folder that a killed writer created and never filled.

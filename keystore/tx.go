@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // tx is one exclusive piece of writing: a lock is held, and every folder that
@@ -69,7 +70,7 @@ func (t *tx) mark(rel string) error {
 	if err := t.s.makeFolders(t.s.path("pending")); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return ioError("write", path, err)
 	}
