@@ -10,6 +10,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 )
 
 // usualWatch is how often vms and status --watch look. The outage memory
@@ -45,13 +46,13 @@ func runStatus(ctx context.Context, env *Env, every time.Duration) error {
 		return err
 	}
 	if every > 0 {
-		return watch(ctx, env, every, func(ctx context.Context) error { return showStatus(ctx, env, f, false) })
+		return watch(ctx, env, every, func(ctx context.Context) error { return showStatus(ctx, env, f, outage.Soon) })
 	}
-	return showStatus(ctx, env, f, true)
+	return showStatus(ctx, env, f, outage.Now)
 }
 
-func showStatus(ctx context.Context, env *Env, f *fleet.Fleet, soon bool) error {
-	s, err := f.Status(ctx, soon)
+func showStatus(ctx context.Context, env *Env, f *fleet.Fleet, u outage.Urgency) error {
+	s, err := f.Status(ctx, u)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -163,7 +164,11 @@ func exercise(t *testing.T, w *fleettest.World, c *canaries, dest string) {
 			return err
 		},
 		func(f *fleet.Fleet) error { _, _, err := f.Lifecycle.Branch(ctx, vm.ID, 1); return err },
-		func(f *fleet.Fleet) error { s, err := f.Status(ctx, true); c.hear(fmt.Sprintf("%+v", s)); return err },
+		func(f *fleet.Fleet) error {
+			s, err := f.Status(ctx, outage.Now)
+			c.hear(fmt.Sprintf("%+v", s))
+			return err
+		},
 		func(f *fleet.Fleet) error { k, err := f.Keys.List(); c.hear(fmt.Sprintf("%+v", k)); return err },
 		func(f *fleet.Fleet) error {
 			r, err := f.Remote.Pull(ctx, remote.PullRequest{Dest: dest, Items: []remote.PullItem{{VM: vm, Paths: []string{"/root/workspace/brief.md"}}}})

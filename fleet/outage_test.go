@@ -12,6 +12,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
+	"github.com/vers-fleet/vers-fleet/retry"
 )
 
 // Scripts call the tool all the time. In an outage they must neither wait out
@@ -89,7 +90,7 @@ func TestWhatIsNoOutage(t *testing.T) {
 			if problem.KindOf(err) != tc.want {
 				t.Errorf("got %v, want kind %s", err, tc.want)
 			}
-			s, err := w.Open(fleettest.Offline).Status(t.Context(), true)
+			s, err := w.Open(fleettest.Offline).Status(t.Context(), outage.Now)
 			if err != nil || s.API.State != "up" || s.Fleet.WithKey != 6 {
 				t.Errorf("afterwards: API %s, %d keys, %v", s.API.State, s.Fleet.WithKey, err)
 			}
@@ -113,7 +114,7 @@ func TestStatusAsksBriefly(t *testing.T) {
 	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil || within < time.Minute {
 		t.Errorf("a listing may take %s, %v", within, err)
 	}
-	if s, err := w.Open().Status(t.Context(), false); err != nil || s.Source != outage.FromAPI || within > 3*time.Second {
+	if s, err := w.Open().Status(t.Context(), retry.Scheduled); err != nil || s.Source != outage.FromAPI || within > 3*time.Second {
 		t.Errorf("the status may take %s: %s, %v", within, s.Source, err)
 	}
 }

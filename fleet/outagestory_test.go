@@ -29,7 +29,7 @@ func TestForecastFromPastOutages(t *testing.T) {
 	}
 	status := func() fleet.Status {
 		t.Helper()
-		s, err := w.Open(fleettest.Offline).Status(t.Context(), true)
+		s, err := w.Open(fleettest.Offline).Status(t.Context(), outage.Now)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -147,7 +147,7 @@ func TestStatusOfRefusedKey(t *testing.T) {
 	noKey := func(o *fleet.Options) {
 		o.API.APIKey = func(context.Context) (string, error) { return "", nil }
 	}
-	s, err := w.Open(noKey).Status(t.Context(), true)
+	s, err := w.Open(noKey).Status(t.Context(), outage.Now)
 	if err != nil || s.API.State == "refused" || s.Fleet.VMs != 6 || s.Source != outage.FromCache {
 		t.Errorf("no API key: %v, %q %q, %d VMs, %s", err, s.API.State, s.API.LastError, s.Fleet.VMs, s.Source)
 	}
@@ -155,12 +155,12 @@ func TestStatusOfRefusedKey(t *testing.T) {
 		t.Errorf("no API key: %q, advice %q", s.API.LastError, s.Advice)
 	}
 	w.Fault(sim.Fault{Kind: sim.KindForbidden})
-	s, err = w.Open().Status(t.Context(), true)
+	s, err = w.Open().Status(t.Context(), outage.Now)
 	if err != nil || s.API.State != "refused" || s.Fleet.VMs != 6 || s.Fleet.WithKey != 5 || s.Source != outage.FromAPI {
 		t.Errorf("refused: %v, %q, %+v, %s", err, s.API.State, s.Fleet, s.Source)
 	}
 	w = fleettest.New(t, 6)
-	if s, err := w.Open(fleettest.Offline).Status(t.Context(), true); err != nil || s.API.State != "unknown" || s.Source != outage.FromCache {
+	if s, err := w.Open(fleettest.Offline).Status(t.Context(), outage.Now); err != nil || s.API.State != "unknown" || s.Source != outage.FromCache {
 		t.Errorf("never asked: %v, %q, %s", err, s.API.State, s.Source)
 	}
 }
@@ -172,12 +172,30 @@ func TestStatusProbesSoon(t *testing.T) {
 	c := fleettest.ClockAt(time.Now())
 	w.Options.Now = c.Now
 	w.Fault(sim.Fault{Kind: "503"})
-	if s, err := w.Open().Status(t.Context(), true); err != nil || s.API.State != "down" {
+	if s, err := w.Open().Status(t.Context(), outage.Now); err != nil || s.API.State != "down" {
 		t.Fatal(s.API.State, err)
 	}
 	w.Sim.ClearFaults()
 	c.Advance(3 * time.Second)
-	if s, err := w.Open().Status(t.Context(), true); err != nil || s.API.State != "up" {
+	if s, err := w.Open().Status(t.Context(), outage.Now); err != nil || s.API.State != "up" {
 		t.Errorf("3 s later: %s, %v", s.API.State, err)
+	}
+}
+
+// What nothing recorded can answer is asked at once, not when a probe is due:
+// after the recovery a name that is new here is found within seconds.
+func TestUnknownNameFindsTheRecovery(t *testing.T) {
+	t.Parallel()
+	w := fleettest.New(t, 6)
+	c := fleettest.ClockAt(time.Now())
+	w.Options.Now = c.Now
+	w.Fault(sim.Fault{Kind: "503"})
+	if _, err := w.Open().Inventory.One(t.Context(), "marketing"); problem.KindOf(err) != problem.Unavailable {
+		t.Fatalf("in the outage: %v", err)
+	}
+	w.Sim.ClearFaults()
+	c.Advance(3 * time.Second)
+	if vm, err := w.Open().Inventory.One(t.Context(), "marketing"); err != nil || vm.ID != sim.MarketingID {
+		t.Errorf("three seconds later: %v, %v", vm.ID, err)
 	}
 }

@@ -72,11 +72,9 @@ type Readiness struct {
 
 // Status asks the API how it is, unless --offline forbids or another process
 // has just asked, and adds what is recorded. While the API is known to be down
-// it is asked when the next probe is due, or with soon, because somebody wants
-// to know now, as soon as the last call is two seconds old. It is given three
-// seconds to answer.
-func (f *Fleet) Status(ctx context.Context, soon bool) (Status, error) {
-	list, err := f.Inventory.List(ctx, inventory.ListOptions{Soon: soon, Quick: true})
+// it is asked as u says. It is given three seconds to answer.
+func (f *Fleet) Status(ctx context.Context, u outage.Urgency) (Status, error) {
+	list, err := f.Inventory.List(ctx, inventory.ListOptions{Urgency: u, Quick: true})
 	if problem.KindOf(err) == problem.Storage || problem.KindOf(err) == problem.Interrupted || problem.KindOf(err) == problem.Usage {
 		return Status{}, err
 	}

@@ -145,7 +145,7 @@ func TestManyRunsOfOneProfile(t *testing.T) {
 			}
 			run := func() (live bool) {
 				m := NewMemory(store, MemoryOptions{Rand: r.Float64})
-				permit, _ := m.Ask(false)
+				permit, _ := m.Ask(Scheduled)
 				if permit == PermitHold {
 					return false
 				}

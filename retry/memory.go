@@ -16,6 +16,9 @@ const (
 	probeMax     = 60 * time.Second // interval to which it doubles
 	probeJitter  = 0.25             // intervals are spread by this part either way
 	urgentGap    = 2 * time.Second  // even an urgent caller does not ask more often
+	soonGap      = 10 * time.Second // nor one who would like to know
+	probeMost    = 6                // of all processes together, in probeSpan
+	probeSpan    = time.Minute
 	localHold    = 10 * time.Second // after trouble of this machine
 	writeEvery   = 30 * time.Second // how often "still up" is worth a write
 	attemptsLife = 5 * time.Minute  // failures further apart are not one row
@@ -34,6 +37,24 @@ const (
 	PermitProbe               // it is down, and this process alone probes now: one attempt, then report it
 	PermitHold                // it is down or out of reach: answer from what is recorded
 )
+
+// Urgency is how much somebody needs the API's answer while it is down.
+type Urgency int
+
+// The urgencies.
+const (
+	Scheduled Urgency = iota // what is recorded will do: ask when a probe is due
+	Soon                     // somebody is looking: ask some seconds after the last call
+	Now                      // nothing recorded can answer
+)
+
+// gap is how old the last call must be.
+func (u Urgency) gap() time.Duration {
+	if u == Soon {
+		return soonGap
+	}
+	return urgentGap
+}
 
 func (p Permit) String() string {
 	switch p {
@@ -96,27 +117,28 @@ func (m *Memory) State() (State, error) {
 	return s, err
 }
 
-// Ask says what this process may do now, and what is known. An urgent caller (somebody is waiting for the API to
-// return) may probe as soon as the last call is two seconds old and the server allows it; one that asks again and
-// again paces itself, as Do does. After PermitCall and PermitProbe the result must be told to Succeeded, Failed or
+// Ask says what this process may do now, and what is known. A caller in a hurry may probe before a probe is due,
+// as soon as the last call is old enough for its urgency and the server allows it. All processes together probe at
+// most six times a minute, whatever their urgency. After PermitCall and PermitProbe the result must be told to Succeeded, Failed or
 // Abandoned. A memory that cannot be read never stands in the way of a call.
-func (m *Memory) Ask(urgent bool) (Permit, State) {
+func (m *Memory) Ask(u Urgency) (Permit, State) {
 	s, err := m.State()
 	if err != nil {
 		return PermitCall, s
 	}
 	now := m.now()
-	if p := s.permit(now, urgent); p != PermitProbe {
+	if p := s.permit(now, u); p != PermitProbe {
 		return p, s
 	}
 	granted := PermitHold
 	err = m.update(func(fresh *State, now time.Time) error {
-		granted = fresh.permit(now, urgent)
+		granted = fresh.permit(now, u)
 		s = *fresh
 		if granted != PermitProbe {
 			return errUnchanged
 		}
 		fresh.LastCall = now
+		fresh.Probes = append(fresh.recentProbes(now), now)
 		fresh.Lease = Lease{Owner: m.owner, Until: now.Add(m.lease)}
 		s = *fresh
 		return nil
@@ -129,21 +151,26 @@ func (m *Memory) Ask(urgent bool) (Permit, State) {
 }
 
 // permit is the decision for a state that distrust has seen.
-func (s State) permit(now time.Time, urgent bool) Permit {
-	rested := !now.Before(s.LastCall.Add(urgentGap))
-	if s.Local != nil && now.Before(s.Local.Until) && !(urgent && rested) {
+func (s State) permit(now time.Time, u Urgency) Permit {
+	hurry := u != Scheduled && !now.Before(s.LastCall.Add(u.gap()))
+	if s.Local != nil && now.Before(s.Local.Until) && !hurry {
 		return PermitHold
 	}
 	if s.Outage == nil {
 		return PermitCall
 	}
-	if s.Lease.Owner != "" && now.Before(s.Lease.Until) || now.Before(s.NotBefore) {
+	if s.Lease.Owner != "" && now.Before(s.Lease.Until) || now.Before(s.NotBefore) || len(s.recentProbes(now)) >= probeMost {
 		return PermitHold
 	}
-	if !now.Before(s.NextProbe) || urgent && rested {
+	if hurry || !now.Before(s.NextProbe) {
 		return PermitProbe
 	}
 	return PermitHold
+}
+
+// recentProbes are the probes of all processes that count towards the most there may be.
+func (s State) recentProbes(now time.Time) []time.Time {
+	return slices.DeleteFunc(slices.Clone(s.Probes), func(at time.Time) bool { return now.Sub(at) >= probeSpan })
 }
 
 // Succeeded tells that the API answered; a 401 or a 404 is an answer too. It closes an outage for all processes.

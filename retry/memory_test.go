@@ -57,9 +57,9 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func wantPermit(t *testing.T, m *Memory, urgent bool, want Permit) State {
+func wantPermit(t *testing.T, m *Memory, u Urgency, want Permit) State {
 	t.Helper()
-	got, s := m.Ask(urgent)
+	got, s := m.Ask(u)
 	if got != want {
 		t.Fatalf("%s, want %s; %+v", got, want, s)
 	}
@@ -70,17 +70,17 @@ func TestOutageFromStartToEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &shared{}
 		a, b := NewMemory(store, MemoryOptions{}), NewMemory(store, MemoryOptions{})
-		wantPermit(t, a, false, PermitCall)
+		wantPermit(t, a, Scheduled, PermitCall)
 		must(t, a.Succeeded(50*time.Millisecond))
 		time.Sleep(time.Minute)
 		began := time.Now()
 		must(t, a.FailedAttempt(failing()))
-		if s := wantPermit(t, b, false, PermitCall); s.Down() {
+		if s := wantPermit(t, b, Scheduled, PermitCall); s.Down() {
 			t.Fatal("a failed attempt alone opened an outage")
 		}
 		time.Sleep(3 * time.Second)
 		must(t, a.Failed(failing()))
-		s := wantPermit(t, b, false, PermitHold)
+		s := wantPermit(t, b, Scheduled, PermitHold)
 		if !s.Outage.Start.Equal(began) || s.Outage.Failures != 3 || s.Outage.Causes["http_503"] != 3 {
 			t.Errorf("outage %+v", s.Outage)
 		}
@@ -91,16 +91,16 @@ func TestOutageFromStartToEnd(t *testing.T) {
 				t.Errorf("probe %d in %s, want about %s", n, wait, want)
 			}
 			time.Sleep(wait - time.Nanosecond)
-			wantPermit(t, b, false, PermitHold)
+			wantPermit(t, b, Scheduled, PermitHold)
 			time.Sleep(time.Nanosecond)
-			wantPermit(t, b, false, PermitProbe)
-			wantPermit(t, a, false, PermitHold) // b holds the lease
+			wantPermit(t, b, Scheduled, PermitProbe)
+			wantPermit(t, a, Scheduled, PermitHold) // b holds the lease
 			must(t, b.Failed(Failure{Cause: CauseTimeout}))
 		}
 		time.Sleep(2 * time.Minute)
-		wantPermit(t, a, false, PermitProbe)
+		wantPermit(t, a, Scheduled, PermitProbe)
 		must(t, a.Succeeded(time.Second))
-		s = wantPermit(t, b, false, PermitCall)
+		s = wantPermit(t, b, Scheduled, PermitCall)
 		if len(s.Past) != 1 || s.Past[0].Failures != 7 || s.Past[0].Causes["timeout"] != 4 || !s.Past[0].End.Equal(time.Now()) {
 			t.Errorf("past %+v", s.Past)
 		}
@@ -119,7 +119,7 @@ func TestOneProberAmongMany(t *testing.T) {
 			for range 200 {
 				all.Go(func() {
 					m := NewMemory(store, MemoryOptions{})
-					if p, _ := m.Ask(false); p == PermitProbe {
+					if p, _ := m.Ask(Scheduled); p == PermitProbe {
 						probes.Add(1)
 						prober = m
 					}
@@ -132,13 +132,13 @@ func TestOneProberAmongMany(t *testing.T) {
 			switch round % 3 {
 			case 0: // dies: its lease must not outlive it for long
 				time.Sleep(defaultLease)
-				wantPermit(t, NewMemory(store, MemoryOptions{}), false, PermitProbe)
+				wantPermit(t, NewMemory(store, MemoryOptions{}), Scheduled, PermitProbe)
 			case 1: // is interrupted: the next one may probe at once
 				must(t, prober.Abandoned())
-				wantPermit(t, NewMemory(store, MemoryOptions{}), false, PermitProbe)
+				wantPermit(t, NewMemory(store, MemoryOptions{}), Scheduled, PermitProbe)
 			case 2:
 				must(t, prober.Failed(failing()))
-				wantPermit(t, NewMemory(store, MemoryOptions{}), false, PermitHold)
+				wantPermit(t, NewMemory(store, MemoryOptions{}), Scheduled, PermitHold)
 			}
 		}
 	})
@@ -149,14 +149,14 @@ func TestUrgentCallers(t *testing.T) {
 		store := &shared{}
 		m := NewMemory(store, MemoryOptions{})
 		must(t, m.Failed(failing()))
-		wantPermit(t, m, true, PermitHold)
+		wantPermit(t, m, Now, PermitHold)
 		time.Sleep(2 * time.Second)
-		wantPermit(t, m, true, PermitProbe)
+		wantPermit(t, m, Now, PermitProbe)
 		must(t, m.Failed(Failure{Cause: CauseHTTP(503), After: 30 * time.Second}))
 		time.Sleep(29 * time.Second)
-		wantPermit(t, m, true, PermitHold) // the server asked not to
+		wantPermit(t, m, Now, PermitHold) // the server asked not to
 		time.Sleep(time.Second)
-		wantPermit(t, m, true, PermitProbe)
+		wantPermit(t, m, Now, PermitProbe)
 	})
 }
 
@@ -170,9 +170,9 @@ func TestServerSentWaitInMemory(t *testing.T) {
 			t.Errorf("not before %s, next probe %s", s.NotBefore.Sub(start), s.NextProbe.Sub(start))
 		}
 		time.Sleep(maxServerWait - 1)
-		wantPermit(t, m, false, PermitHold)
+		wantPermit(t, m, Scheduled, PermitHold)
 		time.Sleep(probeMax + 1)
-		wantPermit(t, m, false, PermitProbe)
+		wantPermit(t, m, Scheduled, PermitProbe)
 	})
 }
 
@@ -180,26 +180,26 @@ func TestLocalTroubleIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(&shared{}, MemoryOptions{})
 		must(t, m.Failed(Failure{Cause: CauseDNS, Local: true}))
-		s := wantPermit(t, m, false, PermitHold)
+		s := wantPermit(t, m, Scheduled, PermitHold)
 		if s.Down() || s.Local == nil || s.Local.Cause != CauseDNS {
 			t.Errorf("%+v", s)
 		}
 		time.Sleep(localHold)
-		wantPermit(t, m, false, PermitCall)
+		wantPermit(t, m, Scheduled, PermitCall)
 		must(t, m.Failed(failing())) // an answer: the network is fine
-		if s := wantPermit(t, m, false, PermitHold); !s.Down() || s.Local != nil {
+		if s := wantPermit(t, m, Scheduled, PermitHold); !s.Down() || s.Local != nil {
 			t.Errorf("%+v", s)
 		}
 		time.Sleep(time.Minute)
-		wantPermit(t, m, false, PermitProbe)
+		wantPermit(t, m, Scheduled, PermitProbe)
 		must(t, m.Failed(Failure{Cause: CauseNoNetwork, Local: true}))
-		if s := wantPermit(t, m, false, PermitHold); s.Outage.Failures != 3 {
+		if s := wantPermit(t, m, Scheduled, PermitHold); s.Outage.Failures != 3 {
 			t.Errorf("local trouble counted: %+v", s.Outage)
 		}
 		time.Sleep(localHold)
-		wantPermit(t, m, false, PermitProbe)
+		wantPermit(t, m, Scheduled, PermitProbe)
 		must(t, m.Succeeded(0))
-		if s := wantPermit(t, m, false, PermitCall); s.Local != nil || s.Down() || len(s.Past) != 1 {
+		if s := wantPermit(t, m, Scheduled, PermitCall); s.Local != nil || s.Down() || len(s.Past) != 1 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -210,7 +210,7 @@ func TestHealthyStateIsRarelyWritten(t *testing.T) {
 		store := &shared{}
 		m := NewMemory(store, MemoryOptions{})
 		for range 600 {
-			wantPermit(t, m, false, PermitCall)
+			wantPermit(t, m, Scheduled, PermitCall)
 			must(t, m.Succeeded(80*time.Millisecond))
 			time.Sleep(time.Second)
 		}
@@ -226,7 +226,7 @@ func TestStoreThatFails(t *testing.T) {
 		m := NewMemory(store, MemoryOptions{})
 		must(t, m.Failed(failing()))
 		store.broken = fs.ErrPermission
-		wantPermit(t, m, false, PermitCall) // cannot read: must not stand in the way
+		wantPermit(t, m, Scheduled, PermitCall) // cannot read: must not stand in the way
 		if err := m.Failed(failing()); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("Failed: %v", err)
 		}
@@ -236,7 +236,7 @@ func TestStoreThatFails(t *testing.T) {
 		// Readable but not writable: whoever is due probes without a lease, or the outage would never end.
 		time.Sleep(time.Minute)
 		readOnly := NewMemory(readOnly{store}, MemoryOptions{})
-		wantPermit(t, readOnly, false, PermitProbe)
+		wantPermit(t, readOnly, Scheduled, PermitProbe)
 	})
 }
 
@@ -267,4 +267,28 @@ func TestNextPoll(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever the hurry, all processes together probe at most six times a minute.
+func TestProbesHaveABudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(&shared{}, MemoryOptions{})
+		must(t, m.Failed(failing()))
+		var probes []time.Time
+		for range 5 * 60 {
+			time.Sleep(time.Second)
+			if p, _ := m.Ask(Now); p == PermitProbe {
+				probes = append(probes, time.Now())
+				must(t, m.Failed(failing()))
+			}
+		}
+		for i := probeMost; i < len(probes); i++ {
+			if span := probes[i].Sub(probes[i-probeMost]); span < time.Minute {
+				t.Errorf("seven probes within %s", span)
+			}
+		}
+		if n := len(probes); n < 5*probeMost-1 {
+			t.Errorf("only %d probes in five minutes of hurry", n)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -41,6 +42,7 @@ type State struct {
 	NotBefore time.Time     `json:"not_before,omitzero"`         // earliest probe the server allows
 	Interval  time.Duration `json:"probe_interval_ns,omitempty"` // before jitter
 	Lease     Lease         `json:"lease,omitzero"`
+	Probes    []time.Time   `json:"probes,omitempty"` // of the last minute, oldest first
 }
 
 // Trouble is one failure, or a row of them.
@@ -122,6 +124,9 @@ func (s *State) bound() {
 	if n := len(s.Past); n > maxPast {
 		s.Past = s.Past[n-maxPast:]
 	}
+	if n := len(s.Probes); n > probeMost {
+		s.Probes = s.Probes[n-probeMost:]
+	}
 	s.Interval = min(max(s.Interval, 0), probeMax)
 	s.Latency.bound()
 	if s.Outage != nil {
@@ -149,6 +154,7 @@ func (s *State) distrust(now time.Time) {
 	drop(&s.LastCall, 0)
 	drop(&s.LastAnswer, 0)
 	drop(&s.NotBefore, maxServerWait)
+	s.Probes = slices.DeleteFunc(slices.Clone(s.Probes), func(at time.Time) bool { return future(at, 0) })
 	if future(s.NextProbe, 2*probeMax) && future(s.NextProbe, s.NotBefore.Sub(now)+probeMax) {
 		s.NextProbe = now
 	}

@@ -38,9 +38,9 @@ func TestJunkCountsAsUnknown(t *testing.T) {
 		}
 		store := &shared{data: []byte(junk)}
 		m := NewMemory(store, MemoryOptions{})
-		wantPermit(t, m, false, PermitCall)
+		wantPermit(t, m, Scheduled, PermitCall)
 		must(t, m.Failed(failing()))
-		wantPermit(t, m, false, PermitHold)
+		wantPermit(t, m, Scheduled, PermitHold)
 	}
 }
 
@@ -48,7 +48,7 @@ func TestNewerStateIsLeftAlone(t *testing.T) {
 	const newer = `{"version":2,"outage":{"start":"2026-02-24T03:20:00Z"},"new":"field"}`
 	store := &shared{data: []byte(newer)}
 	m := NewMemory(store, MemoryOptions{})
-	wantPermit(t, m, false, PermitCall)
+	wantPermit(t, m, Scheduled, PermitCall)
 	if err := m.Failed(failing()); !errors.Is(err, errNewerState) {
 		t.Errorf("Failed: %v", err)
 	}
@@ -68,12 +68,12 @@ func FuzzState(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		now := noon()
 		m := NewMemory(&shared{data: data}, MemoryOptions{Now: func() time.Time { return now }})
-		m.Ask(false)
+		m.Ask(Scheduled)
 		s, _ := m.State()
 		s.Forecast(now)
 		s.Warnings(now)
 		now = now.Add(maxServerWait + 2*probeMax)
-		if p, s := m.Ask(false); p == PermitHold {
+		if p, s := m.Ask(Scheduled); p == PermitHold {
 			t.Errorf("wedged: %+v", s)
 		}
 		_, _ = m.Failed(failing()), m.Succeeded(time.Second)
@@ -96,10 +96,10 @@ func TestClockSetBack(t *testing.T) {
 			prepare(m)
 			if name == "lease" {
 				now = now.Add(time.Minute)
-				wantPermit(t, m, false, PermitProbe)
+				wantPermit(t, m, Scheduled, PermitProbe)
 			}
 			now = now.Add(-24 * time.Hour)
-			p, s := m.Ask(false)
+			p, s := m.Ask(Scheduled)
 			if p == PermitHold {
 				t.Errorf("a clock set back wedges: %+v", s)
 			}
@@ -107,7 +107,7 @@ func TestClockSetBack(t *testing.T) {
 				t.Errorf("an outage of %s", s.Outage.Length(now))
 			}
 			must(t, m.Succeeded(0))
-			wantPermit(t, m, false, PermitCall)
+			wantPermit(t, m, Scheduled, PermitCall)
 		})
 	}
 }
@@ -152,9 +152,9 @@ func (d *doc) Update(_ context.Context, fn func([]byte) ([]byte, error)) error {
 func TestMemoryInADocument(t *testing.T) {
 	d := &doc{err: fs.ErrNotExist}
 	m := NewMemory(d, MemoryOptions{})
-	wantPermit(t, m, false, PermitCall)
+	wantPermit(t, m, Scheduled, PermitCall)
 	must(t, m.Failed(failing()))
-	wantPermit(t, m, false, PermitHold)
+	wantPermit(t, m, Scheduled, PermitHold)
 	d.err = fs.ErrPermission
 	if _, err := m.State(); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("State: %v", err)

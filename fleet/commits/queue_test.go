@@ -15,6 +15,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
@@ -97,7 +98,7 @@ func TestDamagedIntent(t *testing.T) {
 	}
 	w.Sim.ClearFaults()
 	w.Forget()
-	if _, err := w.Open().Status(t.Context(), true); err != nil {
+	if _, err := w.Open().Status(t.Context(), outage.Now); err != nil {
 		t.Errorf("status: %v", err)
 	}
 	ran, err := w.Open().Commits.RunQueue(t.Context())

@@ -130,7 +130,7 @@ func TestAddressesThatDoNotCome(t *testing.T) {
 	if n := asked(); n > 0 {
 		t.Errorf("%d calls for addresses in the next process", n)
 	}
-	if s, err := w.Open().Status(t.Context(), false); err != nil || s.API.State != "up" {
+	if s, err := w.Open().Status(t.Context(), outage.Soon); err != nil || s.API.State != "up" {
 		t.Errorf("status: %s, %v", s.API.State, err)
 	}
 }

@@ -165,6 +165,7 @@ func unknown(vms []VM, word string) error {
 // Resolve returns the VMs a selection means, from the cache when it knows
 // them all and else from the API. Use ResolveLive for what changes a VM.
 func (iv *Inventory) Resolve(ctx context.Context, s Selection) ([]VM, error) {
+	var ask ListOptions
 	if !s.All && len(s.Labels) == 0 && iv.api.CacheFirst(outage.AsAsked) {
 		known, err := iv.Known()
 		if err != nil {
@@ -180,14 +181,19 @@ func (iv *Inventory) Resolve(ctx context.Context, s Selection) ([]VM, error) {
 		if err == nil || problem.KindOf(err) == problem.Ambiguous {
 			return vms, err
 		}
+		ask.Urgency = outage.Now // nothing recorded knows the name
 	}
-	return iv.ResolveLive(ctx, outage.AsAsked, s)
+	return iv.resolveLive(ctx, ask, s)
 }
 
 // ResolveLive is Resolve that asks the API first, as the cache may be behind:
 // a name may have moved to another VM.
 func (iv *Inventory) ResolveLive(ctx context.Context, m outage.Mode, s Selection) ([]VM, error) {
-	list, err := iv.List(ctx, ListOptions{Mode: m})
+	return iv.resolveLive(ctx, ListOptions{Mode: m}, s)
+}
+
+func (iv *Inventory) resolveLive(ctx context.Context, o ListOptions, s Selection) ([]VM, error) {
+	list, err := iv.List(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,14 @@ type (
 	Config = api.Config
 	// Policy says how long a call is repeated.
 	Policy = retry.Policy
+	// Urgency is how much somebody needs the API's answer while it is down.
+	Urgency = retry.Urgency
+)
+
+// The urgencies beyond waiting for a probe that is due.
+const (
+	Soon = retry.Soon // somebody is looking
+	Now  = retry.Now  // nothing recorded can answer
 )
 
 // Mode is how a question treats the API.

@@ -31,12 +31,12 @@ type Answer[T any] struct {
 // Call is one question to the API.
 type Call[T any] struct {
 	Mode       Mode
-	What       string // completes "cannot ...": "list the VMs"
-	Repeatable bool   // may be sent twice without acting twice
-	Soon       bool   // somebody wants to know now: probe as soon as may be
-	Quick      bool   // the cache answers when the API has not within ProbeTimeout
-	Insist     bool   // ask even while the API is believed to be down
-	Acts       bool   // changes something: it is never what finds out whether the API is back
+	What       string  // completes "cannot ...": "list the VMs"
+	Repeatable bool    // may be sent twice without acting twice
+	Urgency    Urgency // of the answer, while the API is down
+	Quick      bool    // the cache answers when the API has not within ProbeTimeout
+	Insist     bool    // ask even while the API is believed to be down
+	Acts       bool    // changes something: it is never what finds out whether the API is back
 	Live       func(context.Context, *api.Client) (T, error)
 	Keep       func(T) error                // records a good answer; nil: nothing to record
 	Cached     func() (T, time.Time, error) // the cache's answer; nil: it has none
@@ -64,7 +64,11 @@ func Ask[T any](ctx context.Context, a *API, c Call[T]) (Answer[T], error) {
 		return waitAndAsk(ctx, a, c)
 	}
 	// What nothing recorded can answer is worth asking as soon as may be.
-	permit, state := a.memory.Ask(mode != Auto || c.Cached == nil || c.Soon)
+	urgency := c.Urgency
+	if mode != Auto || c.Cached == nil {
+		urgency = Now
+	}
+	permit, state := a.memory.Ask(urgency)
 	if permit == retry.PermitHold && c.Insist && !state.NotBefore.After(a.o.Now()) { // never earlier than the API allows
 		permit = retry.PermitProbe
 	}
@@ -88,7 +92,7 @@ func Ask[T any](ctx context.Context, a *API, c Call[T]) (Answer[T], error) {
 func waitAndAsk[T any](ctx context.Context, a *API, c Call[T]) (Answer[T], error) {
 	began := a.o.Now()
 	for {
-		if permit, _ := a.memory.Ask(true); permit != retry.PermitHold {
+		if permit, _ := a.memory.Ask(retry.Now); permit != retry.PermitHold {
 			value, err := attempt(ctx, a, c, permit)
 			if err == nil {
 				return kept(a, c, value), nil

@@ -20,7 +20,7 @@ func BestEffort[T any](ctx context.Context, a *API, m Mode, place string, ask fu
 		return nothing, ErrNotAsked
 	}
 	memory := a.memoryOf(place)
-	if permit, _ := memory.Ask(false); permit == retry.PermitHold {
+	if permit, _ := memory.Ask(retry.Scheduled); permit == retry.PermitHold {
 		return nothing, ErrNotAsked
 	}
 	ctx, stop := context.WithTimeout(ctx, ProbeTimeout)

@@ -146,7 +146,7 @@ func (a *API) awaitSince(ctx context.Context, since time.Time, limit time.Durati
 		if err := ctx.Err(); err != nil {
 			return a.awaitEnded(err, a.o.Now().Sub(since))
 		}
-		permit, state := a.memory.Ask(true)
+		permit, state := a.memory.Ask(retry.Now)
 		if answeredSince(state, began) {
 			return nil
 		}
