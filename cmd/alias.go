@@ -14,7 +14,7 @@ func newAliasCommand(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "alias",
 		Short:   "Names of your own for VMs",
-		Long:    "Names of your own for VMs. They win over labels and over names from other tools.",
+		Long:    "Names of your own for VMs, by which they can be selected too. They win over labels\nand over names from other tools.",
 		Example: "  vers-fleet alias set images marketing\n  vers-fleet ssh images",
 	}
 	c.AddCommand(newAliasSetCommand(env), newAliasListCommand(env), newAliasRemoveCommand(env))
@@ -22,9 +22,12 @@ func newAliasCommand(env *Env) *cobra.Command {
 }
 
 func newAliasSetCommand(env *Env) *cobra.Command {
+	force := false
 	c := &cobra.Command{
 		Use: "set NAME VM", Short: "Give a VM a name",
-		Long:    "Gives a VM a name of your own. A name that is taken moves to the new VM.",
+		Long: `Gives a VM a name of your own, one more way to select it: folders and listings
+keep the name that the VM has from elsewhere. An alias that is taken moves to the
+new VM. One that would hide another VM's name is refused without --force.`,
 		Example: "  vers-fleet alias set images c8f9cadc",
 		Args:    argCount(2, 2),
 		ValidArgsFunction: func(c *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -33,12 +36,13 @@ func newAliasSetCommand(env *Env) *cobra.Command {
 			}
 			return completeAliases(env)(c, args, word)
 		},
-		RunE: func(c *cobra.Command, args []string) error { return runAliasSet(c.Context(), env, args[0], args[1]) },
+		RunE: func(c *cobra.Command, args []string) error { return runAliasSet(c.Context(), env, args[0], args[1], force) },
 	}
+	c.Flags().BoolVar(&force, "force", false, "let it hide another VM's name")
 	return about(c, "", "works for VMs that are recorded", exitOK, exitNotFound, exitUnavailable, exitStorage)
 }
 
-func runAliasSet(ctx context.Context, env *Env, name, selector string) error {
+func runAliasSet(ctx context.Context, env *Env, name, selector string, force bool) error {
 	f, err := env.Fleet(ctx)
 	if err != nil {
 		return err
@@ -47,7 +51,7 @@ func runAliasSet(ctx context.Context, env *Env, name, selector string) error {
 	if err != nil {
 		return err
 	}
-	before, err := f.Inventory.SetAlias(ctx, name, vm)
+	before, err := f.Inventory.SetAlias(ctx, name, vm, force)
 	if err != nil {
 		return err
 	}

@@ -188,8 +188,14 @@ func TestEmptyListErasesNothing(t *testing.T) {
 	front.Set(func(*http.Request) *fleettest.Reply {
 		return &fleettest.Reply{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte("[]")}
 	}, nil)
-	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil || warned == 0 {
-		t.Errorf("%v, %d warnings", err, warned)
+	list, err := w.Open().List(t.Context(), fleet.ListOptions{})
+	if err != nil || warned == 0 || len(list.VMs) != 6 {
+		t.Errorf("%v, %d warnings, %d VMs", err, warned, len(list.VMs))
+	}
+	for _, vm := range list.VMs { // what is only recorded says so, and keeps its name
+		if vm.Source != outage.FromCache || vm.Name == "" {
+			t.Errorf("%s called %q is listed as %s", vm.ID, vm.Name, vm.Source)
+		}
 	}
 	before.compare(t, "an empty list", w.Home, false)
 }

@@ -31,12 +31,51 @@ func (iv *Inventory) Aliases() ([]Alias, error) {
 	return out, nil
 }
 
-// SetAlias gives a VM a name, which wins over all names from elsewhere. A name
-// that is taken moves, and the VM it named before is returned.
-func (iv *Inventory) SetAlias(ctx context.Context, name string, vm VM) (before string, err error) {
+// called is what to call a VM that bears these names. An alias is one more way
+// to select a VM: it does not rename it, or a folder that mirrors the VM would
+// start anew.
+func called(names []Name) string {
+	for _, n := range names {
+		if n.Source != SourceAlias {
+			return n.Name
+		}
+	}
+	if len(names) > 0 {
+		return names[0].Name
+	}
+	return ""
+}
+
+// hidden is the VM that bears the name here from a source other than an alias
+// and is not the one given: an alias of that name would send people to another
+// VM than the one they mean.
+func hidden(vms []VM, name, id string) (VM, bool) {
+	all := NewDirectory(vms)
+	for _, from := range nameSources() {
+		for _, vm := range all.named(name, from) {
+			if from != SourceAlias && vm.ID != id {
+				return vm, true
+			}
+		}
+	}
+	return VM{}, false
+}
+
+// SetAlias gives a VM a name, which wins over all names from elsewhere. An alias
+// that is taken moves, and the VM it named before is returned. One that would
+// hide another VM's name is refused, with kind Usage, unless forced.
+func (iv *Inventory) SetAlias(ctx context.Context, name string, vm VM, force bool) (before string, err error) {
 	clean, err := lieutenant.CheckName(name)
 	if err != nil {
 		return "", &problem.Error{Kind: problem.Usage, What: fmt.Sprintf("%q cannot be an alias", name), Why: err.Error(), Origin: problem.OriginLocal, Err: err}
+	}
+	known, err := iv.Known()
+	if err != nil {
+		return "", err
+	}
+	if other, hides := hidden(known, clean, vm.ID); hides && !force {
+		return "", &problem.Error{Kind: problem.Usage, What: fmt.Sprintf("%q was not made an alias", clean), Origin: problem.OriginLocal,
+			Why: "it is the name of another VM, " + other.ID + ", which it would hide", Next: "choose another name, or add --force"}
 	}
 	err = iv.updateNames(ctx, func(d *namesDoc) {
 		before = d.Aliases[clean]

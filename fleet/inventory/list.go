@@ -34,7 +34,13 @@ func (iv *Inventory) List(ctx context.Context, o ListOptions) (Listing, error) {
 	if answer.Source == outage.FromAPI && answer.Unsaved == nil {
 		iv.keepNames(ctx, registry)
 	}
-	vms, err := iv.merged(answer.Value, answer.Source)
+	inv, source := answer.Value, answer.Source
+	if source == outage.FromAPI && len(inv.VMs) == 0 { // kept has warned: what is known is what was recorded
+		if old, err := iv.recordedInventory(); err == nil {
+			inv, source = old, outage.FromCache
+		}
+	}
+	vms, err := iv.merged(inv, source)
 	if err != nil {
 		return Listing{}, err
 	}
@@ -182,9 +188,7 @@ func (iv *Inventory) merged(inv keystore.Inventory, source outage.Source) ([]VM,
 	}
 	for _, vm := range vms {
 		vm.Names = book.of(vm)
-		if len(vm.Names) > 0 {
-			vm.Name = vm.Names[0].Name
-		}
+		vm.Name = called(vm.Names)
 		vm.Role = book.role(vm)
 		vm.Endpoint = iv.o.Front.Address(vm.ID)
 		vm.AsOf = inv.AsOf

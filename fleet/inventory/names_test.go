@@ -103,7 +103,7 @@ func TestFullIDNeedsOnlyItsKey(t *testing.T) {
 				if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := w.Open().Inventory.SetAlias(t.Context(), "mine", inventory.VM{ID: sim.MarketingID}); err != nil {
+				if _, err := w.Open().Inventory.SetAlias(t.Context(), "mine", inventory.VM{ID: sim.MarketingID}, false); err != nil {
 					t.Fatal(err)
 				}
 				if err := spoil(filepath.Join(w.Home, "default", doc)); err != nil {

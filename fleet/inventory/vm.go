@@ -13,7 +13,7 @@ import (
 // VM is one VM as far as anything is known of it. The JSON names are stable.
 type VM struct {
 	ID   string `json:"vm_id"`
-	Name string `json:"name"` // the first of Names; "" when it has none
+	Name string `json:"name"` // the first of Names that is no alias, else an alias; "" when it has none
 	Role string `json:"role,omitempty"`
 	keystore.VMFacts
 	Names      []Name        `json:"names"`

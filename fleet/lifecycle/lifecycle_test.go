@@ -161,7 +161,7 @@ func TestNamesCannotShadow(t *testing.T) {
 	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Open().Inventory.SetAlias(t.Context(), "mine", inventory.VM{ID: victim.ID()}); err != nil {
+	if _, err := w.Open().Inventory.SetAlias(t.Context(), "mine", inventory.VM{ID: victim.ID()}, false); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
