@@ -80,6 +80,7 @@ func (o *pullOptions) register(c *cobra.Command) {
 	c.MarkFlagsMutuallyExclusive("watch", "when-done")
 	c.MarkFlagsMutuallyExclusive("watch", "dry-run")
 	c.MarkFlagsMutuallyExclusive("watch", "receipt")
+	c.MarkFlagsMutuallyExclusive("dry-run", "receipt")
 }
 
 func runPull(ctx context.Context, env *Env, o pullOptions) error {
@@ -119,12 +120,13 @@ func runPull(ctx context.Context, env *Env, o pullOptions) error {
 			return err
 		}
 	}
+	verb := fetching(o.transfer.DryRun)
 	if !env.Format().Lines() {
-		if err := pullListing().Print(env.Streams, env.Format(), results); err != nil {
+		if err := transferListing(verb).Print(env.Streams, env.Format(), results); err != nil {
 			return err
 		}
 	}
-	reportTransfer(env, results, "fetched")
+	reportTransfer(env, results, verb)
 	return pullErr
 }
 

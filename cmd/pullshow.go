@@ -24,7 +24,9 @@ func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req remote.PullReques
 			env.Streams.Warnf("%s: %s", vm.Title(), e.Reason)
 		}
 		if env.Format().Lines() && e.Kind != remote.EventProgress {
-			_ = ui.PrintLine(env.Streams, eventLine(vm, e))
+			line := eventLine(vm, e)
+			line.DryRun = req.Options.DryRun
+			_ = ui.PrintLine(env.Streams, line)
 		}
 	}
 	req.OnDone = func(r remote.PullResult) {
@@ -57,6 +59,7 @@ type pullEvent struct {
 	Reason string `json:"reason,omitempty"`
 	Bytes  int64  `json:"bytes"`
 	Files  int64  `json:"files"`
+	DryRun bool   `json:"dry_run,omitempty"`
 }
 
 // pullDone is the last line of a VM.
@@ -65,14 +68,39 @@ type pullDone struct {
 	remote.PullResult
 }
 
-func pullListing() ui.Listing[remote.PullResult] {
+// transferVerb is what a transfer does, or in a dry run would do.
+type transferVerb struct {
+	do, done string
+	dry      bool
+}
+
+func fetching(dry bool) transferVerb { return transferVerb{"fetch", "fetched", dry} }
+func sending(dry bool) transferVerb  { return transferVerb{"send", "sent", dry} }
+
+// header is the verb at the head of a column: FETCHED, WOULD FETCH.
+func (v transferVerb) header() string {
+	if v.dry {
+		return strings.ToUpper("would " + v.do)
+	}
+	return strings.ToUpper(v.done)
+}
+
+// past is the verb behind a number of files.
+func (v transferVerb) past() string {
+	if v.dry {
+		return "would be " + v.done
+	}
+	return v.done
+}
+
+func transferListing(verb transferVerb) ui.Listing[remote.PullResult] {
 	count := func(get func(remote.PullResult) int64) func(remote.PullResult) string {
 		return func(r remote.PullResult) string { return strconv.FormatInt(get(r), 10) }
 	}
 	return ui.Listing[remote.PullResult]{
 		Columns: []ui.Column[remote.PullResult]{
 			{Header: "VM", Value: func(r remote.PullResult) string { return orID(r.VMName, r.VMID) }},
-			{Header: "FETCHED", Right: true, Value: count(func(r remote.PullResult) int64 { return r.Files })},
+			{Header: verb.header(), Right: true, Value: count(func(r remote.PullResult) int64 { return r.Files })},
 			{Header: "SIZE", Right: true, Value: func(r remote.PullResult) string { return ui.Bytes(r.Bytes) }},
 			{Header: "UNCHANGED", Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Unchanged })},
 			{Header: "SKIPPED", Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Skipped })},
@@ -82,7 +110,7 @@ func pullListing() ui.Listing[remote.PullResult] {
 				}
 				return ui.Normal
 			}},
-			{Header: "CHECKED", Value: func(r remote.PullResult) string { return dash(r.Verified) }},
+			{Header: "CHECKED", Sparse: verb.dry, Value: func(r remote.PullResult) string { return dash(r.Verified) }},
 			{Header: "TIME", Right: true, Wide: true, Value: func(r remote.PullResult) string {
 				return (time.Duration(r.Duration*1000) * time.Millisecond).String()
 			}},
@@ -96,7 +124,7 @@ func pullListing() ui.Listing[remote.PullResult] {
 const maxShown = 10
 
 // reportTransfer tells failures and a total on stderr.
-func reportTransfer(env *Env, results []remote.PullResult, verb string) {
+func reportTransfer(env *Env, results []remote.PullResult, verb transferVerb) {
 	var files, bytes, same, failed int64
 	for _, r := range results {
 		files, bytes, same, failed = files+r.Files, bytes+r.Bytes, same+r.Unchanged, failed+r.Failed
@@ -122,7 +150,7 @@ func reportTransfer(env *Env, results []remote.PullResult, verb string) {
 	if len(results) == 1 && env.Format().Table() && env.Streams.OutTerminal() {
 		return // the one row of the table has said it
 	}
-	env.Streams.Notef("%s %s (%s), %d unchanged, %d failed, %s", ui.Count(files, "file"), verb, ui.Bytes(bytes), same, failed, ui.Count(len(results), "VM"))
+	env.Streams.Notef("%s %s (%s), %d unchanged, %d failed, %s", ui.Count(files, "file"), verb.past(), ui.Bytes(bytes), same, failed, ui.Count(len(results), "VM"))
 }
 
 // parseSize reads 1024, 500K, 1.5G, 100MiB; "" is 0. Units are powers of 1024.

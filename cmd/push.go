@@ -76,9 +76,10 @@ func runPush(ctx context.Context, env *Env, o pushOptions) (err error) {
 	result, pushErr := f.Remote.Push(ctx, vm, o.transfer)
 	progress.Stop()
 	results := []remote.PullResult{result}
-	if err := pullListing().Print(env.Streams, env.Format(), results); err != nil {
+	verb := sending(o.transfer.DryRun)
+	if err := transferListing(verb).Print(env.Streams, env.Format(), results); err != nil {
 		return err
 	}
-	reportTransfer(env, results, "sent")
+	reportTransfer(env, results, verb)
 	return pushErr
 }

@@ -1,0 +1,34 @@
+package cmd
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
+)
+
+// The list of a transfer says what was done, and of a dry run what would be.
+func TestTransferListing(t *testing.T) {
+	for want, verb := range map[string]transferVerb{
+		"VM FETCHED SIZE CHECKED INTO": fetching(false),
+		"VM WOULD FETCH SIZE INTO":     fetching(true),
+		"VM SENT SIZE CHECKED INTO":    sending(false),
+		"VM WOULD SEND SIZE INTO":      sending(true),
+	} {
+		s, out := ui.Fake(true, 120)
+		s.Configure(ui.Rules{NoColor: true})
+		r := remote.PullResult{VMName: "a", Files: 1, Bytes: 1, DryRun: verb.dry, Dest: "./x"}
+		if !verb.dry {
+			r.Verified = "sha256"
+		}
+		f, err := ui.ParseFormat("", "", "")
+		if err == nil {
+			err = transferListing(verb).Print(s, f, []remote.PullResult{r})
+		}
+		head, _, _ := strings.Cut(out.Out.String(), "\n")
+		if got := strings.Join(strings.Fields(head), " "); err != nil || got != want {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+	}
+}
