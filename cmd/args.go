@@ -2,9 +2,11 @@ package cmd
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -50,6 +52,35 @@ func argsWanted(least, most int) string {
 	default:
 		return fmt.Sprintf("%d to %d arguments", least, most)
 	}
+}
+
+// onlyFirst marks a command whose first argument alone is a name; what follows
+// may be any text, even none.
+func onlyFirst() map[string]string { return map[string]string{"args": "first"} }
+
+// refuseEmpty refuses flags and arguments that are empty: a script's variable
+// was not set, and "" would mean this folder, every pattern or no limit. Text
+// that is for people may be empty, and so may what follows --.
+func refuseEmpty(c *cobra.Command, args []string) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if what, _ := pflag.UnquoteUsage(f); err == nil && what != "TEXT" && slices.Contains(values, "") {
+			err = usageError("--"+f.Name+" is empty", "", "give it a value, or leave it out")
+		}
+	})
+	if n := c.ArgsLenAtDash(); n >= 0 {
+		args = args[:n]
+	}
+	if c.Annotations["args"] != "" {
+		args = args[:min(1, len(args))]
+	}
+	if err == nil && slices.Contains(args, "") {
+		err = argsError(c, "an argument is empty")
+	}
+	return err
 }
 
 func argsError(c *cobra.Command, what string) error {

@@ -129,6 +129,7 @@ left out, which keeps it out of the shell's history.`,
   vers-fleet config set api_key_command 'pass show vers/api-key'
   vers-fleet config set --profile staging api_url https://staging.example/api/v1`,
 		Args:              argCount(1, 2),
+		Annotations:       onlyFirst(),
 		ValidArgsFunction: completeKeys,
 		RunE: func(c *cobra.Command, args []string) error {
 			return runConfigSet(c.Context(), env, args)

@@ -101,8 +101,9 @@ func (e *Env) WithTimeout(ctx context.Context) (context.Context, context.CancelF
 
 // begin checks the shared flags, and those that exclude each other; it runs
 // before every command.
-func (e *Env) begin(c *cobra.Command, _ []string) error {
-	if c.Name() == cobra.ShellCompRequestCmd {
+func (e *Env) begin(c *cobra.Command, args []string) error {
+	completing := c.Name() == cobra.ShellCompRequestCmd
+	if completing {
 		plainUsages(c.Root())
 	}
 	e.Streams.Configure(ui.Rules{
@@ -114,6 +115,9 @@ func (e *Env) begin(c *cobra.Command, _ []string) error {
 		return err
 	}
 	e.format = f
+	if err := refuseEmpty(c, args); err != nil && !completing {
+		return err
+	}
 	if err := c.ValidateFlagGroups(); err != nil {
 		return flagError(c, err)
 	}

@@ -54,11 +54,6 @@ func (g *globalFlags) check() error {
 			given = append(given, m.name)
 		}
 	}
-	for _, name := range []string{"profile", "config", "api-url"} {
-		if f := g.set.Lookup(name); f.Changed && f.Value.String() == "" {
-			return usageError("--"+name+" is empty", "", "give it a value, or leave it out")
-		}
-	}
 	switch {
 	case len(given) > 1:
 		return usageError("give only one of "+strings.Join(given, " and "), "they ask for opposite ways to treat the API", "")

@@ -64,7 +64,7 @@ func (o *pullOptions) register(c *cobra.Command) {
 	f.IntVarP(&o.jobs, "jobs", "j", remote.PullJobs, "work on `N` VMs side by side")
 	f.BoolVarP(&t.DryRun, "dry-run", "n", false, "say what would be fetched, change nothing")
 	f.BoolVar(&t.Checksum, "checksum", false, "compare content where size and time agree")
-	f.BoolVar(&t.Delete, "delete", false, "remove what is here but not on the VM")
+	f.BoolVar(&t.Delete, "delete", false, "remove from DEST what is not on the VM; needs a DEST")
 	f.StringArrayVar(&t.Include, "include", nil, "only files that match this gitignore `PATTERN`")
 	f.StringArrayVar(&t.Exclude, "exclude", nil, "no files that match this gitignore `PATTERN`")
 	f.BoolVar(&t.GitIgnore, "gitignore", false, "heed the .gitignore files on the VM")
@@ -170,6 +170,9 @@ func (o pullOptions) split(f *fleet.Fleet) (sources []pullSource, dest string, e
 	if o.dest != "" {
 		dest = o.dest
 	}
+	if o.transfer.Delete && dest == "" {
+		return nil, "", usageError("--delete needs a DEST", "it removes what is there and not on the VM", "name the folder, even if it is the current one: .")
+	}
 	for _, a := range args {
 		name, path, _ := strings.Cut(a, ":")
 		if (name == "") != o.sel.given() {
@@ -214,7 +217,9 @@ func (o pullOptions) items(ctx context.Context, f *fleet.Fleet, sources []pullSo
 		for _, vm := range vms {
 			item := remote.PullItem{VM: vm}
 			for _, s := range sources {
-				item.Paths = append(item.Paths, s.path)
+				if s.path != "" {
+					item.Paths = append(item.Paths, s.path)
+				}
 			}
 			items = append(items, item)
 		}

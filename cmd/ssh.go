@@ -45,6 +45,7 @@ command apart.)`,
   vers-fleet ssh -L 8080:localhost:80 infra-ui
   tar c . | vers-fleet ssh infra-ui -- tar x -C /tmp`,
 		DisableFlagsInUseLine: true, // they end at VM
+		Annotations:           onlyFirst(),
 		RunE: orPick(env, func() bool { return false }, func(c *cobra.Command, args []string) error {
 			if err := argCount(1, -1)(c, args); err != nil {
 				return err
