@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,10 +116,6 @@ func simVerb(ts *testscript.TestScript, s *sim.Sim, verb string, args []string) 
 	switch verb {
 	case "fault":
 		f, err := sim.ParseFault(args)
-		if errors.Is(err, sim.ErrClear) {
-			s.ClearFaults()
-			return nil
-		}
 		if err != nil {
 			return err
 		}

@@ -2,10 +2,8 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -90,60 +88,55 @@ func runSim(ctx context.Context, env *Env, o simOptions) error {
 }
 
 func newSimFaultCommand(env *Env) *cobra.Command {
+	var f sim.Fault
 	c := &cobra.Command{
-		Use:   "fault FAULT [OPTIONS]",
+		Use:   "fault FAULT",
 		Short: "Make the simulated platform misbehave",
 		Long: `Switches a fault of the running simulator (VERS_FLEET_SIM) on; off ends all.
-` + ui.Wrap("Faults of the API: any status from 400 to 599, "+faultNames(false)+".", helpWidth) + `
-` + ui.Wrap("Faults of the VM gateway: "+faultNames(true)+".", helpWidth) + `
-Options: --retry-after V, --retry-after-ms V, --latency D, --rate N, --bytes N,
---endpoint NAME, --method M, --vm VM, --count N, --every N, --probability P.`,
+FAULT is a status from 400 to 599, or one of these, of the API and of the VM
+gateway:
+
+` + faultTable(),
 		Example: `  vers-fleet sim fault 503 --retry-after 20
   vers-fleet sim fault flaky=0.3
   vers-fleet sim fault hang --endpoint ssh_key
   vers-fleet sim fault gateway-down --vm marketing
   vers-fleet sim fault off`,
+		Args: argCount(1, 1),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return strings.Fields("off 503 " + faultNames(false) + " " + faultNames(true)), cobra.ShellCompDirectiveNoFileComp
-		},
-		DisableFlagParsing:    true,
-		DisableFlagsInUseLine: true,
-		RunE: func(c *cobra.Command, args []string) error {
-			if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
-				return c.Help()
+			names := []cobra.Completion{"off", "503"}
+			for _, k := range sim.FaultKinds() {
+				names = append(names, cobra.CompletionWithDesc(k.Name(), k.Help()))
 			}
-			return runSimFault(c.Context(), env, args)
+			return names, cobra.ShellCompDirectiveNoFileComp
 		},
+		RunE: func(c *cobra.Command, args []string) error { return runSimFault(c.Context(), env, f, args[0]) },
 	}
+	c.Flags().AddFlagSet(f.Flags())
 	return about(c, "", "works", exitOK)
 }
 
-func faultNames(gateway bool) string {
-	var names []string
-	for _, k := range sim.Kinds() {
-		if strings.HasPrefix(string(k), "gateway-") == gateway {
-			names = append(names, string(k))
-		}
+// faultTable lists all faults for the help.
+func faultTable() string {
+	var b strings.Builder
+	for _, k := range sim.FaultKinds() {
+		fmt.Fprintf(&b, "    %-17s  %s\n", k.Name(), k.Help())
 	}
-	return strings.Join(names, " ")
+	return strings.TrimRight(b.String(), "\n")
 }
 
-func runSimFault(ctx context.Context, env *Env, args []string) error {
+func runSimFault(ctx context.Context, env *Env, f sim.Fault, kind string) error {
 	control, err := simControl(env)
 	if err != nil {
 		return err
 	}
-	fault, err := sim.ParseFault(args)
-	if errors.Is(err, sim.ErrClear) {
-		return simError(control.ClearFaults(ctx))
-	}
-	if err != nil {
+	if err := f.SetKind(kind); err != nil {
 		return usageError("that is no fault", err.Error(), "see: vers-fleet sim fault --help")
 	}
-	return simError(control.SetFault(ctx, fault))
+	return simError(control.SetFault(ctx, f))
 }
 
 // simControl steers the simulator that the environment names.

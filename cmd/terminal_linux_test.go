@@ -51,7 +51,7 @@ func TestSpinnerOfAWait(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	env := simEnv(t, s)
-	if err := s.SetFault(sim.Fault{Kind: sim.KindLatency, Latency: 3 * time.Second}); err != nil {
+	if err := s.SetFault(sim.Fault{Kind: "latency", Latency: 3 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	p := sit(t, env, "vms", "--no-sync")

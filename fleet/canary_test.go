@@ -112,7 +112,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	w.Options.API.Warn, w.Options.API.Logf = w.Options.Warn, w.Options.Logf
 	dest := t.TempDir()
 	exercise(t, w, c, dest) // all is well
-	for _, fault := range []sim.Kind{"503", sim.KindForbidden, sim.KindTruncated, sim.KindResetAfter, sim.KindGarbage} {
+	for _, fault := range []string{"503", "403", "truncated", "reset-after", "garbage"} {
 		w.Fault(sim.Fault{Kind: fault})
 		exercise(t, w, c, dest)
 	}

@@ -99,19 +99,19 @@ func waits() []faultCase {
 
 func statuses() []faultCase {
 	rows := []faultCase{
-		by("401", sim.Fault{Kind: sim.KindUnauthorized}, refused(problem.Auth)),
-		by("403", sim.Fault{Kind: sim.KindForbidden}, refused(problem.Auth)),
-		by("404 of another site", sim.Fault{Kind: sim.KindNotFound}, doubtful()),
-		by("503 now and then", sim.Fault{Kind: sim.KindFlaky, Probability: 0.5}, mayWork()),
+		by("401", sim.Fault{Kind: "401"}, refused(problem.Auth)),
+		by("403", sim.Fault{Kind: "403"}, refused(problem.Auth)),
+		by("404 of another site", sim.Fault{Kind: "notfound"}, doubtful()),
+		by("503 now and then", sim.Fault{Kind: "flaky", Probability: 0.5}, mayWork()),
 	}
-	for _, status := range []sim.Kind{"418", "422"} { // in plain text: no such answer to a mere question
+	for _, status := range []string{"418", "422"} { // in plain text: no such answer to a mere question
 		rows = append(rows, by(string(status), sim.Fault{Kind: status}, doubtful()))
 	}
 	rows = append(rows, by("409 in the API's words", sim.Fault{Kind: "409"}, fate{list: problem.Refused, key: problem.Refused, commit: problem.Queued}))
 	everyOther := by("503 every other call", sim.Fault{Kind: "503", Every: 2}, works())
 	everyOther.alone = true
 	rows = append(rows, everyOther)
-	for _, status := range []sim.Kind{"408", "425", "429", "500", "502", "503", "504"} {
+	for _, status := range []string{"408", "425", "429", "500", "502", "503", "504"} {
 		rows = append(rows, by(string(status), sim.Fault{Kind: status}, doubtful()))
 	}
 	return rows
@@ -120,15 +120,15 @@ func statuses() []faultCase {
 func brokenAnswers() []faultCase {
 	var rows []faultCase
 	for _, f := range []sim.Fault{
-		{Kind: sim.KindHang}, {Kind: sim.KindHangAfter}, {Kind: sim.KindSlowHeaders, Rate: 1}, {Kind: sim.KindSlow, Rate: 1},
-		{Kind: sim.KindReset}, {Kind: sim.KindResetAfter}, {Kind: sim.Kind503After}, {Kind: sim.KindTruncated},
-		{Kind: sim.KindWrongLength}, {Kind: sim.KindGzipBomb}, {Kind: sim.KindEndless}, {Kind: sim.KindDeepJSON},
-		{Kind: sim.KindGarbage}, {Kind: sim.KindEmpty}, {Kind: sim.KindNotHTTP}, {Kind: sim.KindHTML},
-		{Kind: sim.KindRedirectLoop}, {Kind: sim.KindRedirectHost},
+		{Kind: "hang"}, {Kind: "hang-after"}, {Kind: "slow-headers", Rate: 1}, {Kind: "slow", Rate: 1},
+		{Kind: "reset"}, {Kind: "reset-after"}, {Kind: "503-after"}, {Kind: "truncated"},
+		{Kind: "wrong-length"}, {Kind: "gzip-bomb"}, {Kind: "endless"}, {Kind: "deep-json"},
+		{Kind: "garbage"}, {Kind: "empty"}, {Kind: "not-http"}, {Kind: "html"},
+		{Kind: "redirect-loop"}, {Kind: "redirect-host"},
 	} {
 		rows = append(rows, by(string(f.Kind), f, doubtful()))
 	}
-	downgrade := by("redirect from https to http", sim.Fault{Kind: sim.KindRedirectHTTP}, doubtful())
+	downgrade := by("redirect from https to http", sim.Fault{Kind: "redirect-host"}, doubtful())
 	downgrade.sim.APITLS = true
 	return append(rows, downgrade)
 }

@@ -77,8 +77,8 @@ func TestWhatIsNoOutage(t *testing.T) {
 		fault sim.Fault
 		want  problem.Kind
 	}{
-		{"refused key", sim.Fault{Kind: sim.KindUnauthorized}, problem.Auth},
-		{"forbidden", sim.Fault{Kind: sim.KindForbidden}, problem.Auth},
+		{"refused key", sim.Fault{Kind: "401"}, problem.Auth},
+		{"forbidden", sim.Fault{Kind: "403"}, problem.Auth},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := fleettest.New(t, 6)

@@ -52,7 +52,7 @@ func TestForecastFromPastOutages(t *testing.T) {
 		}
 	}
 	clk.Advance(time.Hour)
-	w.Fault(sim.Fault{Kind: sim.KindReset})
+	w.Fault(sim.Fault{Kind: "reset"})
 	list()
 	clk.Advance(5 * time.Minute)
 	s := status()
@@ -131,7 +131,7 @@ func TestInterruptedProbeIsNotHeldAgainstOthers(t *testing.T) {
 	}
 	clk.Advance(2 * time.Minute)
 	w.Sim.ClearFaults()
-	w.Fault(sim.Fault{Kind: sim.KindHang, Count: 1})
+	w.Fault(sim.Fault{Kind: "hang", Count: 1})
 	ctx, interrupt := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, interrupt)
 	if _, err := w.Open().List(ctx, fleet.ListOptions{}); problem.KindOf(err) != problem.Interrupted {

@@ -28,7 +28,7 @@ func TestOfflineWorkTakesNoProbe(t *testing.T) {
 	if list, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil || list.Source != outage.FromCache {
 		t.Fatal(list.Source, err)
 	}
-	w.Fault(sim.Fault{Kind: sim.KindGatewayDown})
+	w.Fault(sim.Fault{Kind: "gateway-down"})
 	c.Advance(5 * time.Minute) // a probe is due
 	if _, err := w.Open().Drill(t.Context(), inventory.Selection{All: true}, nil); problem.KindOf(err) != problem.Unreachable {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestWaitSaysHowLong(t *testing.T) {
 // A refused API key will not get better by waiting.
 func TestRefusedKeyEndsTheWait(t *testing.T) {
 	w := fleettest.New(t, 6)
-	w.Fault(sim.Fault{Kind: sim.KindUnauthorized})
+	w.Fault(sim.Fault{Kind: "401"})
 	began := time.Now()
 	if err := w.Open().API.Await(t.Context(), time.Minute); problem.KindOf(err) != problem.Auth {
 		t.Error(err)
@@ -128,7 +128,7 @@ func TestShortTimeoutIsNoOutage(t *testing.T) {
 	t.Parallel()
 	w := fleettest.New(t, 6)
 	fleettest.Record(t, w)
-	w.Fault(sim.Fault{Kind: sim.KindLatency, Latency: 400 * time.Millisecond})
+	w.Fault(sim.Fault{Kind: "latency", Latency: 400 * time.Millisecond})
 	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer stop()
 	if list, err := w.Open().List(ctx, fleet.ListOptions{}); err != nil || list.Source != outage.FromCache {
@@ -154,7 +154,7 @@ func TestStatusOfRefusedKey(t *testing.T) {
 	if s.API.LastError == "" || !strings.Contains(s.Advice, "API_KEY") {
 		t.Errorf("no API key: %q, advice %q", s.API.LastError, s.Advice)
 	}
-	w.Fault(sim.Fault{Kind: sim.KindForbidden})
+	w.Fault(sim.Fault{Kind: "403"})
 	s, err = w.Open().Status(t.Context(), outage.Now)
 	if err != nil || s.API.State != "refused" || s.Fleet.VMs != 6 || s.Fleet.WithKey != 5 || s.Source != outage.FromAPI {
 		t.Errorf("refused: %v, %q, %+v, %s", err, s.API.State, s.Fleet, s.Source)

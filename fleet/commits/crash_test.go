@@ -88,8 +88,8 @@ func TestCommitsSurviveFaultsAndKills(t *testing.T) {
 	}
 	w := fleettest.New(t, 6)
 	vms := w.Sim.VMs()
-	faults := []sim.Fault{{}, {Kind: sim.KindReset}, {Kind: sim.KindResetAfter}, {Kind: sim.Kind503After}, {Kind: "503"},
-		{Kind: sim.KindTruncated}, {Kind: sim.KindHang, Count: 1}}
+	faults := []sim.Fault{{}, {Kind: "reset"}, {Kind: "reset-after"}, {Kind: "503-after"}, {Kind: "503"},
+		{Kind: "truncated"}, {Kind: "hang", Count: 1}}
 	asked := map[string]string{} // commit id -> VM id, of every intent seen
 	settled := map[string]string{}
 	for n := range runs {

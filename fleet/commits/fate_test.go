@@ -72,7 +72,7 @@ func TestCommitTakenAfterTheClientGaveUp(t *testing.T) {
 // commit; the commit waits.
 func TestRetryAfterHoldsTheQuestionToo(t *testing.T) {
 	w := fleettest.New(t, 6)
-	w.Fault(sim.Fault{Kind: sim.Kind503After, RetryAfter: "120"})
+	w.Fault(sim.Fault{Kind: "503-after", RetryAfter: "120"})
 	r, err := w.Open().Commits.Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, commits.Request{})
 	if problem.KindOf(err) != problem.Queued || r.Status != commits.StatusUnsettled {
 		t.Errorf("got %s, %v", r.Status, err)
@@ -96,7 +96,7 @@ func TestTimeoutEndsSoon(t *testing.T) {
 	w := fleettest.New(t, 6)
 	fleettest.Record(t, w)
 	w.Options.API.Timeouts = api.Timeouts{}
-	w.Fault(sim.Fault{Kind: sim.KindHang})
+	w.Fault(sim.Fault{Kind: "hang"})
 	began := time.Now()
 	ctx, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer stop()

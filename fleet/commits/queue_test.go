@@ -25,7 +25,7 @@ import (
 func TestExpiredUnsettledCommitIsNotSent(t *testing.T) {
 	w := fleettest.New(t, 6)
 	w.Options.Retry.MaxAttempts = 1
-	w.Fault(sim.Fault{Kind: sim.KindReset})
+	w.Fault(sim.Fault{Kind: "reset"})
 	r, err := w.Open().Commits.Commit(t.Context(), inventory.VM{ID: sim.MarketingID}, commits.Request{Queue: true})
 	if problem.KindOf(err) != problem.Queued || r.Status != commits.StatusUnsettled {
 		t.Fatal(r.Status, err)

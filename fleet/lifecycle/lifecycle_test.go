@@ -35,10 +35,10 @@ func TestBranchIsNeverRepeated(t *testing.T) {
 		made  int
 		sure  bool // that nothing was made, nor will be
 	}{
-		"reset after the API acted":    {sim.Fault{Kind: sim.KindResetAfter}, 2, false},
-		"503 after the API acted":      {sim.Fault{Kind: sim.Kind503After}, 2, false},
-		"an answer cut off":            {sim.Fault{Kind: sim.KindTruncated}, 2, false},
-		"reset before the API acted":   {sim.Fault{Kind: sim.KindReset}, 0, false},
+		"reset after the API acted":    {sim.Fault{Kind: "reset-after"}, 2, false},
+		"503 after the API acted":      {sim.Fault{Kind: "503-after"}, 2, false},
+		"an answer cut off":            {sim.Fault{Kind: "truncated"}, 2, false},
+		"reset before the API acted":   {sim.Fault{Kind: "reset"}, 0, false},
 		"503 before the API acted":     {sim.Fault{Kind: "503"}, 0, true},
 		"a proxy's 502 in HTML before": {sim.Fault{Kind: "502"}, 0, false},
 	} {
@@ -100,7 +100,7 @@ func TestInterruptedBranchIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Fault(sim.Fault{Kind: sim.KindHangAfter, Endpoint: "branch"})
+	w.Fault(sim.Fault{Kind: "hang-after", Endpoint: "branch"})
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	go func() {
@@ -121,7 +121,7 @@ func TestPauseIsVerified(t *testing.T) {
 	front := fleettest.NewFront(w)
 	all := inventory.Selection{Names: []string{"marketing"}}
 	state := w.Sim.VM("marketing").State
-	for _, fault := range []sim.Fault{{}, {Kind: sim.KindResetAfter}, {Kind: sim.Kind503After}, {Kind: sim.KindTruncated}, {Kind: "503"}} {
+	for _, fault := range []sim.Fault{{}, {Kind: "reset-after"}, {Kind: "503-after"}, {Kind: "truncated"}, {Kind: "503"}} {
 		if fault.Kind != "" {
 			fault.Endpoint, fault.Count = "state", 1
 			w.Fault(fault)

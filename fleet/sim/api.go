@@ -3,6 +3,7 @@ package sim
 import (
 	"crypto/subtle"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,17 @@ func routes() []route {
 		{"PATCH", "vm/{id}/label", "label", (*Sim).patchLabel},
 		{"DELETE", "vm/{id}", "delete", (*Sim).deleteVM},
 	}
+}
+
+// endpoints are the names of all calls, in the order of their routes.
+func endpoints() []string {
+	names := []string{"health"}
+	for _, r := range routes() {
+		if !slices.Contains(names, r.endpoint) {
+			names = append(names, r.endpoint)
+		}
+	}
+	return names
 }
 
 // apiHandler serves the REST API below "/" and "/api/v1".

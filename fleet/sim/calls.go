@@ -17,7 +17,7 @@ type Call struct {
 	Endpoint string        `json:"endpoint,omitempty"`
 	VM       string        `json:"vm,omitempty"`
 	Status   int           `json:"status"` // 0 when the connection was cut or hung
-	Fault    Kind          `json:"fault,omitempty"`
+	Fault    string        `json:"fault,omitempty"`
 	ValidKey bool          `json:"valid_key"`
 	Trap     bool          `json:"trap,omitempty"` // seen by the foreign host of a redirect fault
 	AnyKey   bool          `json:"any_key"`        // an Authorization header was there at all

@@ -59,20 +59,9 @@ func (c *Control) Status(ctx context.Context) (Status, error) {
 	return st, c.call(ctx, http.MethodGet, "/state", nil, &st)
 }
 
-// Calls reads the log of API calls.
-func (c *Control) Calls(ctx context.Context) ([]Call, error) {
-	var calls []Call
-	return calls, c.call(ctx, http.MethodGet, "/calls", nil, &calls)
-}
-
-// SetFault switches a fault on.
+// SetFault switches a fault on, or with the kind "off" ends all.
 func (c *Control) SetFault(ctx context.Context, f Fault) error {
 	return c.call(ctx, http.MethodPost, "/faults", f, nil)
-}
-
-// ClearFaults ends all faults.
-func (c *Control) ClearFaults(ctx context.Context) error {
-	return c.call(ctx, http.MethodDelete, "/faults", nil, nil)
 }
 
 // Finish lets a lieutenant finish its work.

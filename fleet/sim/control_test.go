@@ -27,7 +27,7 @@ func TestControl(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"finish": c.Finish(ctx, "marketing"), "state": c.SetVMState(ctx, "chad-dev", StatePaused), "key": c.RotateKey(ctx, "marketing"),
-		"host key": c.RotateHostKey(ctx, "marketing"), "clear": c.ClearFaults(ctx), "cut": c.Cut(ctx),
+		"host key": c.RotateHostKey(ctx, "marketing"), "clear": c.SetFault(ctx, Fault{Kind: "off"}), "cut": c.Cut(ctx),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
@@ -41,9 +41,6 @@ func TestControl(t *testing.T) {
 	}
 	if err := c.SetFault(ctx, Fault{Kind: "boom"}); err == nil || !strings.Contains(err.Error(), "unknown fault") {
 		t.Errorf("unknown fault: %v", err)
-	}
-	if calls, err := c.Calls(ctx); err != nil || len(calls) != 1 {
-		t.Errorf("calls: %v %v", calls, err)
 	}
 	wrong, err := NewControl(strings.TrimSuffix(s.ControlURL(), s.token) + "guess")
 	if err != nil {

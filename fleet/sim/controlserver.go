@@ -28,7 +28,6 @@ func (s *Sim) controlHandler() http.Handler {
 	}
 	done := struct{}{}
 	handle("GET /state", func(*http.Request) (any, error) { return s.Status(), nil })
-	handle("GET /calls", func(*http.Request) (any, error) { return s.Calls(), nil })
 	handle("POST /faults", func(r *http.Request) (any, error) {
 		var f Fault
 		if err := decode(r, &f); err != nil {
@@ -36,7 +35,6 @@ func (s *Sim) controlHandler() http.Handler {
 		}
 		return done, s.SetFault(f)
 	})
-	handle("DELETE /faults", func(*http.Request) (any, error) { s.ClearFaults(); return done, nil })
 	handle("POST /finish", s.onVM(func(vm *VM, _ vmRequest) error { return s.Finish(vm.id) }))
 	handle("POST /vm-state", s.onVM(func(vm *VM, r vmRequest) error { return vm.SetState(r.State) }))
 	handle("POST /rotate-key", s.onVM(func(vm *VM, _ vmRequest) error { return vm.RotateKey() }))

@@ -6,110 +6,133 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// Kind names what goes wrong. A number from 400 to 599 is a status the API
-// answers with; the other kinds are the constants below.
-type Kind string
-
-// The faults of the REST API. "After" kinds let the server act first, which
-// is what makes a client's retry dangerous.
-const (
-	KindHang         Kind = "hang"          // the request is taken and never answered
-	KindHangAfter    Kind = "hang-after"    // acts, then never answers
-	KindReset        Kind = "reset"         // the connection is reset before acting
-	KindResetAfter   Kind = "reset-after"   // acts, then resets
-	Kind503After     Kind = "503-after"     // acts, then answers 503
-	KindFlaky        Kind = "flaky"         // 503 with a probability, or on every n-th call
-	KindTruncated    Kind = "truncated"     // half of the body, then the end
-	KindSlow         Kind = "slow"          // the body at Rate bytes per second
-	KindSlowHeaders  Kind = "slow-headers"  // the headers at Rate bytes per second
-	KindHTML         Kind = "html"          // 200 with a portal's HTML page
-	KindEmpty        Kind = "empty"         // 200 with nothing
-	KindGarbage      Kind = "garbage"       // 200 with bytes that are not JSON
-	KindNotHTTP      Kind = "not-http"      // an answer that is not HTTP
-	KindWrongLength  Kind = "wrong-length"  // Content-Length says half of the body
-	KindGzipBomb     Kind = "gzip-bomb"     // a small body that unpacks to 1 GiB
-	KindEndless      Kind = "endless"       // a body that never ends
-	KindDeepJSON     Kind = "deep-json"     // JSON nested a million deep
-	KindRedirectLoop Kind = "redirect-loop" // 302 to itself
-	KindRedirectHost Kind = "redirect-host" // 302 to another host that records the key
-	KindRedirectHTTP Kind = "redirect-http" // 302 to plain http (only worth it with APITLS)
-	KindUnauthorized Kind = "unauthorized"  // 401, empty body
-	KindForbidden    Kind = "forbidden"     // 403, the live service's plain text
-	KindNotFound     Kind = "notfound"      // 404 without JSON, as from a wrong base URL
-	KindLatency      Kind = "latency"       // every answer Latency later; adds to other faults
-)
-
-// The faults of the VM gateway.
-const (
-	KindGatewayDown      Kind = "gateway-down"      // connections are reset at once
-	KindGatewayHang      Kind = "gateway-hang"      // connections are taken, nothing is said
-	KindGatewayLatency   Kind = "gateway-latency"   // a connection begins Latency later
-	KindGatewayReset     Kind = "gateway-reset"     // connections are reset after Bytes bytes
-	KindGatewayCert      Kind = "gateway-cert"      // a certificate for another name
-	KindGatewayExpired   Kind = "gateway-expired"   // a certificate that has run out
-	KindGatewayUntrusted Kind = "gateway-untrusted" // a certificate of an unknown CA
+	"github.com/spf13/pflag"
 )
 
 // Fault is one thing that goes wrong, and for which calls.
 type Fault struct {
-	Kind         Kind          `json:"kind"`
-	RetryAfter   string        `json:"retry_after,omitempty"`    // raw header of an error status
-	RetryAfterMs string        `json:"retry_after_ms,omitempty"` // raw header of an error status
-	Date         string        `json:"date,omitempty"`           // raw Date header (clock skew)
+	Kind         string        `json:"kind"` // a status from 400 to 599, or the name of one of FaultKinds
+	RetryAfter   string        `json:"retry_after,omitempty"`
+	RetryAfterMs string        `json:"retry_after_ms,omitempty"`
+	Date         string        `json:"date,omitempty"`
 	Latency      time.Duration `json:"latency_ns,omitempty"`
-	Rate         int           `json:"rate,omitempty"`  // bytes per second of slow kinds; 0 means 1
-	Bytes        int64         `json:"bytes,omitempty"` // of gateway-reset; 0 means 64 KiB
+	Rate         int           `json:"rate,omitempty"`
+	Bytes        int64         `json:"bytes,omitempty"`
 	Endpoint     string        `json:"endpoint,omitempty"`
 	Method       string        `json:"method,omitempty"`
-	VM           string        `json:"vm,omitempty"`    // name or id; only calls about this VM
-	Count        int           `json:"count,omitempty"` // only the next Count calls; 0 means all
-	Every        int           `json:"every,omitempty"` // only every n-th call
+	VM           string        `json:"vm,omitempty"`
+	Count        int           `json:"count,omitempty"`
+	Every        int           `json:"every,omitempty"`
 	Probability  float64       `json:"probability,omitempty"`
 }
 
-// Gateway reports whether the fault is one of the VM gateway.
-func (f Fault) Gateway() bool { return strings.HasPrefix(string(f.Kind), "gateway-") }
+// faultOff is the kind that ends all faults.
+const faultOff = "off"
+
+// Flags are the options of a fault. Parsing them sets its fields.
+func (f *Fault) Flags() *pflag.FlagSet {
+	s := pflag.NewFlagSet("fault", pflag.ContinueOnError)
+	s.StringVar(&f.Endpoint, "endpoint", f.Endpoint, "only calls of `NAME`: "+strings.Join(endpoints(), ", "))
+	s.StringVar(&f.Method, "method", f.Method, "only calls with the HTTP method `M`")
+	s.StringVar(&f.VM, "vm", f.VM, "only calls about the `VM`, or connections to it")
+	s.IntVar(&f.Count, "count", f.Count, "only the next `N` calls")
+	s.IntVar(&f.Every, "every", f.Every, "only every `N`-th call")
+	s.Float64Var(&f.Probability, "probability", f.Probability, "only this share of the calls, between 0 and 1")
+	s.DurationVar(&f.Latency, "latency", f.Latency, "answer later by `DURATION`")
+	s.StringVar(&f.RetryAfter, "retry-after", f.RetryAfter, "`VALUE` of that header of a status")
+	s.StringVar(&f.RetryAfterMs, "retry-after-ms", f.RetryAfterMs, "`VALUE` of that header of a status")
+	s.StringVar(&f.Date, "date", f.Date, "`VALUE` of that header, for clocks that differ")
+	s.IntVar(&f.Rate, "rate", f.Rate, "bytes per second of what is slow")
+	s.Int64Var(&f.Bytes, "bytes", f.Bytes, "bytes until a connection is reset")
+	return s
+}
+
+// SetKind reads the kind of a fault whose options are set as a person writes
+// it: KIND or KIND=VALUE, such as 503, latency=200ms, flaky=0.3, flaky=1/3 or
+// off. It reports what is wrong with the whole fault.
+func (f *Fault) SetKind(text string) error {
+	name, value, hasValue := strings.Cut(text, "=")
+	f.Kind = name
+	if !hasValue {
+		return f.check()
+	}
+	k, _ := f.kind()
+	option := k.value
+	if n, found := strings.CutPrefix(value, "1/"); found && option == "probability" {
+		option, value = "every", n
+	}
+	if option == "" {
+		return fmt.Errorf("fault %q takes no value; options are written as --retry-after %s", name, value)
+	}
+	if err := f.Flags().Set(option, value); err != nil {
+		return fmt.Errorf("fault %s: %q is not understood; it stands for --%s", name, value, k.value)
+	}
+	return f.check()
+}
+
+// fill sets what the kind takes for granted.
+func (f *Fault) fill() {
+	k, _ := f.kind()
+	if option := f.Flags().Lookup(k.value); option != nil && k.standard != "" && f.Every == 0 && option.Value.String() == "0" {
+		_ = option.Value.Set(k.standard) // of the declaration
+	}
+}
+
+// ParseFault reads a fault and its options, each a word.
+func ParseFault(words []string) (Fault, error) {
+	var f Fault
+	flags := f.Flags()
+	if err := flags.Parse(words); err != nil {
+		return f, err
+	}
+	if flags.NArg() != 1 {
+		return f, fmt.Errorf("one fault is needed, not %d", flags.NArg())
+	}
+	return f, f.SetKind(flags.Arg(0))
+}
+
+// kind finds what a fault does.
+func (f Fault) kind() (FaultKind, bool) {
+	if f.status() > 0 {
+		return FaultKind{name: f.Kind, api: func(s *strike) { s.fault.refuse(s.w, s.fault.status()) }}, true
+	}
+	kinds := FaultKinds()
+	if i := slices.IndexFunc(kinds, func(k FaultKind) bool { return k.name == f.Kind }); i >= 0 {
+		return kinds[i], true
+	}
+	return FaultKind{}, false
+}
 
 // status is the HTTP status of a numeric kind, 0 for the others.
 func (f Fault) status() int {
-	n, err := strconv.Atoi(string(f.Kind))
+	n, err := strconv.Atoi(f.Kind)
 	if err != nil || n < 400 || n > 599 {
 		return 0
 	}
 	return n
 }
 
-// Kinds lists the names of all faults that are not a status.
-func Kinds() []Kind {
-	return []Kind{
-		KindHang, KindHangAfter, KindReset, KindResetAfter, Kind503After, KindFlaky, KindTruncated,
-		KindSlow, KindSlowHeaders, KindHTML, KindEmpty, KindGarbage, KindNotHTTP, KindWrongLength,
-		KindGzipBomb, KindEndless, KindDeepJSON, KindRedirectLoop, KindRedirectHost, KindRedirectHTTP,
-		KindUnauthorized, KindForbidden, KindNotFound, KindLatency,
-		KindGatewayDown, KindGatewayHang, KindGatewayLatency, KindGatewayReset,
-		KindGatewayCert, KindGatewayExpired, KindGatewayUntrusted,
+// check reports what is wrong with a fault, in words for a person.
+func (f Fault) check() error {
+	k, found := f.kind()
+	if f.Kind == faultOff {
+		if f != (Fault{Kind: faultOff}) {
+			return fmt.Errorf("%q ends all faults and takes no options", faultOff)
+		}
+		return nil
 	}
-}
-
-// Endpoints lists the names a Fault's Endpoint can have.
-func Endpoints() []string {
-	return []string{
-		"vms", "status", "metadata", "ssh_key", "commit", "commits", "parents", "branch",
-		"from_commit", "new_root", "state", "label", "delete", "health",
+	if !found {
+		var names []string
+		for _, k := range FaultKinds() {
+			names = append(names, k.name)
+		}
+		return fmt.Errorf("unknown fault %q: a status from 400 to 599, %s, or one of %s", f.Kind, faultOff, strings.Join(names, ", "))
 	}
-}
-
-// Check reports what is wrong with a fault, in words for a person.
-func (f Fault) Check() error {
-	if f.status() == 0 && !slices.Contains(Kinds(), f.Kind) {
-		return fmt.Errorf("unknown fault %q: a status from 400 to 599, or one of %s", f.Kind, joinKinds())
+	if f.Endpoint != "" && !slices.Contains(endpoints(), f.Endpoint) {
+		return fmt.Errorf("unknown endpoint %q: one of %s", f.Endpoint, strings.Join(endpoints(), ", "))
 	}
-	if f.Endpoint != "" && !slices.Contains(Endpoints(), f.Endpoint) {
-		return fmt.Errorf("unknown endpoint %q: one of %s", f.Endpoint, strings.Join(Endpoints(), ", "))
-	}
-	if f.Gateway() && (f.Endpoint != "" || f.Method != "") {
+	if k.Gateway() && (f.Endpoint != "" || f.Method != "") {
 		return fmt.Errorf("fault %s is one of the VM gateway: it has no endpoint or method", f.Kind)
 	}
 	if f.Probability < 0 || f.Probability > 1 {
@@ -118,16 +141,8 @@ func (f Fault) Check() error {
 	if f.Count < 0 || f.Every < 0 || f.Rate < 0 || f.Bytes < 0 || f.Latency < 0 {
 		return fmt.Errorf("fault %s: a negative number makes no sense", f.Kind)
 	}
-	if (f.Kind == KindLatency || f.Kind == KindGatewayLatency) && f.Latency == 0 {
+	if k.adds() && f.Latency == 0 {
 		return fmt.Errorf("fault %s needs a duration, such as %s=200ms", f.Kind, f.Kind)
 	}
 	return nil
-}
-
-func joinKinds() string {
-	var names []string
-	for _, k := range Kinds() {
-		names = append(names, string(k))
-	}
-	return strings.Join(names, ", ")
 }

@@ -38,8 +38,9 @@ func (s *faultSet) set(f Fault) {
 
 // replacedBy reports whether f says something else about the same calls.
 func (a *activeFault) replacedBy(f Fault) bool {
-	latency := func(f Fault) bool { return f.Kind == KindLatency || f.Kind == KindGatewayLatency }
-	return a.Gateway() == f.Gateway() && latency(a.Fault) == latency(f) &&
+	ours, _ := a.kind()
+	theirs, _ := f.kind()
+	return ours.Gateway() == theirs.Gateway() && ours.adds() == theirs.adds() &&
 		a.Endpoint == f.Endpoint && strings.EqualFold(a.Method, f.Method) && a.VM == f.VM
 }
 
@@ -69,12 +70,12 @@ func (s *faultSet) pick(e event) (delay time.Duration, fault Fault, found bool) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range slices.Backward(s.faults) {
-		latency := a.Kind == KindLatency || a.Kind == KindGatewayLatency
-		if (found && !latency) || !a.matches(e) || !a.strikes() {
+		k, _ := a.kind()
+		if (found && !k.adds()) || k.Gateway() != e.gateway || !a.matches(e) || !a.strikes() {
 			continue
 		}
 		delay += a.Latency
-		if !latency {
+		if !k.adds() {
 			fault, found = a.Fault, true
 		}
 	}
@@ -83,8 +84,7 @@ func (s *faultSet) pick(e event) (delay time.Duration, fault Fault, found bool) 
 }
 
 func (a *activeFault) matches(e event) bool {
-	return a.Gateway() == e.gateway &&
-		(a.Endpoint == "" || a.Endpoint == e.endpoint) &&
+	return (a.Endpoint == "" || a.Endpoint == e.endpoint) &&
 		(a.Method == "" || strings.EqualFold(a.Method, e.method)) &&
 		(a.VM == "" || strings.EqualFold(a.VM, e.vmID) || a.VM == e.vmName)
 }

@@ -14,7 +14,6 @@ import (
 const (
 	tlsTimeout   = 30 * time.Second
 	loginTimeout = 60 * time.Second
-	resetDefault = 64 << 10 // bytes after which gateway-reset strikes
 )
 
 // errTurnedAway ends a TLS handshake that a fault or an unknown name stops.
@@ -171,40 +170,15 @@ func (g *gateway) welcome(ctx context.Context, conn *meteredConn, vm *VM) (*tls.
 	if delay > 0 && !g.sim.pause(ctx, delay) {
 		return nil, errTurnedAway
 	}
+	cert := g.sim.ca.good
 	if found {
-		switch f.Kind {
-		case KindGatewayDown:
-			abort(conn.Conn)
+		k, _ := f.kind() // checked when it was set
+		if cert = k.gateway(&knock{conn: conn, ca: g.sim.ca, fault: f}); cert == nil {
 			return nil, errTurnedAway
-		case KindGatewayHang:
-			g.silence(conn.Conn)
-			return nil, errTurnedAway
-		case KindGatewayReset:
-			limit := f.Bytes
-			if limit == 0 {
-				limit = resetDefault
-			}
-			conn.limit.Store(limit)
-		case KindGatewayCert:
-			return g.sim.ca.wrongName, nil
-		case KindGatewayExpired:
-			return g.sim.ca.expired, nil
-		case KindGatewayUntrusted:
-			return g.sim.ca.untrusted, nil
 		}
 	}
 	_ = conn.SetDeadline(time.Now().Add(tlsTimeout))
-	return g.sim.ca.good, nil
-}
-
-// silence says nothing until the other side hangs up.
-func (g *gateway) silence(conn net.Conn) {
-	buf := make([]byte, 4096)
-	for {
-		if _, err := conn.Read(buf); err != nil {
-			return
-		}
-	}
+	return cert, nil
 }
 
 // meteredConn is reset after limit bytes in both directions together, if a

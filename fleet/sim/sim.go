@@ -226,12 +226,18 @@ func (s *Sim) vmByID(id string) *VM {
 	return s.vms[id]
 }
 
-// SetFault switches a fault on. It takes the place of an earlier one with the
-// same filters (endpoint, method, VM); latency adds to the others.
+// SetFault switches a fault on, or with the kind "off" ends all. It takes the
+// place of an earlier one with the same filters (endpoint, method, VM); latency
+// adds to the others.
 func (s *Sim) SetFault(f Fault) error {
-	if err := f.Check(); err != nil {
+	if err := f.check(); err != nil {
 		return err
 	}
+	if f.Kind == faultOff {
+		s.ClearFaults()
+		return nil
+	}
+	f.fill()
 	if f.VM != "" && s.VM(f.VM) == nil {
 		return fmt.Errorf("no VM %q in the simulator", f.VM)
 	}

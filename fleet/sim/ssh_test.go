@@ -105,7 +105,7 @@ func TestLoginRefused(t *testing.T) {
 func TestGatewayFaults(t *testing.T) {
 	s := start(t, Config{Still: true})
 	vm := s.VM("marketing")
-	for _, kind := range []Kind{KindGatewayDown, KindGatewayCert, KindGatewayExpired, KindGatewayUntrusted} {
+	for _, kind := range []string{"gateway-down", "gateway-cert", "gateway-expired", "gateway-untrusted"} {
 		if err := s.SetFault(Fault{Kind: kind, VM: "marketing"}); err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestGatewayFaults(t *testing.T) {
 		mustLogin(t, s, s.VM("chad-dev"))
 		s.ClearFaults()
 	}
-	if err := s.SetFault(Fault{Kind: KindGatewayReset, Bytes: 20_000}); err != nil {
+	if err := s.SetFault(Fault{Kind: "gateway-reset", Bytes: 20_000}); err != nil {
 		t.Fatal(err)
 	}
 	client := mustLogin(t, s, vm)

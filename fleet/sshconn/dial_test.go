@@ -127,7 +127,7 @@ func TestTLSRefusals(t *testing.T) {
 		}
 		_ = c.Close()
 	}
-	if err := v.Sim.SetFault(sim.Fault{Kind: sim.KindGatewayCert}); err != nil {
+	if err := v.Sim.SetFault(sim.Fault{Kind: "gateway-cert"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range []*Dialer{v.dialer, {RootCAs: none, Roots: further(v.CAPool)}} {
