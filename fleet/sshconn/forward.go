@@ -23,9 +23,6 @@ type Forward struct {
 	empty chan struct{} // closed when open becomes 0, if somebody waits for that
 }
 
-// addr is where the forwarding listens, with the port that was assigned.
-func (f *Forward) addr() string { return f.listeners[0].Addr().String() }
-
 // port is the port it listens on, as assigned if 0 was asked for; 0 for a socket.
 func (f *Forward) port() int {
 	if a, ok := f.listeners[0].Addr().(*net.TCPAddr); ok {

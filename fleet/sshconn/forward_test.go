@@ -263,3 +263,6 @@ func TestProxyEndedByCaller(t *testing.T) {
 		t.Error("ended before it was connected, and no error")
 	}
 }
+
+// addr is where the forwarding listens, with the port that was assigned.
+func (f *Forward) addr() string { return f.listeners[0].Addr().String() }
