@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -210,4 +211,29 @@ func TestRemovalOutlivesOldBundles(t *testing.T) {
 		t.Errorf("seen after its removal: %q", got)
 	}
 	wantClean(t, s.Dir())
+}
+
+// TestClaimedInventoryRenamesNothing: a bundle's newer listing brings states
+// and VMs, not other labels for a VM that the API told us of.
+func TestClaimedInventoryRenamesNothing(t *testing.T) {
+	clock := newClock()
+	from, to := clocked(t, clock), clocked(t, clock)
+	vm := func(n int, state, name string) InventoryVM {
+		return InventoryVM{testID(n), VMFacts{State: state, Labels: map[string]string{"name": name}}}
+	}
+	must(t, to.PutInventory(Inventory{AsOf: clock.t, VMs: []InventoryVM{vm(1, "running", "marketing"), vm(2, "running", "dev")}}))
+	clock.t = clock.t.Add(time.Hour)
+	must(t, from.PutInventory(Inventory{AsOf: clock.t, VMs: []InventoryVM{vm(1, "paused", "dev"), vm(3, "running", "new")}}))
+	bundle, identity := export(t, from, ExportOptions{})
+	for _, want := range []string{"inventory:update", "inventory:same"} {
+		plan, err := to.Import(t.Context(), bytes.NewReader(bundle), ImportOptions{IdentityFile: identity})
+		if err != nil || actions(plan) != want {
+			t.Errorf("%q, %v; want %q", actions(plan), err, want)
+		}
+	}
+	inv, err := to.Inventory()
+	want := []InventoryVM{vm(1, "paused", "marketing"), vm(2, "running", "dev"), vm(3, "running", "new")}
+	if err != nil || !reflect.DeepEqual(inv.VMs, want) || !inv.AsOf.Equal(newClock().t) {
+		t.Errorf("%+v, %v", inv, err)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
@@ -206,39 +207,61 @@ func (m *merger) end(e bundleEnd) error {
 		return nil
 	}
 	item := PlanItem{What: "inventory"}
-	item.Action, item.Why = m.decideInventory()
+	next := m.decideInventory(&item)
 	m.plan.Inventory = *m.inv
 	m.add(item)
 	if m.o.DryRun || item.Action != ActionAdd && item.Action != ActionUpdate {
 		return nil
 	}
-	return m.s.PutInventory(*m.inv)
+	return m.s.PutInventory(next)
 }
 
-// decideInventory compares the inventory here with the bundle's. Of two that
-// are equally old every machine takes the same one.
-func (m *merger) decideInventory() (a Action, why string) {
+// decideInventory compares the inventory here with the bundle's and returns
+// what it becomes. Of two that are equally old every machine takes the same one.
+func (m *merger) decideInventory(item *PlanItem) Inventory {
 	now := m.s.now()
 	if m.inv.AsOf.After(now.Add(maxSkew)) {
-		return ActionRefuse, "it is from the future"
+		item.Action, item.Why = ActionRefuse, "it is from the future"
+		return Inventory{}
 	}
 	if m.inv.AsOf.After(now) {
 		m.inv.AsOf = now
 	}
 	local, err := m.s.Inventory()
 	if err != nil {
-		return ActionAdd, ""
+		item.Action = ActionAdd
+		return *m.inv
 	}
-	order := local.AsOf.Compare(m.inv.AsOf)
-	if order == 0 {
-		here, herr := json.Marshal(local.VMs)
-		there, terr := json.Marshal(m.inv.VMs)
-		if order = bytes.Compare(here, there); herr != nil || terr != nil || order == 0 {
-			return ActionSame, ""
+	merged := mergedInventory(local, *m.inv)
+	here, herr := json.Marshal(local.VMs)
+	there, terr := json.Marshal(merged.VMs)
+	switch order := local.AsOf.Compare(m.inv.AsOf); {
+	case herr != nil, terr != nil, bytes.Equal(here, there):
+		item.Action = ActionSame
+	case order > 0, order == 0 && bytes.Compare(here, there) > 0:
+		item.Action, item.Why = ActionKeep, "the one here is newer"
+	default:
+		item.Action = ActionUpdate
+	}
+	return merged
+}
+
+// mergedInventory is the inventory here with the states of the bundle's and the
+// VMs that only that knows. What the API said here of a VM stays, as does when:
+// names come from labels, and a bundle must not change what a name means.
+func mergedInventory(local, in Inventory) Inventory {
+	at := make(map[string]int, len(local.VMs))
+	for i, v := range local.VMs {
+		at[v.ID] = i
+	}
+	local.VMs = slices.Clone(local.VMs)
+	for _, v := range in.VMs {
+		if i, known := at[v.ID]; known {
+			local.VMs[i].State = v.State
+			continue
 		}
+		at[v.ID] = len(local.VMs)
+		local.VMs = append(local.VMs, v)
 	}
-	if order > 0 {
-		return ActionKeep, "the one here is newer"
-	}
-	return ActionUpdate, ""
+	return local
 }
