@@ -76,6 +76,7 @@ type transferVerb struct {
 
 func fetching(dry bool) transferVerb { return transferVerb{"fetch", "fetched", dry} }
 func sending(dry bool) transferVerb  { return transferVerb{"send", "sent", dry} }
+func deleting(dry bool) transferVerb { return transferVerb{"delete", "deleted", dry} }
 
 // header is the verb at the head of a column: FETCHED, WOULD FETCH.
 func (v transferVerb) header() string {
@@ -104,6 +105,7 @@ func transferListing(verb transferVerb) ui.Listing[remote.PullResult] {
 			{Header: "SIZE", Right: true, Value: func(r remote.PullResult) string { return ui.Bytes(r.Bytes) }},
 			{Header: "UNCHANGED", Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Unchanged })},
 			{Header: "SKIPPED", Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Skipped })},
+			{Header: deleting(verb.dry).header(), Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Deleted })},
 			{Header: "FAILED", Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Failed }), Style: func(r remote.PullResult) ui.Style {
 				if r.Failed > 0 || r.Err != nil {
 					return ui.Bad
@@ -120,38 +122,56 @@ func transferListing(verb transferVerb) ui.Listing[remote.PullResult] {
 	}
 }
 
-// maxShown bounds the failures told on stderr; all of them are in the JSON.
+// maxShown bounds the failures and deletions told on stderr; all of them are in the JSON.
 const maxShown = 10
 
-// reportTransfer tells failures and a total on stderr.
+// reportTransfer tells failures, deletions and a total on stderr.
 func reportTransfer(env *Env, results []remote.PullResult, verb transferVerb) {
-	var files, bytes, same, failed int64
+	var files, bytes, same, deleted, failed int64
 	for _, r := range results {
-		files, bytes, same, failed = files+r.Files, bytes+r.Bytes, same+r.Unchanged, failed+r.Failed
-		if r.Err != nil && len(results) > 1 {
-			env.Streams.Warnf("%s: %s", orID(r.VMName, r.VMID), r.Error)
-		}
-		for i, e := range r.Failures {
-			if i == maxShown {
-				env.Streams.Warnf("%s: and %d more", orID(r.VMName, r.VMID), r.Failed-maxShown)
-				break
-			}
-			if text := failureText(e); text != r.Error { // else the VM's own error says it
-				env.Streams.Warnf("%s: %s", orID(r.VMName, r.VMID), text)
-			}
-		}
-		if r.Outward > 0 {
-			env.Streams.Notef("%s: left out %s leading out of the folder; --all-links keeps such links", orID(r.VMName, r.VMID), ui.Count(r.Outward, "symlink"))
-		}
-		if strings.HasPrefix(r.Verified, "none") && r.Err == nil && r.Files > 0 {
-			env.Streams.Warnf("%s: the files were not checked by hash (%s)", orID(r.VMName, r.VMID), strings.TrimPrefix(r.Verified, "none: "))
-		}
+		files, bytes, same, deleted, failed = files+r.Files, bytes+r.Bytes, same+r.Unchanged, deleted+r.Deleted, failed+r.Failed
+		reportOne(env, r, len(results) > 1, verb)
 	}
 	if len(results) == 1 && env.Format().Table() && env.Streams.OutTerminal() {
 		return // the one row of the table has said it
 	}
-	env.Streams.Notef("%s %s (%s), %d unchanged, %d failed, %s", ui.Count(files, "file"), verb.past(), ui.Bytes(bytes), same, failed, ui.Count(len(results), "VM"))
+	gone := ""
+	if deleted > 0 {
+		gone = fmt.Sprintf(", %d %s", deleted, deleting(verb.dry).past())
+	}
+	env.Streams.Notef("%s %s (%s), %d unchanged%s, %d failed, %s", ui.Count(files, "file"), verb.past(), ui.Bytes(bytes), same, gone, failed, ui.Count(len(results), "VM"))
 }
+
+// reportOne tells what became of one VM's transfer beyond its row.
+func reportOne(env *Env, r remote.PullResult, several bool, verb transferVerb) {
+	name := orID(r.VMName, r.VMID)
+	if r.Err != nil && several {
+		env.Streams.Warnf("%s: %s", name, r.Error)
+	}
+	for _, e := range firstOf(r.Failures) {
+		if text := failureText(e); text != r.Error { // else the VM's own error says it
+			env.Streams.Warnf("%s: %s", name, text)
+		}
+	}
+	if r.Failed > maxShown {
+		env.Streams.Warnf("%s: and %d more", name, r.Failed-maxShown)
+	}
+	for _, path := range firstOf(r.Deletions) {
+		env.Streams.Notef("%s: %s %s", name, shownPath(path), deleting(verb.dry).past())
+	}
+	if r.Deleted > maxShown {
+		env.Streams.Notef("%s: and %d more %s", name, r.Deleted-maxShown, deleting(verb.dry).past())
+	}
+	if r.Outward > 0 {
+		env.Streams.Notef("%s: left out %s leading out of the folder; --all-links keeps such links", name, ui.Count(r.Outward, "symlink"))
+	}
+	if strings.HasPrefix(r.Verified, "none") && r.Err == nil && r.Files > 0 {
+		env.Streams.Warnf("%s: the files were not checked by hash (%s)", name, strings.TrimPrefix(r.Verified, "none: "))
+	}
+}
+
+// firstOf is as much of a list as is told on stderr.
+func firstOf[T any](list []T) []T { return list[:min(len(list), maxShown)] }
 
 // parseSize reads 1024, 500K, 1.5G, 100MiB; "" is 0. Units are powers of 1024.
 func parseSize(s string) (int64, error) {

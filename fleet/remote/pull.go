@@ -50,11 +50,13 @@ type PullResult struct {
 	Unchanged int64            `json:"unchanged"`
 	Skipped   int64            `json:"skipped"`
 	Outward   int64            `json:"outward_links"` // of skipped: symlinks that lead out of DEST
+	Deleted   int64            `json:"deleted"`
 	Failed    int64            `json:"failed"`
 	Verified  string           `json:"verified"` // "" in a dry run
 	Duration  float64          `json:"duration_seconds"`
 	Error     string           `json:"error,omitempty"`
 	Failures  []PullFailure    `json:"failures"`
+	Deletions []string         `json:"deletions"`          // what --delete removed, the first thousand
 	HostKey   string           `json:"host_key,omitempty"` // fingerprint
 	KeySource string           `json:"key_source,omitempty"`
 	Summary   transfer.Summary `json:"-"`
@@ -135,7 +137,7 @@ func folderName(items []PullItem, vm inventory.VM) string {
 // pullOne fetches one VM's files.
 func (rm *Remote) pullOne(ctx context.Context, r PullRequest, item PullItem) (res PullResult) {
 	began := rm.o.Now()
-	res = PullResult{VMID: item.VM.ID, VMName: item.VM.Name, Dest: r.destOf(item), DryRun: r.Options.DryRun, Failures: []PullFailure{}}
+	res = PullResult{VMID: item.VM.ID, VMName: item.VM.Name, Dest: r.destOf(item), DryRun: r.Options.DryRun, Failures: []PullFailure{}, Deletions: []string{}}
 	defer func() { res.Duration = rm.o.Now().Sub(began).Seconds() }()
 	if err := ctx.Err(); err != nil {
 		return res.failed(transferError(ctx, item.VM, "pull from", err))
@@ -195,6 +197,7 @@ func (rm *Remote) remote(vm inventory.VM, conn transfer.Conn) transfer.Remote {
 func (r *PullResult) fill(s transfer.Summary) {
 	r.Summary, r.Files, r.Bytes, r.Unchanged = s, s.Files, s.Bytes, s.Unchanged
 	r.Skipped, r.Outward, r.Failed, r.Verified = s.Skipped, s.Outward, s.Failed, s.Verified
+	r.Deleted, r.Deletions = s.Deleted, append(r.Deletions, s.Deletions...)
 	if r.DryRun {
 		r.Verified = "" // nothing was there to check
 	}
@@ -298,7 +301,7 @@ func filesError(files int64, results []PullResult, maxTotal int64) *problem.Erro
 // folder on the VM as Dest.
 func (rm *Remote) Push(ctx context.Context, vm inventory.VM, o transfer.PushOptions) (res PullResult, err error) {
 	began := rm.o.Now()
-	res = PullResult{VMID: vm.ID, VMName: vm.Name, Dest: o.Dest, DryRun: o.DryRun, Failures: []PullFailure{}}
+	res = PullResult{VMID: vm.ID, VMName: vm.Name, Dest: o.Dest, DryRun: o.DryRun, Failures: []PullFailure{}, Deletions: []string{}}
 	defer func() { res.Duration = rm.o.Now().Sub(began).Seconds() }()
 	conn, err := rm.o.Access.Connect(ctx, vm, access.How{})
 	if err != nil {

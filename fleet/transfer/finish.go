@@ -3,11 +3,8 @@ package transfer
 import (
 	"io/fs"
 	"slices"
-	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
-
-	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // finish does what must wait for the files: hard links, folders' modes and
@@ -76,60 +73,11 @@ func (p *pull) finishLink(h hardlink) {
 	p.c.entry(&h.it, TypeHardlink, made)
 }
 
-// deleteOthers removes what is here and was not listed.
-func (p *pull) deleteOthers() {
-	for _, r := range p.roots {
-		_ = p.d.Walk(r.Land, func(name string, e fs.DirEntry, err error) error {
-			if err != nil {
-				p.c.fail(name, FailLocal, "cannot be looked at: "+session.CleanLine(err.Error()), err)
-				return nil
-			}
-			return p.deleteOne(r, name, e)
-		})
-	}
-}
-
-// deleteOne removes name unless it was listed or a filter shields it.
-func (p *pull) deleteOne(r *listing.Root, name string, e fs.DirEntry) error {
-	if p.seen[p.key(name)] || p.shielded(r, name, e) {
-		return nil
-	}
-	if !p.o.DryRun {
-		if err := p.d.Remove(name); err != nil {
-			p.localFailure(name, err)
-			return skipDir(e)
-		}
-	}
-	p.c.update(func(s *Summary) {
-		s.Deleted++
-		if len(s.Deletions) < MaxFailures {
-			s.Deletions = append(s.Deletions, name)
-		}
-	})
-	p.c.send(EventDeleted, name, "")
-	return skipDir(e)
-}
-
 func skipDir(e fs.DirEntry) error {
 	if e.IsDir() {
 		return fs.SkipDir
 	}
 	return nil
-}
-
-// shielded tells whether a filter leaves a name out: then what is here is none
-// of this pull's business, as with rsync.
-func (p *pull) shielded(r *listing.Root, name string, e fs.DirEntry) bool {
-	it := listing.Item{Root: r, Sub: strings.TrimPrefix(strings.TrimPrefix(name, r.Land), "/"), Kind: 'f'}
-	if e.IsDir() {
-		it.Kind = 'd'
-	} else if fi, err := e.Info(); err == nil {
-		it.Size, it.Mtime = fi.Size(), fi.ModTime().UnixNano()
-	}
-	if it.Kind == 'd' && p.f.HasInclude() {
-		return true
-	}
-	return !p.f.Wants(&it)
 }
 
 // hashInPlace hashes what is in place, for --checksum.

@@ -92,7 +92,7 @@ func TestPullDelete(t *testing.T) {
 	o := PullOptions{Paths: []string{"w"}, Dest: dest, Exclude: []string{"*.mine"}}
 	_, err := pullTest(t, vm.remote(), o)
 	check(t, err)
-	for _, name := range []string{"w/old", "w/d/old", "w/olddir/x", "w/notes.mine", "beside"} {
+	for _, name := range []string{"w/old", "w/d/old", "w/olddir/x", "w/notes.mine", "w/gone/notes.mine", "w/gone/sub/x", "beside"} {
 		check(t, os.MkdirAll(filepath.Dir(filepath.Join(dest, name)), 0o755))
 		check(t, os.WriteFile(filepath.Join(dest, name), nil, 0o644))
 	}
@@ -100,7 +100,7 @@ func TestPullDelete(t *testing.T) {
 	before := tree(t, dest)
 	sum, err := pullTest(t, vm.remote(), o)
 	check(t, err)
-	if want := []string{"w/d/old", "w/old", "w/olddir"}; sum.Deleted != 3 || !slices.Equal(sum.Deletions, want) {
+	if want := []string{"w/d/old", "w/gone/sub/x", "w/gone/sub", "w/old", "w/olddir/x", "w/olddir"}; sum.Deleted != 6 || !slices.Equal(sum.Deletions, want) {
 		t.Errorf("would delete %q", sum.Deletions)
 	}
 	if got := tree(t, dest); !slices.Equal(got, before) {
@@ -109,7 +109,7 @@ func TestPullDelete(t *testing.T) {
 	o.DryRun = false
 	_, err = pullTest(t, vm.remote(), o)
 	check(t, err)
-	if got, want := strings.Join(tree(t, dest), " "), "beside w/ w/d/ w/d/keep w/keep w/notes.mine"; got != want {
+	if got, want := strings.Join(tree(t, dest), " "), "beside w/ w/d/ w/d/keep w/gone/ w/gone/notes.mine w/keep w/notes.mine"; got != want {
 		t.Errorf("left: %s", got)
 	}
 }

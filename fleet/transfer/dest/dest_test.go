@@ -93,6 +93,7 @@ func ops(d *Dest) map[string]func(rel string) error {
 		"hardlink": func(rel string) error { _, err := d.Hardlink("file", rel); return err },
 		"meta":     func(rel string) error { return d.SetMeta(rel, 0o777, time.Unix(1, 0)) },
 		"remove":   d.Remove,
+		"unlock":   d.Unlock,
 	}
 }
 
@@ -195,10 +196,9 @@ func TestSwappedFolder(t *testing.T) {
 		_ = op("folder/sub/" + name)
 		_ = op("folder/secret")
 	}
-	_ = d.Walk("folder", func(name string, _ fs.DirEntry, err error) error {
-		t.Errorf("walked to %s, %v", name, err)
-		return nil
-	})
+	if got, err := d.ReadDir("folder"); len(got) > 0 || err != nil {
+		t.Errorf("listed %v, %v", got, err)
+	}
 }
 
 // TestModes: setuid and its like never travel.
@@ -285,7 +285,14 @@ func TestManyFolders(t *testing.T) {
 			t.Fatalf("%d: %q, %v", i, got, err)
 		}
 	}
-	check(t, d.Remove("many"))
+	for i := range 3 * maxOpenDirs {
+		rel := fmt.Sprintf("many/d%d/sub", i)
+		if d.Remove(rel) == nil {
+			t.Fatal("a folder was removed with what was in it")
+		}
+		check(t, d.Remove(rel+"/f"))
+		check(t, d.Remove(rel))
+	}
 }
 
 // TestDryRun changes nothing, and needs no folder.
@@ -300,7 +307,7 @@ func TestDryRun(t *testing.T) {
 	if got, err := d.Readlink("a"); got != "" || err != nil {
 		t.Errorf("readlink: %q, %v", got, err)
 	}
-	if d.Part("a").Held() != 0 || d.Walk("", nil) != nil {
+	if entries, err := d.ReadDir(""); d.Part("a").Held() != 0 || len(entries) > 0 || err != nil {
 		t.Error("there is something in a folder that is not there")
 	}
 	if _, err := os.Lstat(dir); err == nil {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -86,31 +87,29 @@ func (d *Dest) SetMeta(rel string, mode fs.FileMode, mtime time.Time) error {
 	return h.r.Chtimes(base, mtime, mtime)
 }
 
-// Walk goes through what is below the folder start ("" is the destination
-// itself), partial folders left out, as fs.WalkDir does; names are below the
-// destination. There is nothing to walk if start is no folder.
-func (d *Dest) Walk(start string, fn fs.WalkDirFunc) error {
+// ReadDir lists the folder rel ("" is the destination itself) by name, partial
+// folders left out. A folder that is none, or not there, has nothing in it.
+func (d *Dest) ReadDir(rel string) ([]fs.DirEntry, error) {
 	if d.root == nil {
-		return nil
+		return nil, nil
 	}
-	if start == "" {
-		start = "."
-	}
-	if fi, err := d.root.Lstat(start); err != nil || !fi.IsDir() {
-		return nil
-	}
-	return fs.WalkDir(d.root.FS(), start, func(name string, e fs.DirEntry, err error) error {
-		switch {
-		case err == nil && name == start:
-			return nil
-		case err == nil && strings.HasPrefix(name, PartialPrefix):
-			return fs.SkipDir
+	if rel != "" {
+		if fi, err := d.Lstat(rel); err != nil || !fi.IsDir() {
+			return nil, nil
 		}
-		return fn(name, e, err)
-	})
+	}
+	h, err := d.dirs.get(rel, false)
+	if err != nil {
+		return nil, err
+	}
+	defer h.release()
+	entries, err := fs.ReadDir(h.r.FS(), ".")
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+		return rel == "" && strings.HasPrefix(e.Name(), PartialPrefix)
+	}), err
 }
 
-// Remove removes rel and, if it is a folder, what is in it.
+// Remove removes a file, a link or an empty folder.
 func (d *Dest) Remove(rel string) error {
 	d.dirs.forgetBelow(rel)
 	h, base, err := d.parent(rel, false)
@@ -118,5 +117,24 @@ func (d *Dest) Remove(rel string) error {
 		return err
 	}
 	defer h.release()
-	return h.r.RemoveAll(base)
+	err = h.r.Remove(base)
+	if errors.Is(err, fs.ErrPermission) && h.makeWritable() {
+		err = h.r.Remove(base)
+	}
+	return err
+}
+
+// Unlock gives the owner every right to the folder rel, so that what is in it
+// can be removed.
+func (d *Dest) Unlock(rel string) error {
+	h, base, err := d.parent(rel, false)
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	fi, err := h.r.Lstat(base)
+	if err != nil || !fi.IsDir() || fi.Mode().Perm()&0o700 == 0o700 {
+		return err
+	}
+	return h.r.Chmod(base, fi.Mode().Perm()|0o700)
 }
