@@ -12,6 +12,7 @@ import (
 type pipe struct {
 	relay   *Relay
 	client  *net.TCPConn
+	turns   turns
 	born    time.Time
 	lost    atomic.Bool // swallowed by a black hole
 	done    <-chan struct{}

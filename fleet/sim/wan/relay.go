@@ -36,6 +36,7 @@ type Relay struct {
 	toClient atomic.Int64 // bytes delivered
 	toTarget atomic.Int64
 	accepted atomic.Int64
+	turns    atomic.Int64 // heard by clients
 	wg       sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
@@ -75,6 +76,7 @@ func Listen(ctx context.Context, listen, target string, o Options) (*Relay, erro
 type Stats struct {
 	Connections        int
 	ToTarget, ToClient int64 // bytes delivered
+	RoundTrips         int   // of all connections, that of TCP included
 }
 
 // Stats returns the counts at this moment.
@@ -82,6 +84,7 @@ func (r *Relay) Stats() Stats {
 	return Stats{
 		Connections: int(r.accepted.Load()),
 		ToTarget:    r.toTarget.Load(), ToClient: r.toClient.Load(),
+		RoundTrips: int(r.turns.Load() / 2),
 	}
 }
 
@@ -104,7 +107,7 @@ func (r *Relay) serve() {
 		r.accepted.Add(1)
 		client := c.(*net.TCPConn)
 		ctx, end := context.WithCancel(context.Background())
-		p := &pipe{relay: r, client: client, born: time.Now(), done: ctx.Done(), end: end}
+		p := &pipe{relay: r, client: client, turns: newTurns(&r.turns), born: time.Now(), done: ctx.Done(), end: end}
 		if !r.add(p) {
 			end()
 			reset(client)

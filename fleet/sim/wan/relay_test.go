@@ -69,12 +69,16 @@ func ping(t *testing.T, c *net.TCPConn) time.Duration {
 
 func TestRoundTrips(t *testing.T) {
 	const rtt = 40 * time.Millisecond
-	c := dial(t, relay(t, echo(t), Options{RTT: rtt}))
+	r := relay(t, echo(t), Options{RTT: rtt})
+	c := dial(t, r)
 	if took := ping(t, c); took < 2*rtt {
 		t.Errorf("first answer after %v: handshake and question take %v", took, 2*rtt)
 	}
 	if took := ping(t, c); took < rtt {
 		t.Errorf("second answer after %v, round trip %v", took, rtt)
+	}
+	if n := r.Stats().RoundTrips; n != 3 {
+		t.Errorf("%d round trips were counted, want 3", n)
 	}
 }
 
@@ -96,6 +100,9 @@ func TestServerSpeaksFirst(t *testing.T) {
 	got, err := io.ReadAll(dial(t, r))
 	if took := time.Since(start); string(got) != "SSH-2.0-x" || err != nil || took < 2*rtt {
 		t.Errorf("%q, %v after %v", got, err, took)
+	}
+	if n := r.Stats().RoundTrips; n != 2 {
+		t.Errorf("%d round trips were counted, want 2", n)
 	}
 }
 
