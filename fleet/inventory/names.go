@@ -221,3 +221,70 @@ func (d *namesDoc) record(fresh []namedVM, seen map[NameSource]bool, held func(i
 	d.Recorded = next
 	return true
 }
+
+// merge adds what is missing, and tells whether anything was.
+func (d *namesDoc) merge(other namesDoc) bool {
+	changed := false
+	if d.Aliases == nil {
+		d.Aliases = map[string]string{}
+	}
+	for name, id := range other.Aliases {
+		if _, have := d.Aliases[name]; !have {
+			d.Aliases[name], changed = id, true
+		}
+	}
+	for _, n := range other.Recorded {
+		if !slices.Contains(d.Recorded, n) {
+			d.Recorded, changed = append(d.Recorded, n), true
+		}
+	}
+	return changed
+}
+
+// ImportDoc merges the names of a bundle: aliases of one's own win.
+func (iv *Inventory) ImportDoc(ctx context.Context, name string, data []byte, dryRun bool) (keystore.Action, error) {
+	if name != NamesDoc {
+		return keystore.ActionRefuse, nil
+	}
+	theirs, err := decodeNames(data)
+	if err != nil {
+		return keystore.ActionRefuse, nil
+	}
+	ours, err := iv.readNamesDoc()
+	if err != nil {
+		return keystore.ActionRefuse, err
+	}
+	if !ours.merge(theirs) {
+		return keystore.ActionSame, nil
+	}
+	if dryRun {
+		return keystore.ActionUpdate, nil
+	}
+	return keystore.ActionUpdate, iv.updateNames(ctx, func(d *namesDoc) { d.merge(theirs) })
+}
+
+// NamePlan gives the VMs of a plan the names that the bundle's document, or the
+// record, has for them.
+func (iv *Inventory) NamePlan(plan keystore.Plan, doc []byte) {
+	names, _ := decodeNames(doc) // ImportDoc reports what cannot be read
+	book := nameBook{names: map[string][]namedVM{}}
+	for _, n := range append(names.aliases(), names.Recorded...) {
+		book.add(n)
+	}
+	for _, v := range plan.Inventory.VMs {
+		for _, n := range labelNames(v) {
+			book.add(n)
+		}
+	}
+	known, _ := iv.Known() // a name is a convenience
+	for _, vm := range known {
+		for _, n := range vm.Names {
+			book.add(namedVM{VMID: vm.ID, Name: n.Name, Source: n.Source})
+		}
+	}
+	for i, item := range plan.Items {
+		if found := book.of(&VM{ID: item.VMID}); len(found) > 0 {
+			plan.Items[i].Name = found[0].Name
+		}
+	}
+}

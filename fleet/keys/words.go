@@ -17,7 +17,6 @@ type (
 
 // What callers tell apart.
 const (
-	ActionAdd     = keystore.ActionAdd
 	ActionRefuse  = keystore.ActionRefuse
 	SeverityError = keystore.SeverityError
 )

@@ -18,7 +18,7 @@ import (
 // simulated VMs share this machine's CPU.
 func BenchmarkExecAll(b *testing.B) {
 	w := fleettest.NewOf(b, sim.Config{VMs: 100, Seed: 1, Still: true})
-	relay, err := wan.Listen(b.Context(), "", w.Sim.Gateway(), wan.Options{RTT: 80 * time.Millisecond})
+	relay, err := wan.Listen(b.Context(), w.Sim.Gateway(), wan.Options{RTT: 80 * time.Millisecond})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/google/uuid"
 )
@@ -40,10 +40,7 @@ func routes() []route {
 		{"POST", "vm/{id}/commit", "commit", (*Sim).postCommit},
 		{"GET", "vm/commits/{id}/parents", "parents", (*Sim).getParents},
 		{"GET", "commits", "commits", (*Sim).getCommits},
-		{"POST", "vm/branch/by_vm/{id}", "branch", (*Sim).postBranchVM},
-		{"POST", "vm/branch/by_commit/{id}", "branch", (*Sim).postBranchCommit},
 		{"POST", "vm/from_commit", "from_commit", (*Sim).postFromCommit},
-		{"POST", "vm/new_root", "new_root", (*Sim).postNewRoot},
 		{"POST", "vm/{id}/branch", "branch", (*Sim).postBranch},
 		{"PATCH", "vm/{id}/state", "state", (*Sim).patchState},
 		{"PATCH", "vm/{id}/label", "label", (*Sim).patchLabel},
@@ -66,22 +63,17 @@ func endpoints() []string {
 func (s *Sim) apiHandler() http.Handler {
 	table := routes()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
 		req, found := s.route(table, r)
-		call := Call{Time: start, Method: r.Method, Path: r.URL.RequestURI(), Endpoint: req.endpoint,
-			ValidKey: s.validKey(r), AnyKey: r.Header.Get("Authorization") != ""}
-		if req.vm != nil {
-			call.VM = req.vm.id
-		}
+		call := Call{Method: r.Method, Path: r.URL.RequestURI(), Endpoint: req.endpoint, AnyKey: r.Header.Get("Authorization") != ""}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		rec := &statusWriter{ResponseWriter: w}
 		update := s.calls.add(call)
 		defer func() {
-			call.Status, call.Took = rec.status, time.Since(start)
+			call.Status = rec.status
 			update(call)
-			s.cfg.Logf("sim: api %s %s: %d %s", call.Method, call.Path, call.Status, call.Fault)
+			s.cfg.Logf("sim: api %s %s: %d %s", call.Method, call.Path, call.Status, call.fault)
 		}()
-		answer := func(w http.ResponseWriter) { s.answer(w, req, found, call.ValidKey) }
+		answer := func(w http.ResponseWriter) { s.answer(w, req, found) }
 		s.withFaults(rec, req, &call, answer)
 	})
 }
@@ -126,7 +118,7 @@ func matchPath(pattern string, segments []string) (id string, ok bool) {
 }
 
 // answer is what the platform does without a fault.
-func (s *Sim) answer(w http.ResponseWriter, req *request, found, validKey bool) {
+func (s *Sim) answer(w http.ResponseWriter, req *request, found bool) {
 	switch {
 	case req.handle == nil:
 		bare(w, http.StatusNotFound, "")
@@ -134,7 +126,7 @@ func (s *Sim) answer(w http.ResponseWriter, req *request, found, validKey bool) 
 		bare(w, http.StatusMethodNotAllowed, "")
 	case req.endpoint == "health":
 		req.handle(s, w, req)
-	case !validKey:
+	case !s.validKey(req.Request):
 		bare(w, http.StatusForbidden, "403 Forbidden")
 	case req.id != "" && !validUUID(req.id):
 		bare(w, http.StatusBadRequest, "Invalid URL: Cannot parse `"+req.id+"` to a `Uuid`")
@@ -151,9 +143,60 @@ func validUUID(id string) bool {
 
 func (s *Sim) validKey(r *http.Request) bool {
 	key, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return found && subtle.ConstantTimeCompare([]byte(key), []byte(s.cfg.APIKey)) == 1
+	return found && subtle.ConstantTimeCompare([]byte(key), []byte(s.apiKey)) == 1
 }
 
 func (s *Sim) getHealth(w http.ResponseWriter, _ *request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// maxCalls bounds the log of a simulator that runs for days.
+const maxCalls = 200_000
+
+// Call is one request the API saw.
+type Call struct {
+	Method, Path string // with query, as asked
+	Endpoint     string // one of the names that a Fault can have; "" for none of them
+	Status       int    // 0 when the connection was cut or hung
+	Trap         bool   // seen by the foreign host of a redirect fault
+	AnyKey       bool   // an Authorization header was there at all
+	fault        string
+}
+
+// callLog remembers the last maxCalls calls.
+type callLog struct {
+	mu    sync.Mutex
+	calls []*Call
+}
+
+// add logs a call that has come in; what is learned of it later is told by the
+// result. So a client that saw its connection cut finds the call in the log.
+func (l *callLog) add(c Call) (update func(Call)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.calls) >= maxCalls {
+		l.calls = slices.Delete(l.calls, 0, maxCalls/10)
+	}
+	l.calls = append(l.calls, &c)
+	return func(now Call) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		c = now
+	}
+}
+
+func (l *callLog) list() []Call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]Call, len(l.calls))
+	for i, c := range l.calls {
+		out[i] = *c
+	}
+	return out
+}
+
+func (l *callLog) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = nil
 }

@@ -112,7 +112,7 @@ func TestCommits(t *testing.T) {
 		t.Errorf("parents %+v", parents)
 	}
 	restored := decodeBody[newVM](t, call(t, s, "POST", "/vm/from_commit", `{"commit_id":"`+commitID+`"}`))
-	branched := decodeBody[map[string][]newVM](t, call(t, s, "POST", "/vm/branch/by_vm/"+restored.VMID+"?count=2", ""))
+	branched := decodeBody[map[string][]newVM](t, call(t, s, "POST", "/vm/"+restored.VMID+"/branch?count=2", ""))
 	if len(branched["vms"]) != 2 || len(s.VMs()) != 15 {
 		t.Errorf("branched %+v, now %d VMs", branched, len(s.VMs()))
 	}
@@ -152,7 +152,7 @@ func TestStates(t *testing.T) {
 		t.Errorf("deleted: %+v", r)
 	}
 	calls := s.Calls()
-	if last := calls[len(calls)-1]; last.Status != 404 || last.Endpoint != "status" || !last.ValidKey || last.Method != "GET" {
+	if last := calls[len(calls)-1]; last.Status != 404 || last.Endpoint != "status" || !last.AnyKey || last.Method != "GET" {
 		t.Errorf("last call %+v", last)
 	}
 }

@@ -30,7 +30,7 @@ type keyBody struct {
 }
 
 func (vm *VM) body() vmBody {
-	return vmBody{VMID: vm.id, OwnerID: vm.sim.owner, CreatedAt: apiTime(vm.created), State: vm.State(), Labels: vm.Labels()}
+	return vmBody{VMID: vm.id, OwnerID: vm.sim.owner, CreatedAt: apiTime(vm.created), State: vm.State(), Labels: vm.allLabels()}
 }
 
 func (s *Sim) getVMs(w http.ResponseWriter, _ *request) {

@@ -38,13 +38,13 @@ type Status struct {
 	CAFile  string     `json:"ca_file"`
 	Dir     string     `json:"dir"`
 	Faults  []Fault    `json:"faults"`
-	VMs     []VMStatus `json:"vms"`
+	VMs     []vmStatus `json:"vms"`
 	Commits []Commit   `json:"commits"`
 	Calls   int        `json:"calls"`
 }
 
-// VMStatus is one VM in a Status.
-type VMStatus struct {
+// vmStatus is one VM in a Status.
+type vmStatus struct {
 	ID     string            `json:"id"`
 	Name   string            `json:"name"`
 	Role   string            `json:"role"`

@@ -11,7 +11,7 @@ import (
 func TestControl(t *testing.T) {
 	s := start(t, Config{Still: true})
 	ctx := t.Context()
-	c, err := NewControl(s.ControlURL())
+	c, err := NewControl(s.controlURL())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestControl(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if s.VM("marketing").Busy() || s.VM("chad-dev").State() != StatePaused || len(s.Faults()) != 0 {
+	if s.VM("marketing").atWork() || s.VM("chad-dev").State() != StatePaused || len(s.faults.list()) != 0 {
 		t.Error("the steering had no effect")
 	}
 	if err := c.Finish(ctx, "nobody"); err == nil || !strings.Contains(err.Error(), "nobody") {
@@ -42,7 +42,7 @@ func TestControl(t *testing.T) {
 	if err := c.SetFault(ctx, Fault{Kind: "boom"}); err == nil || !strings.Contains(err.Error(), "unknown fault") {
 		t.Errorf("unknown fault: %v", err)
 	}
-	wrong, err := NewControl(strings.TrimSuffix(s.ControlURL(), s.token) + "guess")
+	wrong, err := NewControl(strings.TrimSuffix(s.controlURL(), s.token) + "guess")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestEnvAndSeed(t *testing.T) {
 		t.Error("the same seed gives other host keys")
 	}
 	env := strings.Join(a.Env(), "\n")
-	for _, want := range []string{"VERS_FLEET_API_URL=http://127.0.0.1:", "/api/v1\n", "VERS_FLEET_API_KEY=" + a.OwnerID(), "VERS_FLEET_VM_GATEWAY=127.0.0.1:", "VERS_FLEET_TLS_CA=/", "VERS_FLEET_SIM=http://"} {
+	for _, want := range []string{"VERS_FLEET_API_URL=http://127.0.0.1:", "/api/v1\n", "VERS_FLEET_API_KEY=" + a.owner, "VERS_FLEET_VM_GATEWAY=127.0.0.1:", "VERS_FLEET_TLS_CA=/", "VERS_FLEET_SIM=http://"} {
 		if !strings.Contains(env, want) {
 			t.Errorf("Env lacks %q:\n%s", want, env)
 		}

@@ -27,7 +27,7 @@ func (s *Sim) controlHandler() http.Handler {
 		})
 	}
 	done := struct{}{}
-	handle("GET /state", func(*http.Request) (any, error) { return s.Status(), nil })
+	handle("GET /state", func(*http.Request) (any, error) { return s.status(), nil })
 	handle("POST /faults", func(r *http.Request) (any, error) {
 		var f Fault
 		if err := decode(r, &f); err != nil {
@@ -76,13 +76,13 @@ func decode(r *http.Request, into any) error {
 	return d.Decode(into)
 }
 
-// Status tells what is simulated at this moment.
-func (s *Sim) Status() Status {
+// status tells what is simulated at this moment.
+func (s *Sim) status() Status {
 	st := Status{BaseURL: s.BaseURL(), Gateway: s.Gateway(), CAFile: s.CAFile(), Dir: s.dir,
-		Faults: s.Faults(), Commits: s.Commits(), Calls: len(s.Calls()), VMs: []VMStatus{}}
+		Faults: s.faults.list(), Commits: s.Commits(), Calls: len(s.Calls()), VMs: []vmStatus{}}
 	for _, vm := range s.VMs() {
-		st.VMs = append(st.VMs, VMStatus{ID: vm.id, Name: vm.Name(), Role: vm.role(), State: vm.State(),
-			Labels: vm.Labels(), Busy: vm.Busy()})
+		st.VMs = append(st.VMs, vmStatus{ID: vm.id, Name: vm.Name(), Role: vm.role(), State: vm.State(),
+			Labels: vm.allLabels(), Busy: vm.atWork()})
 	}
 	return st
 }
@@ -95,8 +95,8 @@ func (s *Sim) trapURL(path string) string {
 
 // trap records a call that followed a redirect to a foreign host.
 func (s *Sim) trap(w http.ResponseWriter, r *http.Request) {
-	s.calls.add(Call{Time: time.Now(), Method: r.Method, Path: r.URL.RequestURI(), Status: http.StatusOK,
-		Trap: true, ValidKey: s.validKey(r), AnyKey: r.Header.Get("Authorization") != ""})
+	s.calls.add(Call{Method: r.Method, Path: r.URL.RequestURI(), Status: http.StatusOK,
+		Trap: true, AnyKey: r.Header.Get("Authorization") != ""})
 	writeJSON(w, http.StatusOK, []vmBody{})
 }
 

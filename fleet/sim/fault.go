@@ -132,7 +132,7 @@ func (f Fault) check() error {
 	if f.Endpoint != "" && !slices.Contains(endpoints(), f.Endpoint) {
 		return fmt.Errorf("unknown endpoint %q: one of %s", f.Endpoint, strings.Join(endpoints(), ", "))
 	}
-	if k.Gateway() && (f.Endpoint != "" || f.Method != "") {
+	if k.ofGateway() && (f.Endpoint != "" || f.Method != "") {
 		return fmt.Errorf("fault %s is one of the VM gateway: it has no endpoint or method", f.Kind)
 	}
 	if f.Probability < 0 || f.Probability > 1 {

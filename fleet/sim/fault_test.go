@@ -54,7 +54,7 @@ func TestParseFault(t *testing.T) {
 // Every fault that is declared says what it does, and does something.
 func TestFaultKindsAreWhole(t *testing.T) {
 	for _, k := range FaultKinds() {
-		if k.Help() == "" || k.Gateway() && k.api != nil || !k.Gateway() && k.gateway != nil {
+		if k.Help() == "" || k.ofGateway() && k.api != nil || !k.ofGateway() && k.gateway != nil {
 			t.Errorf("%s: %q", k.Name(), k.Help())
 		}
 		if k.value != "" && new(Fault).Flags().Lookup(k.value) == nil {
@@ -157,7 +157,7 @@ func TestFaultFilters(t *testing.T) {
 	}
 	s.ClearFaults()
 	set("503 --count 2")
-	if a, b, c := status("/vms"), status("/vms"), status("/vms"); a != 503 || b != 503 || c != 200 || len(s.Faults()) != 0 {
+	if a, b, c := status("/vms"), status("/vms"), status("/vms"); a != 503 || b != 503 || c != 200 || len(s.faults.list()) != 0 {
 		t.Errorf("count: %d %d %d", a, b, c)
 	}
 	set("503 --every 2")
@@ -170,7 +170,7 @@ func TestFaultFilters(t *testing.T) {
 		t.Errorf("newest fault first: %d", got)
 	}
 	set("502")
-	if got := s.Faults(); len(got) != 2 || got[1].Kind != "502" {
+	if got := s.faults.list(); len(got) != 2 || got[1].Kind != "502" {
 		t.Errorf("502 does not replace hang: %+v", got)
 	}
 	if err := s.SetFault(Fault{Kind: "503", VM: "nobody"}); err == nil {

@@ -40,7 +40,7 @@ func (s *faultSet) set(f Fault) {
 func (a *activeFault) replacedBy(f Fault) bool {
 	ours, _ := a.kind()
 	theirs, _ := f.kind()
-	return ours.Gateway() == theirs.Gateway() && ours.adds() == theirs.adds() &&
+	return ours.ofGateway() == theirs.ofGateway() && ours.adds() == theirs.adds() &&
 		a.Endpoint == f.Endpoint && strings.EqualFold(a.Method, f.Method) && a.VM == f.VM
 }
 
@@ -71,7 +71,7 @@ func (s *faultSet) pick(e event) (delay time.Duration, fault Fault, found bool) 
 	defer s.mu.Unlock()
 	for _, a := range slices.Backward(s.faults) {
 		k, _ := a.kind()
-		if (found && !k.adds()) || k.Gateway() != e.gateway || !a.matches(e) || !a.strikes() {
+		if (found && !k.adds()) || k.ofGateway() != e.gateway || !a.matches(e) || !a.strikes() {
 			continue
 		}
 		delay += a.Latency

@@ -147,7 +147,7 @@ func (g *gateway) serve(conn net.Conn) {
 
 // named finds the VM of a TLS server name, nil if there is none.
 func (g *gateway) named(server string) *VM {
-	id, found := strings.CutSuffix(strings.ToLower(server), "."+g.sim.cfg.VMDomain)
+	id, found := strings.CutSuffix(strings.ToLower(server), "."+vmDomain)
 	if !found {
 		return nil
 	}

@@ -131,7 +131,7 @@ func (p *lieutenant) emit(e piEvent) {
 func (p *lieutenant) talk() {
 	words := strings.Fields("Rendering the next variation , comparing it with the brief , and adjusting light and type .")
 	for i := range maxDeltas {
-		if !p.vm.sim.pause(p.ctx, p.vm.sim.cfg.Tick) {
+		if !p.vm.sim.pause(p.ctx, p.vm.sim.cfg.tick) {
 			return
 		}
 		p.mu.Lock()
@@ -238,7 +238,7 @@ func (p *lieutenant) reply(message string) {
 	p.emit(piEvent{Type: "agent_start"})
 	p.voice.Go(func() {
 		for _, word := range strings.SplitAfter(text, " ") {
-			if !p.vm.sim.pause(p.ctx, p.vm.sim.cfg.Tick) {
+			if !p.vm.sim.pause(p.ctx, p.vm.sim.cfg.tick) {
 				return
 			}
 			p.mu.Lock()

@@ -21,13 +21,13 @@ func TestFinish(t *testing.T) {
 	s := start(t, Config{Still: true})
 	vm := s.VM("marketing")
 	client := mustLogin(t, s, vm)
-	if out := stream(t, vm); strings.Count(out, `"agent_start"`) != 3 || strings.Count(out, `"agent_end"`) != 2 || !vm.Busy() {
+	if out := stream(t, vm); strings.Count(out, `"agent_start"`) != 3 || strings.Count(out, `"agent_end"`) != 2 || !vm.atWork() {
 		t.Errorf("marketing is not at work:\n%s", out)
 	}
 	if err := s.Finish("marketing"); err != nil {
 		t.Fatal(err)
 	}
-	if out := stream(t, vm); !strings.HasSuffix(out, "{\"type\":\"agent_end\"}\n") || vm.Busy() {
+	if out := stream(t, vm); !strings.HasSuffix(out, "{\"type\":\"agent_end\"}\n") || vm.atWork() {
 		t.Errorf("marketing did not finish:\n%s", out)
 	}
 	if out, _, err := run(t, client, "ls /root/workspace/images | grep final", ""); err != nil || out != "final-01.png\nfinal-02.png\n" {
@@ -68,7 +68,7 @@ func TestPrompt(t *testing.T) {
 }
 
 func TestLiveStream(t *testing.T) {
-	s := start(t, Config{Tick: time.Millisecond})
+	s := start(t, Config{tick: time.Millisecond})
 	vm := s.VM("marketing")
 	client := mustLogin(t, s, vm)
 	out, _, err := run(t, client, "n=$(grep -c text_delta /tmp/pi-rpc/out); "+

@@ -22,6 +22,7 @@ type Sim struct {
 	keepDir  bool
 	secret   [32]byte // every id and key is derived from it
 	owner    string
+	apiKey   string
 	ca       *authority
 	faults   faultSet
 	calls    callLog
@@ -161,10 +162,7 @@ func (s *Sim) HostURL() string {
 }
 
 // APIKey is the key that the API accepts.
-func (s *Sim) APIKey() string { return s.cfg.APIKey }
-
-// OwnerID is the account that the key belongs to.
-func (s *Sim) OwnerID() string { return s.owner }
+func (s *Sim) APIKey() string { return s.apiKey }
 
 // Gateway is the host:port at which every VM answers SSH inside TLS.
 func (s *Sim) Gateway() string { return s.gateway.addr() }
@@ -175,29 +173,22 @@ func (s *Sim) CAFile() string { return filepath.Join(s.dir, "ca.pem") }
 // Dir is the folder with everything the simulator keeps.
 func (s *Sim) Dir() string { return s.dir }
 
-// VMDomain is the domain of VM names, as in the configuration.
-func (s *Sim) VMDomain() string { return s.cfg.VMDomain }
-
 // ServerName is the TLS name of a VM.
-func (s *Sim) ServerName(vm *VM) string { return vm.id + "." + s.cfg.VMDomain }
+func (s *Sim) ServerName(vm *VM) string { return vm.id + "." + vmDomain }
 
-// ControlURL is where a running simulator is steered; it contains a secret.
-func (s *Sim) ControlURL() string { return "http://" + s.control.addr() + "/" + s.token }
+// controlURL is where a running simulator is steered; it contains a secret.
+func (s *Sim) controlURL() string { return "http://" + s.control.addr() + "/" + s.token }
 
 // Env returns the KEY=VALUE pairs that point the program at the simulator.
 // They contain the API key and the control secret.
 func (s *Sim) Env() []string {
-	env := []string{
+	return []string{
 		"VERS_FLEET_API_URL=" + s.BaseURL(),
 		"VERS_FLEET_API_KEY=" + s.APIKey(),
 		"VERS_FLEET_VM_GATEWAY=" + s.Gateway(),
 		"VERS_FLEET_TLS_CA=" + s.CAFile(),
-		"VERS_FLEET_SIM=" + s.ControlURL(),
+		"VERS_FLEET_SIM=" + s.controlURL(),
 	}
-	if s.cfg.VMDomain != defaultVMDomain {
-		env = append(env, "VERS_FLEET_VM_DOMAIN="+s.cfg.VMDomain)
-	}
-	return env
 }
 
 // VMs returns all VMs that were not deleted, in order of creation.
@@ -248,9 +239,6 @@ func (s *Sim) SetFault(f Fault) error {
 // ClearFaults ends all faults.
 func (s *Sim) ClearFaults() { s.faults.clear() }
 
-// Faults lists the faults that are on.
-func (s *Sim) Faults() []Fault { return s.faults.list() }
-
 // CutConnections resets every SSH connection that is open now.
 func (s *Sim) CutConnections() { s.gateway.cut(nil) }
 
@@ -284,3 +272,82 @@ func (s *Sim) Finish(nameOrID string) error {
 }
 
 func (s *Sim) now() time.Time { return time.Now() }
+
+// The fleet of the outage that this simulator imitates.
+const (
+	defaultVMs  = 12
+	minVMs      = 6
+	maxVMs      = 100_000
+	defaultTick = 700 * time.Millisecond
+
+	// vmDomain is the domain below which VMs have their names.
+	vmDomain = "vm.vers.sh"
+
+	// MarketingID is the id of the VM whose finished work could not be
+	// fetched in the outage of 2026-02-24.
+	MarketingID = "c8f9cadc-4c58-4eab-a847-df31723c7d16"
+)
+
+// Config says what to simulate. The zero value is a fleet of twelve VMs on
+// free loopback ports, in a temporary folder, with random keys.
+type Config struct {
+	// VMs is the size of the fleet: 0 means 12, at least 6. VMs are created
+	// lazily; 10,000 cost little until they are connected to.
+	VMs int
+	// Dir holds the VMs' files and the CA certificate. "" means a temporary
+	// folder that Close removes; a folder that is named here must be empty or
+	// missing and is kept.
+	Dir string
+	// Addr is where the REST API listens, "127.0.0.1:0" by default. Only
+	// loopback addresses are accepted. Gateway and control listeners take free
+	// ports of the same address.
+	Addr string
+	// Seed makes ids and keys repeatable; 0 means random ones.
+	Seed int64
+	// Still keeps lieutenants from talking by themselves, so that their event
+	// streams only change when Finish or a prompt says so.
+	Still bool
+	// APITLS serves the REST API over https, with a certificate of the same CA.
+	APITLS bool
+	// Guest is the kind of the VMs, GuestBox by default. Of GuestSSHD, SSHD says
+	// what each server is like; its folders, name and keys are the simulator's.
+	Guest Guest
+	SSHD  sshd.Options
+	// Logf receives a line per API call and SSH login; nil means silence.
+	Logf func(format string, args ...any)
+
+	tick time.Duration // the pace of talking lieutenants
+}
+
+// withDefaults checks the configuration and fills in what was left out.
+func (c Config) withDefaults() (Config, error) {
+	if c.VMs == 0 {
+		c.VMs = defaultVMs
+	}
+	if c.VMs < minVMs || c.VMs > maxVMs {
+		return c, fmt.Errorf("sim: %d VMs: must be between %d and %d", c.VMs, minVMs, maxVMs)
+	}
+	if c.Guest == "" {
+		c.Guest = GuestBox
+	}
+	if c.Guest != GuestBox && c.Guest != GuestSSHD {
+		return c, fmt.Errorf("sim: no VMs of the kind %q: there are %s and %s", c.Guest, GuestBox, GuestSSHD)
+	}
+	if c.Addr == "" {
+		c.Addr = "127.0.0.1:0"
+	}
+	host, _, err := net.SplitHostPort(c.Addr)
+	if err != nil {
+		return c, fmt.Errorf("sim: address %q: %w", c.Addr, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return c, fmt.Errorf("sim: address %q: only loopback addresses are served, such as 127.0.0.1:0", c.Addr)
+	}
+	if c.tick <= 0 {
+		c.tick = defaultTick
+	}
+	if c.Logf == nil {
+		c.Logf = func(string, ...any) {}
+	}
+	return c, nil
+}

@@ -1,8 +1,10 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -13,10 +15,10 @@ import (
 
 // The states of a VM, as the API writes them.
 const (
-	StateBooting  = "booting"
+	stateBooting  = "booting"
 	StateRunning  = "running"
 	StatePaused   = "paused"
-	StateSleeping = "sleeping"
+	stateSleeping = "sleeping"
 	StateDead     = "dead"
 )
 
@@ -84,10 +86,10 @@ func (vm *VM) Name() string {
 	return vm.id
 }
 
-func (vm *VM) role() string { return vm.Labels()["role"] }
+func (vm *VM) role() string { return vm.allLabels()["role"] }
 
-// Labels returns a copy of the VM's labels.
-func (vm *VM) Labels() map[string]string {
+// allLabels is a copy of the VM's labels.
+func (vm *VM) allLabels() map[string]string {
 	vm.mu.Lock()
 	defer vm.mu.Unlock()
 	return maps.Clone(vm.labels)
@@ -114,7 +116,7 @@ func (vm *VM) State() string {
 // connections.
 func (vm *VM) SetState(state string) error {
 	switch state {
-	case StateBooting, StateRunning, StatePaused, StateSleeping, StateDead:
+	case stateBooting, StateRunning, StatePaused, stateSleeping, StateDead:
 	default:
 		return fmt.Errorf("sim: unknown VM state %q", state)
 	}
@@ -195,3 +197,125 @@ func (vm *VM) onGuest(fn func(guest) error) error {
 
 // running reports whether the VM accepts connections.
 func (vm *VM) running() bool { return vm.State() == StateRunning }
+
+// errEnded is returned for what is asked of a simulator after its Close.
+var errEnded = errors.New("sim: the simulator has ended")
+
+// boot returns what runs in the VM. It is made on first use, so that thousands
+// of VMs cost nothing until somebody connects.
+func (vm *VM) boot() (guest, error) {
+	vm.bootMu.Lock()
+	defer vm.bootMu.Unlock()
+	if vm.guest != nil {
+		return vm.guest, nil
+	}
+	if vm.sim.ctx.Err() != nil || !vm.deletedAt().IsZero() {
+		return nil, errEnded
+	}
+	if err := vm.makeFiles(); err != nil {
+		return nil, fmt.Errorf("files of %s: %w", vm.id, err)
+	}
+	var err error
+	if vm.sim.cfg.Guest == GuestSSHD {
+		vm.guest, err = newSSHDGuest(vm)
+	} else {
+		vm.guest, err = newBoxGuest(vm, vm.files)
+	}
+	if err != nil {
+		vm.guest = nil // not an interface that holds a nil pointer
+	}
+	return vm.guest, err
+}
+
+func (vm *VM) hostname() string {
+	if name := vm.Name(); name != vm.id {
+		return name
+	}
+	return "vm-" + firstN(vm.id, 8)
+}
+
+// makeFiles makes the VM's files: a copy of its parent's for a branched VM,
+// otherwise what its role asks for.
+func (vm *VM) makeFiles() (err error) {
+	if vm.files != nil {
+		return nil
+	}
+	if err := os.MkdirAll(vm.folder(), 0o700); err != nil {
+		return err
+	}
+	files, err := box.NewFS(vm.folder())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, files.Close())
+		}
+	}()
+	c := &content{fs: files, vm: vm, now: vm.sim.now()}
+	copied, err := vm.copyParent(files)
+	if err != nil {
+		return err
+	}
+	if !copied {
+		c.system()
+		c.workspace()
+	}
+	if vm.role() == "lieutenant" && c.err == nil {
+		vm.pi = newLieutenant(vm, files)
+		c.err = vm.pi.begin()
+	}
+	if c.err == nil {
+		vm.files = files
+	}
+	return c.err
+}
+
+// copyParent takes over the files of the VM that this one was branched from,
+// as they are now, if that VM has any.
+func (vm *VM) copyParent(into *box.FS) (bool, error) {
+	parent := vm.sim.vmByID(vm.grandVM)
+	if parent == nil || !parent.deletedAt().IsZero() {
+		return false, nil
+	}
+	if _, err := os.Stat(parent.folder()); err != nil {
+		return false, nil // nobody used it: fresh content is the same
+	}
+	if _, err := parent.boot(); err != nil {
+		return false, err
+	}
+	if err := into.Clone(parent.files); err != nil {
+		return false, fmt.Errorf("copy of %s: %w", parent.id, err)
+	}
+	return true, nil
+}
+
+// shutdown ends what runs in the VM.
+func (vm *VM) shutdown() error {
+	vm.bootMu.Lock()
+	defer vm.bootMu.Unlock()
+	if vm.pi != nil {
+		vm.pi.stop()
+	}
+	if vm.guest != nil {
+		vm.guest.close()
+		vm.guest = nil
+	}
+	if vm.files == nil {
+		return nil
+	}
+	err := vm.files.Close()
+	vm.files = nil
+	return err
+}
+
+// atWork reports whether the VM is a lieutenant that does something.
+func (vm *VM) atWork() bool {
+	vm.bootMu.Lock()
+	pi := vm.pi
+	vm.bootMu.Unlock()
+	if pi == nil {
+		return vm.busy()
+	}
+	return pi.working()
+}

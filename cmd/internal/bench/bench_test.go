@@ -71,7 +71,7 @@ func TestRaceGoesOnWithoutTheFailing(t *testing.T) {
 		{result: result{name: "hangs", factor: 1}, run: command("sh", "-c", "sleep 1000; true")},
 		{result: result{name: "wrong", factor: 1}, run: command("true"), after: func(int) error { return errors.New("differs") }},
 	}
-	r := &rig{o: options{limit: 200 * time.Millisecond}, log: io.Discard}
+	r := &rig{o: options{limit: 3 * time.Second}, log: io.Discard}
 	if err := r.race(t.Context(), 3, entries); err != nil {
 		t.Fatal(err)
 	}

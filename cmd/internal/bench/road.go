@@ -33,7 +33,7 @@ func (r *rig) road(ctx context.Context, rtt time.Duration) (*road, error) {
 		return nil, err
 	}
 	if rtt > 0 {
-		relay, err := wan.Listen(ctx, "", way.gateway, wan.Options{RTT: rtt, BytesPerSecond: r.o.rate})
+		relay, err := wan.Listen(ctx, way.gateway, wan.Options{RTT: rtt, BytesPerSecond: r.o.rate})
 		if err != nil {
 			return nil, err
 		}

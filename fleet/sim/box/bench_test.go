@@ -27,8 +27,8 @@ func BenchmarkFind(b *testing.B) {
 	}
 	m := &Machine{FS: fsys, Hostname: "vm"}
 	for b.Loop() {
-		s := Session{Command: `find w -printf '%y %s %m %T@ %p\0'`, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}
-		if m.Run(b.Context(), s) != 0 {
+		s := job{command: `find w -printf '%y %s %m %T@ %p\0'`, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
+		if m.run(b.Context(), s) != 0 {
 			b.Fatal("find failed")
 		}
 	}
@@ -43,6 +43,6 @@ func BenchmarkTrue(b *testing.B) {
 	defer fsys.Close()
 	m := &Machine{FS: fsys, Hostname: "vm"}
 	for b.Loop() {
-		m.Run(b.Context(), Session{Command: "true", Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard})
+		m.run(b.Context(), job{command: "true", stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard})
 	}
 }

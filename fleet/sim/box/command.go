@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -59,7 +60,7 @@ func (sh *shell) exec(ctx context.Context, args []string) error {
 		in: &ctxReader{ctx: ctx, r: hc.Stdin}, out: &ctxWriter{ctx: ctx, w: sh.bounded(hc.Stdout)}, err: hc.Stderr}
 	if hc.Stdin == nil || isNilFile(hc.Stdin) {
 		c.in = noInput{}
-	} else if tty := sh.s.TTY; tty != nil && hc.Stdin == sh.s.Stdin {
+	} else if tty := sh.s.tty; tty != nil && hc.Stdin == sh.s.stdin {
 		c.in = &ctxReader{ctx: ctx, r: hc.Stdin, eof: &tty.sawEOF}
 	}
 	stop := context.AfterFunc(ctx, func() { interrupt(hc.Stdin, hc.Stdout) })
@@ -113,7 +114,7 @@ func isBinary(name, base string) bool {
 // runFile runs a script of the VM; a binary is refused.
 func (c *cmd) runFile(name string) int {
 	full := c.path(name)
-	fi, err := c.fs.Stat(full)
+	fi, err := c.fs.stat(full)
 	if err != nil {
 		fmt.Fprintf(c.err, "sh: %s: %s\n", name, reason(err))
 		return 127
@@ -122,7 +123,7 @@ func (c *cmd) runFile(name string) int {
 		fmt.Fprintf(c.err, "sh: %s: Permission denied\n", name)
 		return 126
 	}
-	data, err := c.fs.ReadFile(full, maxCapture)
+	data, err := c.fs.readFile(full, maxCapture)
 	if err != nil {
 		fmt.Fprintf(c.err, "sh: %s: %s\n", name, reason(err))
 		return 126
@@ -142,9 +143,9 @@ func (c *cmd) runFile(name string) int {
 // subshell runs a text in a new shell with the command's streams and
 // exported variables, as a child process would.
 func (c *cmd) subshell(text, name string, params []string) int {
-	s := Session{Dir: c.dir, Stdin: c.in, Stdout: c.out, Stderr: c.err, TTY: c.sh.s.TTY, Env: c.environ(), bare: true}
+	s := job{dir: c.dir, stdin: c.in, stdout: c.out, stderr: c.err, tty: c.sh.s.tty, env: c.environ(), bare: true}
 	if r, ok := c.in.(*ctxReader); ok {
-		s.Stdin = r.r // the file itself, which a shell needs not copy
+		s.stdin = r.r // the file itself, which a shell needs not copy
 	}
 	sub, err := c.m.newShell(s)
 	if err != nil {
@@ -190,10 +191,10 @@ func (c *cmd) input(name string) (io.ReadCloser, error) {
 		return io.NopCloser(c.in), nil
 	}
 	full := c.path(name)
-	if fi, err := c.fs.Stat(full); err == nil && fi.IsDir() {
+	if fi, err := c.fs.stat(full); err == nil && fi.IsDir() {
 		return nil, pathError("read", name, syscall.EISDIR)
 	}
-	file, err := c.fs.Open(c.ctx, full)
+	file, err := c.fs.open(c.ctx, full)
 	if err != nil {
 		return nil, err
 	}
@@ -250,3 +251,79 @@ type ctxFile struct {
 }
 
 func (c *ctxFile) Read(p []byte) (int, error) { return c.ctxReader.Read(p) }
+
+// flags is what a command line said, by the letter.
+type flags struct {
+	count  map[string]int
+	values map[string][]string
+}
+
+func (f flags) on(name string) bool { return f.count[name] > 0 }
+
+func (f flags) all(name string) []string { return f.values[name] }
+
+// get returns the last value of an option.
+func (f flags) get(name string) (string, bool) {
+	v := f.values[name]
+	if len(v) == 0 {
+		return "", false
+	}
+	return v[len(v)-1], true
+}
+
+// parse reads options the way GNU getopt does. spec is like getopt's: letters,
+// each followed by ":" if it takes a value. On an unknown option, which every
+// long one is, it has reported the usage error.
+func (c *cmd) parse(spec string) (f flags, rest []string, ok bool) {
+	f = flags{count: make(map[string]int), values: make(map[string][]string)}
+	for args := c.args; len(args) > 0; {
+		arg := args[0]
+		args = args[1:]
+		switch {
+		case arg == "--":
+			return f, append(rest, args...), true
+		case len(arg) > 1 && arg[0] == '-':
+			var err error
+			if args, err = f.short(arg[1:], args, spec); err != nil {
+				c.failf("%v", err)
+				return f, nil, false
+			}
+		default:
+			rest = append(rest, arg)
+		}
+	}
+	return f, rest, true
+}
+
+func (f flags) short(letters string, args []string, spec string) ([]string, error) {
+	for i := 0; i < len(letters); i++ {
+		letter := letters[i : i+1]
+		at := strings.Index(spec, letter)
+		if letter == ":" || at < 0 {
+			return nil, fmt.Errorf("option -%s: not available in the simulator", letters[i:])
+		}
+		f.count[letter]++
+		if !strings.HasPrefix(spec[at+1:], ":") {
+			continue
+		}
+		value := letters[i+1:]
+		if value == "" && len(args) == 0 {
+			return nil, fmt.Errorf("option requires an argument -- '%s'", letter)
+		}
+		if value == "" {
+			value, args = args[0], args[1:]
+		}
+		f.values[letter] = append(f.values[letter], value)
+		return args, nil
+	}
+	return args, nil
+}
+
+// number reads a plain number.
+func number(text string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("invalid number '%s'", text)
+	}
+	return n, nil
+}

@@ -50,7 +50,7 @@ func TestXargsRunsWhatIsComplete(t *testing.T) {
 			out, answer := io.Pipe()
 			ended := make(chan int, 1)
 			go func() {
-				ended <- m.Run(t.Context(), Session{Command: command, Stdin: in, Stdout: answer, Stderr: io.Discard})
+				ended <- m.run(t.Context(), job{command: command, stdin: in, stdout: answer, stderr: io.Discard})
 			}()
 			go func() { _, _ = io.WriteString(feed, ask) }()
 			got := make(chan string)

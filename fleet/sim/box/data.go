@@ -75,7 +75,7 @@ func (c *cmd) dd(j ddJob) (n int64, err error) {
 	}
 	w := c.out
 	if j.out != "" {
-		file, err := c.fs.OpenFile(c.ctx, c.path(j.out), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+		file, err := c.fs.openFile(c.ctx, c.path(j.out), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 		if err != nil {
 			return 0, fmt.Errorf("failed to open '%s': %s", j.out, reason(err))
 		}

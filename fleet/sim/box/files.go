@@ -36,7 +36,7 @@ func cmdMkdir(c *cmd) int {
 		if f.on("p") {
 			return c.fs.MkdirAll(full, 0o755)
 		}
-		return c.fs.Mkdir(full, 0o755)
+		return c.fs.mkdir(full, 0o755)
 	})
 }
 
@@ -52,7 +52,7 @@ func cmdRm(c *cmd) int {
 		if base := path.Base(name); base == "." || base == ".." || path.Clean(full) == "/" {
 			return errors.New("refusing to remove it")
 		}
-		fi, err := c.fs.Lstat(full)
+		fi, err := c.fs.lstat(full)
 		if err == nil && fi.IsDir() && !f.on("r") {
 			return syscall.EISDIR
 		}
@@ -69,7 +69,7 @@ func cmdRm(c *cmd) int {
 // remove removes a file, or a folder with all that is in it.
 func (c *cmd) remove(full string, isDir bool) error {
 	if isDir {
-		entries, err := c.fs.ReadDir(full)
+		entries, err := c.fs.readDir(full)
 		for _, e := range entries {
 			if err == nil {
 				err = c.ctx.Err()
@@ -82,7 +82,7 @@ func (c *cmd) remove(full string, isDir bool) error {
 			return err
 		}
 	}
-	return c.fs.Remove(full)
+	return c.fs.remove(full)
 }
 
 func cmdTouch(c *cmd) int {
@@ -98,7 +98,7 @@ func cmdTouch(c *cmd) int {
 		}
 	}
 	return c.each(names, "cannot touch", func(full, _ string) error {
-		if _, err := c.fs.Stat(full); errors.Is(err, fs.ErrNotExist) {
+		if _, err := c.fs.stat(full); errors.Is(err, fs.ErrNotExist) {
 			if err := c.fs.Append(full, nil); err != nil {
 				return err
 			}
@@ -139,17 +139,17 @@ func cmdLn(c *cmd) int {
 	if len(names) == 1 {
 		name = path.Base(target)
 	}
-	if fi, err := c.fs.Stat(c.path(name)); err == nil && fi.IsDir() {
+	if fi, err := c.fs.stat(c.path(name)); err == nil && fi.IsDir() {
 		name = path.Join(name, path.Base(target))
 	}
 	full := c.path(name)
 	if !f.on("s") {
-		if _, err := c.fs.Lstat(c.path(target)); err != nil { // before anything is removed
+		if _, err := c.fs.lstat(c.path(target)); err != nil { // before anything is removed
 			return c.failf("failed to access '%s': %s", target, reason(err))
 		}
 	}
 	if f.on("f") {
-		if err := c.fs.Remove(full); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := c.fs.remove(full); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return c.failf("cannot remove '%s': %s", name, reason(err))
 		}
 	}
@@ -157,7 +157,7 @@ func cmdLn(c *cmd) int {
 	if f.on("s") {
 		err = c.fs.Symlink(target, full)
 	} else {
-		err = c.fs.Link(c.path(target), full)
+		err = c.fs.link(c.path(target), full)
 	}
 	if err != nil {
 		return c.failf("failed to create link '%s': %s", name, reason(err))
@@ -178,7 +178,7 @@ func cmdChmod(c *cmd) int {
 		return c.failf("option %s: not available in the simulator", args[0])
 	}
 	return c.each(args[1:], "cannot change", func(full, _ string) error {
-		fi, err := c.fs.Stat(full)
+		fi, err := c.fs.stat(full)
 		if err != nil {
 			return err
 		}
@@ -214,10 +214,10 @@ func cmdMv(c *cmd) int {
 		return c.failf("need a source and a target")
 	}
 	to := c.path(names[1])
-	if fi, err := c.fs.Stat(to); err == nil && fi.IsDir() {
+	if fi, err := c.fs.stat(to); err == nil && fi.IsDir() {
 		to = path.Join(to, path.Base(names[0]))
 	}
-	if err := c.fs.Rename(c.path(names[0]), to); err != nil {
+	if err := c.fs.rename(c.path(names[0]), to); err != nil {
 		return c.failf("cannot move '%s' to '%s': %s", names[0], names[1], reason(err))
 	}
 	return 0
@@ -231,7 +231,7 @@ func cmdReadlink(c *cmd) int {
 	}
 	status := 0
 	for _, name := range names {
-		target, err := c.fs.Readlink(c.path(name))
+		target, err := c.fs.readlink(c.path(name))
 		if err != nil {
 			status = 1
 			continue

@@ -49,9 +49,9 @@ func cmdFind(c *cmd) int {
 	}
 	for _, start := range starts {
 		full := c.path(start)
-		fi, err := c.fs.stat(full, follow)
+		fi, err := c.fs.look(full, follow)
 		if err != nil && follow {
-			fi, err = c.fs.Lstat(full)
+			fi, err = c.fs.lstat(full)
 		}
 		if err != nil {
 			s.complain(start, err)
@@ -135,14 +135,14 @@ func (s *search) visit(f *found, depth int) {
 	if !f.fi.IsDir() || s.max >= 0 && depth >= s.max {
 		return
 	}
-	entries, err := s.fs.ReadDir(f.full)
+	entries, err := s.fs.readDir(f.full)
 	if err != nil {
 		s.complain(f.shown, err)
 		return
 	}
 	for _, e := range entries {
 		full := path.Join(f.full, e.Name())
-		if fi, err := s.fs.Entry(full, e); err == nil { // else: gone meanwhile
+		if fi, err := s.fs.entry(full, e); err == nil { // else: gone meanwhile
 			shown := strings.TrimSuffix(f.shown, "/") + "/" + e.Name()
 			s.visit(&found{shown: shown, start: f.start, full: full, fi: fi}, depth+1)
 		}
@@ -199,7 +199,7 @@ func (s *search) part(f *found, letter byte) string {
 		if f.fi.Mode()&fs.ModeSymlink == 0 {
 			return ""
 		}
-		target, _ := s.fs.Readlink(f.full) // gone meanwhile: nothing to show
+		target, _ := s.fs.readlink(f.full) // gone meanwhile: nothing to show
 		return target
 	}
 	sys := sysOf(f.fi)

@@ -2,6 +2,7 @@ package box
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -66,7 +67,7 @@ func (f *FS) specialAt(name string) (Special, bool) {
 	return s, found
 }
 
-// Info is what the VM says about a file: as on the host, except that special
+// info is what the VM says about a file: as on the host, except that special
 // files have their own type.
 type info struct {
 	fs.FileInfo
@@ -79,8 +80,8 @@ func (i info) Mode() fs.FileMode { return i.mode }
 func (i info) Uid() uint32       { return 0 } // everything belongs to root,
 func (i info) Gid() uint32       { return 0 } // whoever runs the simulator
 
-// Entry returns the details of a folder's entry; name is its full path.
-func (f *FS) Entry(name string, e fs.DirEntry) (fs.FileInfo, error) {
+// entry returns the details of a folder's entry; name is its full path.
+func (f *FS) entry(name string, e fs.DirEntry) (fs.FileInfo, error) {
 	fi, err := e.Info()
 	if err != nil {
 		return nil, pathError("stat", name, err)
@@ -88,18 +89,18 @@ func (f *FS) Entry(name string, e fs.DirEntry) (fs.FileInfo, error) {
 	return f.dress(relative(name), e.Name(), fi), nil
 }
 
-// Space returns the size of the VM's disk and how much of it is free.
-func (f *FS) Space() (total, free int64) {
+// space returns the size of the VM's disk and how much of it is free.
+func (f *FS) space() (total, free int64) {
 	return diskSize, f.free.Load()
 }
 
-// Stat follows symbolic links.
-func (f *FS) Stat(name string) (fs.FileInfo, error) { return f.stat(name, true) }
+// stat follows symbolic links.
+func (f *FS) stat(name string) (fs.FileInfo, error) { return f.look(name, true) }
 
-// Lstat does not follow a symbolic link at the end of name.
-func (f *FS) Lstat(name string) (fs.FileInfo, error) { return f.stat(name, false) }
+// lstat does not follow a symbolic link at the end of name.
+func (f *FS) lstat(name string) (fs.FileInfo, error) { return f.look(name, false) }
 
-func (f *FS) stat(name string, follow bool) (fs.FileInfo, error) {
+func (f *FS) look(name string, follow bool) (fs.FileInfo, error) {
 	op := f.root.Lstat
 	if follow {
 		op = f.root.Stat
@@ -124,8 +125,8 @@ func (f *FS) dress(rel, base string, fi fs.FileInfo) fs.FileInfo {
 	return info{FileInfo: fi, name: base, mode: mode}
 }
 
-// Readlink returns the target of a symbolic link.
-func (f *FS) Readlink(name string) (target string, err error) {
+// readlink returns the target of a symbolic link.
+func (f *FS) readlink(name string) (target string, err error) {
 	_, err = f.do("readlink", name, false, func(rel string) (err error) {
 		target, err = f.root.Readlink(rel)
 		return err
@@ -133,8 +134,8 @@ func (f *FS) Readlink(name string) (target string, err error) {
 	return target, err
 }
 
-// ReadDir lists a folder, sorted by name.
-func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
+// readDir lists a folder, sorted by name.
+func (f *FS) readDir(name string) ([]fs.DirEntry, error) {
 	var entries []fs.DirEntry
 	_, err := f.do("open", name, true, func(rel string) error {
 		dir, err := f.root.Open(rel)
@@ -184,16 +185,16 @@ type regular struct {
 	name string
 }
 
-// Open opens a file for reading.
-func (f *FS) Open(ctx context.Context, name string) (File, error) {
-	return f.OpenFile(ctx, name, os.O_RDONLY, 0)
+// open opens a file for reading.
+func (f *FS) open(ctx context.Context, name string) (File, error) {
+	return f.openFile(ctx, name, os.O_RDONLY, 0)
 }
 
 const writing = os.O_WRONLY | os.O_RDWR | os.O_CREATE | os.O_TRUNC | os.O_APPEND
 
-// OpenFile opens a file with the flags of package os. Folders open for
+// openFile opens a file with the flags of package os. Folders open for
 // reading, as on Linux, but cannot be read.
-func (f *FS) OpenFile(ctx context.Context, name string, flag int, perm fs.FileMode) (File, error) {
+func (f *FS) openFile(ctx context.Context, name string, flag int, perm fs.FileMode) (File, error) {
 	if s, found := f.specialAt(path.Clean(name)); found {
 		file, err := s.Open(ctx, flag)
 		if err != nil {
@@ -252,4 +253,114 @@ func (r *regular) Stat() (fs.FileInfo, error) {
 		return nil, pathError("stat", r.name, err)
 	}
 	return info{FileInfo: fi, name: path.Base(r.name), mode: fi.Mode()}, nil
+}
+
+// do runs op on the name below the root that a path of the VM means, and
+// returns that name. The quick way lets os.Root follow links itself; what it
+// refuses (absolute links, links that climb above the root) is resolved by
+// walk and tried again.
+func (f *FS) do(verb, name string, follow bool, op func(rel string) error) (string, error) {
+	if !strings.HasPrefix(name, "/") || strings.IndexByte(name, 0) >= 0 {
+		return "", pathError(verb, name, syscall.ENOENT)
+	}
+	if !strings.Contains(name, "..") && !strings.HasSuffix(name, "/") {
+		rel := relative(name)
+		err := op(rel)
+		if err == nil {
+			return rel, nil
+		}
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrPermission) {
+			return "", pathError(verb, name, err)
+		}
+	}
+	rel, err := f.walk(name, follow)
+	if err == nil {
+		err = op(rel)
+	}
+	if err != nil {
+		return "", pathError(verb, name, err)
+	}
+	return rel, nil
+}
+
+// pathError says about a VM's path what the host said about its own.
+func pathError(verb, name string, err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err
+	} else if le, ok := errors.AsType[*os.LinkError](err); ok {
+		err = le.Err
+	}
+	return &fs.PathError{Op: verb, Path: name, Err: err}
+}
+
+func relative(name string) string {
+	rel := strings.TrimPrefix(path.Clean(name), "/")
+	if rel == "" {
+		return "."
+	}
+	return rel
+}
+
+// walk resolves a path the way a kernel does inside a chroot: ".." stops at
+// the root, absolute links begin there. A missing last component is fine.
+func (f *FS) walk(name string, follow bool) (string, error) {
+	todo := components(name)
+	follow = follow || strings.HasSuffix(name, "/")
+	var done []string
+	for links := 0; len(todo) > 0; {
+		part := todo[0]
+		todo = todo[1:]
+		if part == ".." {
+			done = done[:max(len(done)-1, 0)]
+			continue
+		}
+		here := path.Join(path.Join(done...), part)
+		last := len(todo) == 0
+		fi, err := f.root.Lstat(here)
+		if err != nil {
+			if last && errors.Is(err, fs.ErrNotExist) {
+				return here, nil
+			}
+			return "", err
+		}
+		switch {
+		case fi.Mode()&fs.ModeSymlink != 0 && (!last || follow):
+			if links++; links > maxLinks {
+				return "", syscall.ELOOP
+			}
+			target, err := f.root.Readlink(here)
+			if err != nil {
+				return "", err
+			}
+			if strings.HasPrefix(target, "/") {
+				done = nil
+			}
+			todo = append(components(target), todo...)
+		case !fi.IsDir() && !last:
+			return "", syscall.ENOTDIR
+		default:
+			done = append(done, part)
+		}
+	}
+	return relative("/" + path.Join(done...)), nil
+}
+
+// components splits a path; "." and empty parts mean nothing.
+func components(name string) []string {
+	var parts []string
+	for part := range strings.SplitSeq(name, "/") {
+		if part != "" && part != "." {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+// realPath resolves all links in name; every component but the last must exist.
+func (f *FS) realPath(name string) (string, error) {
+	rel, err := f.walk(name, true)
+	if err != nil {
+		return "", pathError("realpath", name, err)
+	}
+	return path.Join("/", rel), nil
 }

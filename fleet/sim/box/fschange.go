@@ -17,15 +17,15 @@ func (f *FS) change(verb, name string, follow bool, op func(rel string) error) e
 	return err
 }
 
-// Mkdir makes one folder.
-func (f *FS) Mkdir(name string, perm fs.FileMode) error {
+// mkdir makes one folder.
+func (f *FS) mkdir(name string, perm fs.FileMode) error {
 	return f.change("mkdir", path.Clean(name), false, func(rel string) error { return f.root.Mkdir(rel, perm.Perm()) })
 }
 
 // MkdirAll makes a folder and its parents.
 func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
 	name = path.Clean(name)
-	fi, err := f.Stat(name)
+	fi, err := f.stat(name)
 	if err == nil {
 		if !fi.IsDir() {
 			return pathError("mkdir", name, syscall.ENOTDIR)
@@ -38,17 +38,17 @@ func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
 	if err := f.MkdirAll(path.Dir(name), perm); err != nil {
 		return err
 	}
-	err = f.Mkdir(name, perm)
+	err = f.mkdir(name, perm)
 	if errors.Is(err, fs.ErrExist) {
-		if fi, statErr := f.Stat(name); statErr == nil && fi.IsDir() {
+		if fi, statErr := f.stat(name); statErr == nil && fi.IsDir() {
 			return nil
 		}
 	}
 	return err
 }
 
-// Remove removes a file, a link or an empty folder. Special files stay.
-func (f *FS) Remove(name string) error {
+// remove removes a file, a link or an empty folder. Special files stay.
+func (f *FS) remove(name string) error {
 	if _, found := f.specialAt(path.Clean(name)); found {
 		return pathError("remove", name, syscall.EPERM)
 	}
@@ -60,8 +60,8 @@ func (f *FS) Remove(name string) error {
 	})
 }
 
-// Rename moves a file or folder over what is there.
-func (f *FS) Rename(from, to string) error {
+// rename moves a file or folder over what is there.
+func (f *FS) rename(from, to string) error {
 	from, to = path.Clean(from), path.Clean(to)
 	return f.change("rename", from, false, func(relFrom string) error {
 		_, err := f.do("rename", to, false, func(relTo string) error { return f.root.Rename(relFrom, relTo) })
@@ -69,8 +69,8 @@ func (f *FS) Rename(from, to string) error {
 	})
 }
 
-// Link makes a hard link; like link(2) it does not follow a link at the end.
-func (f *FS) Link(from, to string) error {
+// link makes a hard link; like link(2) it does not follow a link at the end.
+func (f *FS) link(from, to string) error {
 	return f.change("link", from, false, func(relFrom string) error {
 		_, err := f.do("link", to, false, func(relTo string) error { return f.root.Link(relFrom, relTo) })
 		return err
@@ -92,8 +92,8 @@ func (f *FS) Chtimes(name string, atime, mtime time.Time) error {
 	return f.change("chtimes", name, true, func(rel string) error { return f.root.Chtimes(rel, atime, mtime) })
 }
 
-// Truncate sets a file's length; growing leaves a hole.
-func (f *FS) Truncate(name string, size int64) error {
+// truncate sets a file's length; growing leaves a hole.
+func (f *FS) truncate(name string, size int64) error {
 	return f.change("truncate", name, true, func(rel string) error {
 		file, err := f.root.OpenFile(rel, syscall.O_WRONLY, 0)
 		if err != nil {
@@ -120,8 +120,8 @@ func (f *FS) Append(name string, data []byte) error {
 	})
 }
 
-// ReadFile reads a whole file, at most limit bytes of it.
-func (f *FS) ReadFile(name string, limit int64) (data []byte, err error) {
+// readFile reads a whole file, at most limit bytes of it.
+func (f *FS) readFile(name string, limit int64) (data []byte, err error) {
 	_, err = f.do("open", name, true, func(rel string) error {
 		file, err := f.root.Open(rel)
 		if err != nil {
@@ -139,7 +139,7 @@ func (f *FS) ReadFile(name string, limit int64) (data []byte, err error) {
 func (f *FS) Clone(src *FS) error { return f.cloneDir(src, "/") }
 
 func (f *FS) cloneDir(src *FS, dir string) error {
-	entries, err := src.ReadDir(dir)
+	entries, err := src.readDir(dir)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (f *FS) cloneDir(src *FS, dir string) error {
 		if name == "/dev" {
 			continue
 		}
-		fi, err := src.Entry(name, e)
+		fi, err := src.entry(name, e)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // gone meanwhile
 		}
@@ -169,7 +169,7 @@ func (f *FS) cloneFile(src *FS, name string, fi fs.FileInfo) error {
 			return err
 		}
 	case mode&fs.ModeSymlink != 0:
-		target, err := src.Readlink(name)
+		target, err := src.readlink(name)
 		if err != nil {
 			return err
 		}
@@ -186,12 +186,12 @@ func (f *FS) cloneFile(src *FS, name string, fi fs.FileInfo) error {
 
 // copyFile copies one file's bytes.
 func (f *FS) copyFile(ctx context.Context, src *FS, from, to string) error {
-	in, err := src.Open(ctx, from)
+	in, err := src.open(ctx, from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := f.OpenFile(ctx, to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	out, err := f.openFile(ctx, to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}

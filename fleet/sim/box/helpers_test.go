@@ -31,7 +31,7 @@ func sh(t *testing.T, m *Machine, command string, stdin ...string) (stdout, stde
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var out, errOut bytes.Buffer
-	status = m.Run(ctx, Session{Command: command, Stdin: strings.NewReader(strings.Join(stdin, "")), Stdout: &out, Stderr: &errOut})
+	status = m.run(ctx, job{command: command, stdin: strings.NewReader(strings.Join(stdin, "")), stdout: &out, stderr: &errOut})
 	if ctx.Err() != nil {
 		t.Fatalf("%q did not end", command)
 	}

@@ -36,9 +36,9 @@ func cmdLs(c *cmd) int {
 	var dirs []string
 	for _, name := range names {
 		full := c.path(name)
-		fi, err := c.fs.stat(full, f.on("L") || !f.on("l"))
+		fi, err := c.fs.look(full, f.on("L") || !f.on("l"))
 		if err != nil {
-			fi, err = c.fs.Lstat(full)
+			fi, err = c.fs.lstat(full)
 		}
 		switch {
 		case err != nil:
@@ -68,7 +68,7 @@ func cmdLs(c *cmd) int {
 // lsDir lists one folder.
 func (c *cmd) lsDir(out *bufio.Writer, f flags, dir string) error {
 	full := c.path(dir)
-	list, err := c.fs.ReadDir(full)
+	list, err := c.fs.readDir(full)
 	if err != nil {
 		return err
 	}
@@ -82,13 +82,13 @@ func (c *cmd) lsDir(out *bufio.Writer, f flags, dir string) error {
 	}
 	if f.on("a") {
 		for _, dot := range []string{".", ".."} {
-			fi, err := c.fs.Stat(full + "/" + dot)
+			fi, err := c.fs.stat(full + "/" + dot)
 			add(dot, fi, err)
 		}
 	}
 	for _, e := range list {
 		if !strings.HasPrefix(e.Name(), ".") || f.on("a") || f.on("A") {
-			fi, err := c.fs.Entry(path.Join(full, e.Name()), e)
+			fi, err := c.fs.entry(path.Join(full, e.Name()), e)
 			add(e.Name(), fi, err)
 		}
 	}
@@ -123,7 +123,7 @@ func (c *cmd) lsPrint(out *bufio.Writer, f flags, entries []lsEntry) {
 			out.WriteByte('/')
 		}
 		if f.on("l") && e.fi.Mode()&fs.ModeSymlink != 0 {
-			if target, err := c.fs.Readlink(e.full); err == nil {
+			if target, err := c.fs.readlink(e.full); err == nil {
 				out.WriteString(" -> " + target)
 			}
 		}

@@ -20,21 +20,21 @@ type Machine struct {
 	Tmux string
 }
 
-// Session is one run of a command.
-type Session struct {
-	Command string   // as a person or program would give it to ssh
-	Env     []string // KEY=VALUE, on top of the VM's own
-	Dir     string   // "" means /root
-	Stdin   io.Reader
-	Stdout  io.Writer
-	Stderr  io.Writer
-	TTY     *TTY // nil without a terminal
+// job is one run of a command.
+type job struct {
+	command string   // as a person or program would give it to ssh
+	env     []string // KEY=VALUE, on top of the VM's own
+	dir     string   // "" means /root
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+	tty     *tty // nil without a terminal
 
 	bare bool // Env is the whole environment
 }
 
-// Quote turns an argument list into a command line.
-func Quote(args []string) string {
+// quote turns an argument list into a command line.
+func quote(args []string) string {
 	quoted := make([]string, 0, len(args))
 	for _, arg := range args {
 		q, err := syntax.Quote(arg, syntax.LangBash)
@@ -57,7 +57,7 @@ type environ struct {
 
 const noSuchFolder = "/\x00"
 
-func newEnviron(m *Machine, s Session) *environ {
+func newEnviron(m *Machine, s job) *environ {
 	pairs := []string{
 		"HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8",
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -65,10 +65,10 @@ func newEnviron(m *Machine, s Session) *environ {
 	}
 	if s.bare {
 		pairs = nil
-	} else if s.TTY != nil {
-		pairs = append(pairs, "TERM="+s.TTY.Term)
+	} else if s.tty != nil {
+		pairs = append(pairs, "TERM="+s.tty.term)
 	}
-	e := &environ{Environ: expand.ListEnviron(append(pairs, s.Env...)...)}
+	e := &environ{Environ: expand.ListEnviron(append(pairs, s.env...)...)}
 	e.booting.Store(true)
 	return e
 }

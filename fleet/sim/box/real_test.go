@@ -138,7 +138,7 @@ func onVM(t *testing.T, dir string, c realCase) outcome {
 	defer cancel()
 	var out, errOut bytes.Buffer
 	m := &Machine{FS: files, Hostname: "vm"}
-	status := m.Run(ctx, Session{Command: c.command, Dir: "/w", Stdin: strings.NewReader(c.stdin), Stdout: &out, Stderr: &errOut})
+	status := m.run(ctx, job{command: c.command, dir: "/w", stdin: strings.NewReader(c.stdin), stdout: &out, stderr: &errOut})
 	if ctx.Err() != nil {
 		t.Fatalf("%s does not end", c.command)
 	}

@@ -69,7 +69,7 @@ func (c *cmd) child(args []string) int {
 
 // cmdBuiltin runs a command of the interpreter for xargs and the like.
 func cmdBuiltin(c *cmd) int {
-	return c.subshell(Quote(append([]string{c.name}, c.args...)), "sh", nil)
+	return c.subshell(quote(append([]string{c.name}, c.args...)), "sh", nil)
 }
 
 // argRoom is what GNU xargs puts on one command line, in bytes.
@@ -274,11 +274,11 @@ func cmdDf(c *cmd) int {
 		return 1
 	}
 	for _, name := range names {
-		if _, err := c.fs.Stat(c.path(name)); err != nil {
+		if _, err := c.fs.stat(c.path(name)); err != nil {
 			return c.fail(name, err)
 		}
 	}
-	total, free := c.fs.Space()
+	total, free := c.fs.space()
 	size, title := func(n int64) string { return strconv.FormatInt(n>>10, 10) }, "1K-blocks"
 	if f.on("h") {
 		size, title = human, "Size"

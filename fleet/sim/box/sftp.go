@@ -62,7 +62,7 @@ func (h *sftpFiles) OpenFile(r *sftp.Request) (sftp.WriterAtReaderAt, error) {
 }
 
 func (h *sftpFiles) open(name string, flag int) (sftp.WriterAtReaderAt, error) {
-	file, err := h.fs.OpenFile(h.ctx, name, flag, 0o644)
+	file, err := h.fs.openFile(h.ctx, name, flag, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -79,20 +79,20 @@ func (h *sftpFiles) Filecmd(r *sftp.Request) error {
 	case "Setstat":
 		return h.setstat(r)
 	case "Rename":
-		if _, err := h.fs.Lstat(r.Target); err == nil {
+		if _, err := h.fs.lstat(r.Target); err == nil {
 			return fs.ErrExist // the protocol's rename does not overwrite
 		}
-		return h.fs.Rename(r.Filepath, r.Target)
+		return h.fs.rename(r.Filepath, r.Target)
 	case "Rmdir", "Remove":
-		fi, err := h.fs.Lstat(r.Filepath)
+		fi, err := h.fs.lstat(r.Filepath)
 		if err == nil && fi.IsDir() != (r.Method == "Rmdir") {
 			return syscall.EINVAL
 		}
-		return h.fs.Remove(r.Filepath)
+		return h.fs.remove(r.Filepath)
 	case "Mkdir":
-		return h.fs.Mkdir(r.Filepath, 0o755)
+		return h.fs.mkdir(r.Filepath, 0o755)
 	case "Link":
-		return h.fs.Link(r.Filepath, r.Target)
+		return h.fs.link(r.Filepath, r.Target)
 	case "Symlink":
 		return h.fs.Symlink(r.Filepath, r.Target)
 	}
@@ -100,11 +100,11 @@ func (h *sftpFiles) Filecmd(r *sftp.Request) error {
 }
 
 // PosixRename overwrites, as rename(2) does.
-func (h *sftpFiles) PosixRename(r *sftp.Request) error { return h.fs.Rename(r.Filepath, r.Target) }
+func (h *sftpFiles) PosixRename(r *sftp.Request) error { return h.fs.rename(r.Filepath, r.Target) }
 
 // StatVFS tells how much room is left.
 func (h *sftpFiles) StatVFS(*sftp.Request) (*sftp.StatVFS, error) {
-	total, free := h.fs.Space()
+	total, free := h.fs.space()
 	const block = 4096
 	return &sftp.StatVFS{Bsize: block, Frsize: block, Blocks: uint64(total) / block, Bfree: uint64(free) / block,
 		Bavail: uint64(free) / block, Files: 1 << 20, Ffree: 1 << 19, Favail: 1 << 19, Namemax: 255}, nil
@@ -114,7 +114,7 @@ func (h *sftpFiles) setstat(r *sftp.Request) error {
 	flags, attrs := r.AttrFlags(), r.Attributes()
 	var errs []error
 	if flags.Size {
-		errs = append(errs, h.fs.Truncate(r.Filepath, int64(attrs.Size)))
+		errs = append(errs, h.fs.truncate(r.Filepath, int64(attrs.Size)))
 	}
 	if flags.Permissions {
 		errs = append(errs, h.fs.Chmod(r.Filepath, attrs.FileMode()))
@@ -128,19 +128,19 @@ func (h *sftpFiles) setstat(r *sftp.Request) error {
 // Filelist serves the requests that read names and attributes.
 func (h *sftpFiles) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 	if r.Method == "Stat" {
-		fi, err := h.fs.Stat(r.Filepath)
+		fi, err := h.fs.stat(r.Filepath)
 		return infoList{fi}, err
 	}
 	if r.Method != "List" {
 		return nil, sftp.ErrSSHFxOpUnsupported
 	}
-	entries, err := h.fs.ReadDir(r.Filepath)
+	entries, err := h.fs.readDir(r.Filepath)
 	if err != nil {
 		return nil, err
 	}
 	list := make(infoList, 0, len(entries))
 	for _, e := range entries {
-		if fi, err := h.fs.Entry(path.Join(r.Filepath, e.Name()), e); err == nil { // else: gone meanwhile
+		if fi, err := h.fs.entry(path.Join(r.Filepath, e.Name()), e); err == nil { // else: gone meanwhile
 			list = append(list, fi)
 		}
 	}
@@ -149,7 +149,7 @@ func (h *sftpFiles) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 
 // Lstat does not follow a link.
 func (h *sftpFiles) Lstat(r *sftp.Request) (sftp.ListerAt, error) {
-	fi, err := h.fs.Lstat(r.Filepath)
+	fi, err := h.fs.lstat(r.Filepath)
 	return infoList{fi}, err
 }
 
@@ -158,11 +158,11 @@ func (h *sftpFiles) RealPath(name string) (string, error) {
 	if !path.IsAbs(name) {
 		name = path.Join("/root", name)
 	}
-	return h.fs.RealPath(name)
+	return h.fs.realPath(name)
 }
 
 // Readlink returns a link's target.
-func (h *sftpFiles) Readlink(name string) (string, error) { return h.fs.Readlink(name) }
+func (h *sftpFiles) Readlink(name string) (string, error) { return h.fs.readlink(name) }
 
 // LookupUserName says that everything in a VM belongs to root.
 func (h *sftpFiles) LookupUserName(string) string { return "root" }

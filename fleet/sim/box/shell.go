@@ -26,35 +26,35 @@ const (
 // shell is one run of the interpreter, shared by its subshells.
 type shell struct {
 	m      *Machine
-	s      Session
+	s      job
 	runner *interp.Runner
 	table  map[string]command
 }
 
-// Run runs a command line in the VM and returns its exit status. It ends when
+// run runs a command line in the VM and returns its exit status. It ends when
 // ctx does, with status 130.
-func (m *Machine) Run(ctx context.Context, s Session) int {
+func (m *Machine) run(ctx context.Context, s job) int {
 	sh, err := m.newShell(s)
 	if err != nil {
-		fmt.Fprintf(s.Stderr, "sh: %v\n", err)
+		fmt.Fprintf(s.stderr, "sh: %v\n", err)
 		return 1
 	}
-	return sh.script(ctx, s.Command, "sh")
+	return sh.script(ctx, s.command, "sh")
 }
 
 // newShell prepares an interpreter that has no way to the host.
-func (m *Machine) newShell(s Session) (*shell, error) {
-	s.Stdout, s.Stderr = serialize(s.Stdout, s.Stderr)
+func (m *Machine) newShell(s job) (*shell, error) {
+	s.stdout, s.stderr = serialize(s.stdout, s.stderr)
 	sh := &shell{m: m, s: s, table: commands()}
 	env := newEnviron(m, s)
-	dir := s.Dir
+	dir := s.dir
 	if dir == "" {
 		dir = "/root"
 	}
 	runner, err := interp.New(
 		func(r *interp.Runner) error { r.Dir = dir; return nil }, // interp.Dir would stat the host's folder
 		interp.Env(env),
-		interp.StdIO(s.Stdin, s.Stdout, s.Stderr),
+		interp.StdIO(s.stdin, s.stdout, s.stderr),
 		interp.CallHandler(sh.call),
 		interp.OpenHandler(sh.open),
 		interp.ReadDirHandler2(sh.readDir),
@@ -75,11 +75,11 @@ func (m *Machine) newShell(s Session) (*shell, error) {
 func (sh *shell) script(ctx context.Context, text, name string) int {
 	file, err := syntax.NewParser().Parse(strings.NewReader(text), name)
 	if err != nil {
-		fmt.Fprintf(sh.s.Stderr, "%v\n", err)
+		fmt.Fprintf(sh.s.stderr, "%v\n", err)
 		return 2
 	}
 	if forbidden(file) {
-		fmt.Fprintln(sh.s.Stderr, "sh: process substitution: not available in the simulator")
+		fmt.Fprintln(sh.s.stderr, "sh: process substitution: not available in the simulator")
 		return 2
 	}
 	return sh.run(ctx, file)
@@ -106,7 +106,7 @@ func forbidden(file *syntax.File) (found bool) {
 func (sh *shell) run(ctx context.Context, node syntax.Node) (status int) {
 	defer func() {
 		if r := recover(); r != nil { // the interpreter panics on what it does not support
-			fmt.Fprintf(sh.s.Stderr, "sh: %v: not available in the simulator\n", r)
+			fmt.Fprintf(sh.s.stderr, "sh: %v: not available in the simulator\n", r)
 			status = 2
 		}
 	}()
@@ -118,7 +118,7 @@ func (sh *shell) run(ctx context.Context, node syntax.Node) (status int) {
 		return int(exit)
 	}
 	if err != nil {
-		fmt.Fprintf(sh.s.Stderr, "sh: %v\n", err)
+		fmt.Fprintf(sh.s.stderr, "sh: %v\n", err)
 		return 1
 	}
 	return 0
@@ -232,7 +232,7 @@ func (sh *shell) open(ctx context.Context, name string, flag int, perm fs.FileMo
 	if stream, found := stdStream(full, hc); found {
 		return stream, nil
 	}
-	file, err := sh.m.FS.OpenFile(ctx, full, flag, perm)
+	file, err := sh.m.FS.openFile(ctx, full, flag, perm)
 	if err != nil {
 		if pe, ok := errors.AsType[*fs.PathError](err); ok {
 			fmt.Fprintf(hc.Stderr, "sh: %s: %s\n", name, reason(pe))
@@ -247,16 +247,16 @@ func (sh *shell) open(ctx context.Context, name string, flag int, perm fs.FileMo
 }
 
 func (sh *shell) readDir(_ context.Context, name string) ([]fs.DirEntry, error) {
-	return sh.m.FS.ReadDir(path.Clean(name))
+	return sh.m.FS.readDir(path.Clean(name))
 }
 
 func (sh *shell) stat(_ context.Context, name string, follow bool) (fs.FileInfo, error) {
-	return sh.m.FS.stat(name, follow)
+	return sh.m.FS.look(name, follow)
 }
 
 // access decides by permission bits; root may read and write everything.
 func (sh *shell) access(_ context.Context, name string, mode interp.AccessMode) error {
-	fi, err := sh.m.FS.Stat(name)
+	fi, err := sh.m.FS.stat(name)
 	if err != nil {
 		return err
 	}

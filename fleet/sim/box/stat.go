@@ -19,7 +19,7 @@ func cmdStat(c *cmd) int {
 	}
 	status := 0
 	for _, name := range names {
-		fi, err := c.fs.stat(c.path(name), f.on("L"))
+		fi, err := c.fs.look(c.path(name), f.on("L"))
 		if err != nil {
 			status = c.failf("cannot statx '%s': %s", name, reason(err))
 			continue

@@ -31,7 +31,7 @@ func cmdTar(c *cmd) int {
 	j := &tarJob{cmd: c, dir: c.dir, seen: make(map[[2]uint64]string)}
 	if dir, given := f.get("C"); given {
 		j.dir = c.path(dir)
-		if fi, err := c.fs.Stat(j.dir); err != nil || !fi.IsDir() {
+		if fi, err := c.fs.stat(j.dir); err != nil || !fi.IsDir() {
 			return c.usage(2, "%s: Cannot open: No such directory", dir)
 		}
 	}
@@ -74,7 +74,7 @@ func (j *tarJob) add(tw *tar.Writer, name string) error {
 		return err
 	}
 	full := abs(j.dir, name)
-	fi, err := j.fs.Lstat(full)
+	fi, err := j.fs.lstat(full)
 	if err != nil {
 		j.status = j.usage(2, "%s: Cannot stat: %s", name, reason(err))
 		return nil
@@ -82,7 +82,7 @@ func (j *tarJob) add(tw *tar.Writer, name string) error {
 	if err := j.entry(tw, name, full, fi); err != nil || !fi.IsDir() {
 		return err
 	}
-	entries, err := j.fs.ReadDir(full)
+	entries, err := j.fs.readDir(full)
 	if err != nil {
 		j.status = j.usage(2, "%s: Cannot open: %s", name, reason(err))
 	}
@@ -104,7 +104,7 @@ func (j *tarJob) entry(tw *tar.Writer, name, full string, fi fs.FileInfo) error 
 	case mode.IsDir():
 		h.Typeflag, h.Name = tar.TypeDir, strings.TrimSuffix(shown, "/")+"/"
 	case mode&fs.ModeSymlink != 0:
-		target, err := j.fs.Readlink(full)
+		target, err := j.fs.readlink(full)
 		if err != nil {
 			j.status = j.usage(2, "%s: %s", name, reason(err))
 			return nil
@@ -127,7 +127,7 @@ func (j *tarJob) entry(tw *tar.Writer, name, full string, fi fs.FileInfo) error 
 // content writes a plain file. One that shrinks meanwhile is filled up with
 // zeros, as GNU tar does.
 func (j *tarJob) content(tw *tar.Writer, h *tar.Header, name, full string) error {
-	file, err := j.fs.Open(j.ctx, full)
+	file, err := j.fs.open(j.ctx, full)
 	if err != nil {
 		j.status = j.usage(2, "%s: Cannot open: %s", name, reason(err))
 		return nil
@@ -197,14 +197,14 @@ func (j *tarJob) extract(tr *tar.Reader, h *tar.Header) error {
 	if err := j.fs.MkdirAll(path.Dir(to), 0o755); err != nil {
 		return err
 	}
-	if old, err := j.fs.Lstat(to); err == nil && !old.IsDir() {
-		if err := j.fs.Remove(to); err != nil { // never write through what is there
+	if old, err := j.fs.lstat(to); err == nil && !old.IsDir() {
+		if err := j.fs.remove(to); err != nil { // never write through what is there
 			return err
 		}
 	}
 	switch h.Typeflag {
 	case tar.TypeReg:
-		file, err := j.fs.OpenFile(j.ctx, to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		file, err := j.fs.openFile(j.ctx, to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return err
 		}
@@ -220,7 +220,7 @@ func (j *tarJob) extract(tr *tar.Reader, h *tar.Header) error {
 		if err != nil {
 			return err
 		}
-		return j.fs.Link(from, to)
+		return j.fs.link(from, to)
 	}
 	return fmt.Errorf("type %q: not available in the simulator", h.Typeflag)
 }

@@ -91,7 +91,7 @@ func TestDirectLoginsAreTold(t *testing.T) {
 func TestHomeAndTmpBelongToServer(t *testing.T) {
 	s := StartOpenSSH(t, sshd.Options{})
 	mustRun(t, s, "echo data > ~/note; cat ~/note", "data")
-	raw, err := os.ReadFile(s.Path(s.Home + "/note"))
+	raw, err := os.ReadFile(filepath.Join(s.HomeDir, "note"))
 	if err != nil || string(raw) != "data\n" {
 		t.Fatalf("seen from outside: %q, %v", raw, err)
 	}
@@ -99,7 +99,7 @@ func TestHomeAndTmpBelongToServer(t *testing.T) {
 		t.Skip("left out: /tmp and processes are shared without namespaces")
 	}
 	mustRun(t, s, "echo data > /tmp/note; hostname; ls /root/workspace/brief.md", "marketing\n/root/workspace/brief.md")
-	if _, err := os.Stat(s.Path("/tmp/note")); err != nil {
+	if _, err := os.Stat(filepath.Join(s.VM.Root(), "tmp", "note")); err != nil {
 		t.Error(err)
 	}
 	// What a session leaves behind ends with the VM.

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -55,8 +54,8 @@ type OpenSSH struct {
 	VM  *sim.VM
 	// TLSAddr is the gateway's address; ServerName is the SNI to send there.
 	TLSAddr, ServerName string
-	// VMID is a lower-case UUID, Name the VM's name.
-	VMID, Name string
+	// VMID is a lower-case UUID.
+	VMID string
 	// ClientKey is the OpenSSH PEM of the key that may log in.
 	ClientKey []byte
 	// CAPool holds the authority that signed the gateway's certificate.
@@ -70,7 +69,7 @@ func StartOpenSSH(t testing.TB, o sshd.Options) *OpenSSH {
 	o.Shared = true
 	s := Start(t, sim.Config{Guest: sim.GuestSSHD, SSHD: o, Still: true})
 	v := &OpenSSH{Sim: s, VM: s.VM(sim.MarketingID), VMID: sim.MarketingID, TLSAddr: s.Gateway(), CAPool: x509.NewCertPool()}
-	v.Name, v.ServerName = v.VM.Name(), s.ServerName(v.VM)
+	v.ServerName = s.ServerName(v.VM)
 	var err error
 	if v.Server, err = v.VM.OpenSSH(); err != nil {
 		Missing(t, err)
@@ -104,12 +103,4 @@ func (v *OpenSSH) HostKeys() []string {
 		return []string{"unusable: " + err.Error()}
 	}
 	return keys
-}
-
-// Path tells where a path that sessions see lies for the test process.
-func (v *OpenSSH) Path(remote string) string {
-	if rest, found := strings.CutPrefix(remote, v.Home); found {
-		return v.HomeDir + rest
-	}
-	return v.VM.Root() + remote
 }

@@ -105,7 +105,7 @@ func (s *Server) SetHostKey(ctx context.Context, private []byte) error {
 	s.mu.Lock()
 	s.keys[0] = private
 	s.mu.Unlock()
-	return s.Restart(ctx)
+	return s.restart(ctx)
 }
 
 // SetLogin lets another key log in from now on, instead of the one before.

@@ -169,8 +169,8 @@ func (s *Server) halt() {
 	}
 }
 
-// Restart ends sshd and its sessions and starts it again on the same address.
-func (s *Server) Restart(ctx context.Context) error {
+// restart ends sshd and its sessions and starts it again on the same address.
+func (s *Server) restart(ctx context.Context) error {
 	s.halt()
 	return s.start(ctx)
 }

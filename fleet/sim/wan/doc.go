@@ -1,8 +1,7 @@
 // Package wan puts distance between two programs on one machine: a TCP relay
 // on loopback that delays every byte by half a round trip, in order and at
-// full throughput, optionally over a link of limited speed, and that breaks
-// connections on demand. Kernels without netem, and test runs without root,
-// need no more than this.
+// full throughput, optionally over a link of limited speed. Kernels without
+// netem, and test runs without root, need no more than this.
 //
 // What it models: the round trip of the TCP handshake, delay in both
 // directions, slow start (RFC 6928's initial window of 10 segments, doubled

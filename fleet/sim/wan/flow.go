@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -15,28 +15,24 @@ const pieceSize = 64 << 10
 // piece is a run of bytes under way, or the end of the stream.
 type piece struct {
 	data []byte
-	turn int // of the talk that these bytes belong to
 	due  time.Time
 	end  error // io.EOF is a half-close, anything else a reset
 }
 
 // flow is one direction of a pipe: take reads and stamps, give waits and writes.
 type flow struct {
-	pipe          *pipe
-	src, dst      *net.TCPConn
-	link          *link
-	window        *window
-	notBefore     time.Time
-	towardsClient bool
-	count         *atomic.Int64
-	queue         *queue
+	pipe      *pipe
+	src, dst  *net.TCPConn
+	link      *link
+	window    *window
+	notBefore time.Time
+	queue     *queue
 }
 
 func newFlow(p *pipe, src, dst *net.TCPConn, l *link, notBefore time.Time) *flow {
-	opt := p.relay.opt
 	return &flow{
 		pipe: p, src: src, dst: dst, link: l, notBefore: notBefore,
-		window: newWindow(opt.RTT, opt.Window), queue: newQueue(opt.Window, p.done),
+		window: newWindow(p.relay.opt.RTT, buffer), queue: newQueue(buffer, p.done),
 	}
 }
 
@@ -44,10 +40,6 @@ func (f *flow) take() {
 	buf := make([]byte, pieceSize)
 	for {
 		n, err := f.src.Read(buf)
-		if f.pipe.lost.Load() {
-			<-f.pipe.done // reading on would tell the sender that bytes arrive
-			return
-		}
 		if n > 0 && !f.stamp(buf[:n]) {
 			return
 		}
@@ -61,7 +53,6 @@ func (f *flow) take() {
 // stamp puts data on its way, no earlier than window and link allow. It does
 // not run ahead of the clock, so that connections share the link fairly.
 func (f *flow) stamp(data []byte) bool {
-	turn := f.pipe.turns.said(f.towardsClient)
 	for len(data) > 0 {
 		at, n := f.window.admit(f.now(), len(data))
 		if !f.pipe.sleepUntil(at) {
@@ -69,7 +60,7 @@ func (f *flow) stamp(data []byte) bool {
 		}
 		left := f.link.send(at, n)
 		f.window.sent(left, n)
-		if !f.queue.put(piece{data: bytes.Clone(data[:n]), turn: turn, due: left.Add(f.pipe.relay.opt.RTT / 2)}) {
+		if !f.queue.put(piece{data: bytes.Clone(data[:n]), due: left.Add(f.pipe.relay.opt.RTT / 2)}) {
 			return false
 		}
 		if !f.pipe.sleepUntil(left) {
@@ -90,35 +81,16 @@ func (f *flow) now() time.Time {
 func (f *flow) give() {
 	for {
 		next, ok := f.queue.get()
-		if !ok || !f.pipe.sleepUntil(next.due) || !f.passable() {
+		if !ok || !f.pipe.sleepUntil(next.due) {
 			return
 		}
 		if next.end != nil {
 			f.finish(next.end)
 			return
 		}
-		f.pipe.turns.heard(f.towardsClient, next.turn)
-		if !f.write(next.data) {
+		if _, err := f.dst.Write(next.data); err != nil {
+			f.pipe.cut()
 			return
-		}
-	}
-}
-
-// passable waits out a pause and tells whether bytes may pass at all.
-func (f *flow) passable() bool {
-	for {
-		if f.pipe.lost.Load() {
-			<-f.pipe.done
-			return false
-		}
-		resume := f.pipe.relay.pausing()
-		if resume == nil {
-			return true
-		}
-		select {
-		case <-resume:
-		case <-f.pipe.done:
-			return false
 		}
 	}
 }
@@ -129,22 +101,77 @@ func (f *flow) finish(end error) {
 	}
 }
 
-func (f *flow) write(data []byte) bool {
-	cut := false
-	if f.towardsClient {
-		var n int
-		n, cut = f.pipe.relay.allow(len(data))
-		data = data[:n]
+// queue holds the pieces under way in one direction, bounded in bytes.
+type queue struct {
+	limit  int64
+	done   <-chan struct{}
+	mu     sync.Mutex
+	pieces []piece
+	bytes  int64
+	more   chan struct{} // holds a token if get may find something
+	room   chan struct{} // holds a token if put may find room
+}
+
+func newQueue(limit int64, done <-chan struct{}) *queue {
+	return &queue{limit: limit, done: done, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+}
+
+// put appends a piece, waiting for room; false means the connection was cut.
+func (q *queue) put(p piece) bool {
+	for !q.tryPut(p) {
+		select {
+		case <-q.room:
+		case <-q.done:
+			return false
+		}
 	}
-	n, err := f.dst.Write(data)
-	f.count.Add(int64(n))
-	if cut {
-		f.pipe.relay.Drop()
-		return false
-	}
-	if err != nil {
-		f.pipe.cut()
-		return false
-	}
+	signal(q.more)
 	return true
+}
+
+func (q *queue) tryPut(p piece) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.bytes > 0 && q.bytes+int64(len(p.data)) > q.limit {
+		return false
+	}
+	q.pieces = append(q.pieces, p)
+	q.bytes += int64(len(p.data))
+	return true
+}
+
+// get removes the oldest piece, waiting for one; false means the connection was cut.
+func (q *queue) get() (piece, bool) {
+	for {
+		if p, ok := q.tryGet(); ok {
+			signal(q.room)
+			return p, true
+		}
+		select {
+		case <-q.more:
+		case <-q.done:
+			return piece{}, false
+		}
+	}
+}
+
+func (q *queue) tryGet() (piece, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.pieces) == 0 {
+		return piece{}, false
+	}
+	p := q.pieces[0]
+	q.pieces[0] = piece{} // let go of the bytes
+	q.pieces = q.pieces[1:]
+	q.bytes -= int64(len(p.data))
+	return p, true
+}
+
+// signal leaves a token unless one is there already.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }

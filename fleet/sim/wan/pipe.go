@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -12,9 +11,7 @@ import (
 type pipe struct {
 	relay   *Relay
 	client  *net.TCPConn
-	turns   turns
 	born    time.Time
-	lost    atomic.Bool // swallowed by a black hole
 	done    <-chan struct{}
 	end     context.CancelFunc // closes done; called by cut
 	cutOnce sync.Once
@@ -49,8 +46,6 @@ func (p *pipe) run(ctx context.Context) {
 	// client's ACK has arrived.
 	up := newFlow(p, p.client, p.target, &p.relay.up, p.born.Add(rtt))
 	down := newFlow(p, p.target, p.client, &p.relay.down, p.born.Add(rtt+rtt/2))
-	up.count, down.count = &p.relay.toTarget, &p.relay.toClient
-	down.towardsClient = true
 	var wg sync.WaitGroup
 	for _, f := range []*flow{up, down} {
 		wg.Go(f.take)

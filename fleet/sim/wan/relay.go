@@ -4,12 +4,12 @@ import (
 	"context"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// defaultWindow bounds the bytes under way per direction of a connection.
-const defaultWindow = 64 << 20
+// buffer bounds the bytes under way per direction of a connection, as socket
+// buffers do.
+const buffer = 64 << 20
 
 // Options says how far away the target is. The zero value relays at once.
 type Options struct {
@@ -18,9 +18,6 @@ type Options struct {
 	// BytesPerSecond is the speed of the link in each direction, shared by all
 	// connections; 0 is unlimited.
 	BytesPerSecond int64
-	// Window bounds the bytes under way per direction of one connection, as
-	// socket buffers do; 0 is 64 MiB.
-	Window int64
 }
 
 // Relay listens on loopback and passes connections on to a target. Its methods
@@ -32,33 +29,19 @@ type Relay struct {
 	target   string
 	opt      Options
 	listener net.Listener
-	up, down link         // towards the target, towards the client
-	toClient atomic.Int64 // bytes delivered
-	toTarget atomic.Int64
-	accepted atomic.Int64
-	turns    atomic.Int64 // heard by clients
+	up, down link // towards the target, towards the client
 	wg       sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows
-	pipes   map[*pipe]struct{}
-	closed  bool
-	refuse  bool
-	hole    bool
-	resume  chan struct{} // not nil while paused; closed when it goes on
-	cutLeft int64         // bytes towards clients until the cut; 0 is none planned
+	mu     sync.Mutex // guards what follows
+	pipes  map[*pipe]struct{}
+	closed bool
 }
 
-// Listen starts a relay from the address listen (empty: any port on loopback)
-// to target. It runs until Close or until ctx ends.
-func Listen(ctx context.Context, listen, target string, o Options) (*Relay, error) {
-	if listen == "" {
-		listen = "127.0.0.1:0"
-	}
-	if o.Window <= 0 {
-		o.Window = defaultWindow
-	}
+// Listen starts a relay from a port on loopback to target. It runs until Close
+// or until ctx ends.
+func Listen(ctx context.Context, target string, o Options) (*Relay, error) {
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", listen)
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -72,19 +55,16 @@ func Listen(ctx context.Context, listen, target string, o Options) (*Relay, erro
 	return r, nil
 }
 
-// Stats counts what passed so far.
-type Stats struct {
-	Connections        int
-	ToTarget, ToClient int64 // bytes delivered
-	RoundTrips         int   // of all connections, that of TCP included
-}
-
-// Stats returns the counts at this moment.
-func (r *Relay) Stats() Stats {
-	return Stats{
-		Connections: int(r.accepted.Load()),
-		ToTarget:    r.toTarget.Load(), ToClient: r.toClient.Load(),
-		RoundTrips: int(r.turns.Load() / 2),
+// Drop resets every connection that is open now.
+func (r *Relay) Drop() {
+	r.mu.Lock()
+	pipes := make([]*pipe, 0, len(r.pipes))
+	for p := range r.pipes {
+		pipes = append(pipes, p)
+	}
+	r.mu.Unlock()
+	for _, p := range pipes {
+		p.cut()
 	}
 }
 
@@ -104,10 +84,9 @@ func (r *Relay) serve() {
 		if err != nil {
 			return // closed
 		}
-		r.accepted.Add(1)
 		client := c.(*net.TCPConn)
 		ctx, end := context.WithCancel(context.Background())
-		p := &pipe{relay: r, client: client, turns: newTurns(&r.turns), born: time.Now(), done: ctx.Done(), end: end}
+		p := &pipe{relay: r, client: client, born: time.Now(), done: ctx.Done(), end: end}
 		if !r.add(p) {
 			end()
 			reset(client)
@@ -117,15 +96,12 @@ func (r *Relay) serve() {
 	}
 }
 
-// add admits a connection unless the relay is closed or refuses.
+// add admits a connection unless the relay is closed.
 func (r *Relay) add(p *pipe) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.refuse {
+	if r.closed {
 		return false
-	}
-	if r.hole {
-		p.lost.Store(true)
 	}
 	r.pipes[p] = struct{}{}
 	return true

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"testing"
 	"time"
 )
@@ -37,7 +36,7 @@ func echo(t *testing.T) string {
 
 func relay(t *testing.T, target string, o Options) *Relay {
 	t.Helper()
-	r, err := Listen(t.Context(), "", target, o)
+	r, err := Listen(t.Context(), target, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,15 +69,14 @@ func ping(t *testing.T, c *net.TCPConn) time.Duration {
 func TestRoundTrips(t *testing.T) {
 	const rtt = 40 * time.Millisecond
 	r := relay(t, echo(t), Options{RTT: rtt})
+	start := time.Now()
 	c := dial(t, r)
-	if took := ping(t, c); took < 2*rtt {
+	ping(t, c)
+	if took := time.Since(start); took < 2*rtt {
 		t.Errorf("first answer after %v: handshake and question take %v", took, 2*rtt)
 	}
 	if took := ping(t, c); took < rtt {
 		t.Errorf("second answer after %v, round trip %v", took, rtt)
-	}
-	if n := r.Stats().RoundTrips; n != 3 {
-		t.Errorf("%d round trips were counted, want 3", n)
 	}
 }
 
@@ -101,15 +99,11 @@ func TestServerSpeaksFirst(t *testing.T) {
 	if took := time.Since(start); string(got) != "SSH-2.0-x" || err != nil || took < 2*rtt {
 		t.Errorf("%q, %v after %v", got, err, took)
 	}
-	if n := r.Stats().RoundTrips; n != 2 {
-		t.Errorf("%d round trips were counted, want 2", n)
-	}
 }
 
 func TestOrderAndHalfClose(t *testing.T) {
 	for name, o := range map[string]Options{
 		"near": {}, "far": {RTT: 10 * time.Millisecond}, "narrow": {RTT: time.Millisecond, BytesPerSecond: 64 << 20},
-		"small window": {RTT: time.Millisecond, Window: 100_000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := dial(t, relay(t, echo(t), o))
@@ -151,9 +145,6 @@ func TestLinkSpeedIsShared(t *testing.T) {
 	if took := time.Since(start); took < 250*time.Millisecond {
 		t.Errorf("2 MiB over 8 MiB/s took %v", took)
 	}
-	if s := r.Stats(); s.Connections != 2 || s.ToTarget != 2<<20 || s.ToClient != 2<<20 {
-		t.Errorf("%+v", s)
-	}
 }
 
 func TestRefusedTargetShowsAsReset(t *testing.T) {
@@ -169,10 +160,23 @@ func TestRefusedTargetShowsAsReset(t *testing.T) {
 	}
 }
 
-// silent tells whether nothing, not even an end, arrives for a while.
-func silent(c *net.TCPConn, d time.Duration) bool {
-	_ = c.SetReadDeadline(time.Now().Add(d))
-	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
-	_, err := c.Read(make([]byte, 1))
-	return errors.Is(err, os.ErrDeadlineExceeded)
+func TestDrop(t *testing.T) {
+	r := relay(t, echo(t), Options{})
+	c := dial(t, r)
+	ping(t, c)
+	r.Drop()
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil || err == io.EOF {
+		t.Errorf("after a drop: read %d, %v; want a reset", n, err)
+	}
+	ping(t, dial(t, r))
+}
+
+func TestCloseEndsEverything(t *testing.T) {
+	r := relay(t, echo(t), Options{RTT: time.Hour})
+	c := dial(t, r)
+	_, _ = c.Write([]byte("x"))
+	r.Close() // returns only when no goroutine is left
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("the connection survived")
+	}
 }

@@ -43,7 +43,7 @@ type shared struct {
 func share(t testing.TB, rtt time.Duration, o Options) shared {
 	t.Helper()
 	vm := simtest.StartOpenSSH(t, sshd.Options{})
-	relay, err := wan.Listen(t.Context(), "", vm.TLSAddr, wan.Options{RTT: rtt})
+	relay, err := wan.Listen(t.Context(), vm.TLSAddr, wan.Options{RTT: rtt})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,23 +300,23 @@ func TestStuckServer(t *testing.T) {
 
 // A borrowed command needs one round trip: the session is open already.
 func TestSharedRoundTrips(t *testing.T) {
-	const rtt = 60 * time.Millisecond
+	const rtt = 150 * time.Millisecond
 	s := share(t, rtt, Options{})
-	took := 0
-	for range 8 {
+	best := time.Hour
+	for range 3 {
 		time.Sleep(3 * rtt) // the spare session needs its own round trip first
-		before := s.relay.Stats().RoundTrips
+		start := time.Now()
 		c := s.borrow(t)
 		if err := c.Exec(t.Context(), "true", nil, nil, nil); err != nil {
 			t.Fatal(err)
 		}
-		took = s.relay.Stats().RoundTrips - before
+		best = min(best, time.Since(start))
 		_ = c.Close()
-		if took <= 1 {
-			return
-		}
 	}
-	t.Errorf("%d round trips", took)
+	t.Logf("%.2f round trips", float64(best)/float64(rtt))
+	if best > 2*rtt {
+		t.Error(best)
+	}
 }
 
 func BenchmarkSharedExec(b *testing.B) {
