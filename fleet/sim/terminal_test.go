@@ -32,7 +32,7 @@ func (s *screen) String() string {
 // await waits until the screen shows text, and forgets all up to it.
 func (s *screen) await(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for time.Now().Before(deadline) {
 		s.mu.Lock()
 		if i := strings.Index(s.buf.String(), text); i >= 0 {

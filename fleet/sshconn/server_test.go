@@ -87,9 +87,7 @@ func TestHostileLogin(t *testing.T) {
 	for name, m := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := patient()
-			d.Timeouts.Login = 500 * time.Millisecond
-			checkHostile(t, d, tcpTarget(t, serveOne(t, m)), StageLogin)
+			checkHostile(t, StageLogin, tcpTarget(t, serveOne(t, m)))
 		})
 	}
 }
@@ -176,7 +174,7 @@ func TestHostileSession(t *testing.T) {
 			if err := c.Exec(within(t, time.Second), "x", nil, nil, nil); err == nil {
 				t.Error("the command succeeded")
 			}
-			if took := time.Since(start); took > 4*time.Second {
+			if took := time.Since(start); took > 15*time.Second {
 				t.Error(took)
 			}
 		})
