@@ -111,6 +111,7 @@ type keysImportOptions struct {
 	file     string
 	found    bool
 	dryRun   bool
+	yes      bool
 	identity string
 }
 
@@ -118,8 +119,10 @@ func newKeysImportCommand(env *Env) *cobra.Command {
 	var o keysImportOptions
 	c := &cobra.Command{
 		Use: "import [FILE]", Short: "Take over keys, from a bundle or from other Vers clients",
-		Long: `Merges a bundle that keys export wrote; nothing newer is overwritten. With
---found it adopts the keys that other Vers clients left on this machine, as
+		Long: `Merges a bundle that keys export wrote; nothing newer is overwritten. It holds
+claims of whoever wrote it: a key that has logged in from here stays until another
+one has, and no name changes its meaning here. New names and aliases are taken over
+if you agree, or with --yes. With --found it adopts the keys that other Vers clients left on this machine, as
 unproven until a login has worked; what another user could have planted is
 refused. --dry-run shows what would be done.`,
 		Example: `  vers-fleet keys import fleet.age
@@ -135,6 +138,7 @@ refused. --dry-run shows what would be done.`,
 	f := c.Flags()
 	f.BoolVar(&o.found, "found", false, "adopt keys that other Vers clients left on this machine")
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "show what would be done")
+	f.BoolVarP(&o.yes, "yes", "y", false, "take over new names without being asked")
 	f.StringVarP(&o.identity, "identity", "i", "", "age identity or SSH private key `FILE` that opens the bundle")
 	return about(c, "", "works; that is its purpose", exitOK, exitNotFound, exitPartial, exitStorage)
 }
@@ -163,7 +167,17 @@ func runKeysImport(ctx context.Context, env *Env, o keysImportOptions) error {
 }
 
 func importBundle(ctx context.Context, env *Env, f *fleet.Fleet, in io.Reader, o keysImportOptions) error {
-	plan, importErr := f.Keys.Import(ctx, in, o.identity, o.dryRun)
+	bundle, err := io.ReadAll(in)
+	if err != nil {
+		return &problem.Error{Kind: problem.Usage, What: "cannot read the bundle", Why: err.Error(), Origin: problem.OriginLocal, Err: err}
+	}
+	merge := keys.ImportOptions{IdentityFile: o.identity, DryRun: o.dryRun, Names: o.yes || o.dryRun}
+	if !o.yes && !o.dryRun {
+		if merge.Names, err = agreeToNames(ctx, env, f, bundle, o); err != nil {
+			return err
+		}
+	}
+	plan, importErr := f.Keys.Import(ctx, bytes.NewReader(bundle), merge)
 	list := ui.Listing[keys.PlanItem]{
 		Columns: []ui.Column[keys.PlanItem]{
 			{Header: "ACTION", Value: func(i keys.PlanItem) string { return string(i.Action) }},
@@ -180,6 +194,32 @@ func importBundle(ctx context.Context, env *Env, f *fleet.Fleet, in io.Reader, o
 		return &problem.Error{Kind: problem.Partial, What: "not all of the bundle was taken over: " + ui.Count(n, "thing") + " refused", Why: "see the list", Origin: problem.OriginLocal}
 	}
 	return importErr
+}
+
+// agreeToNames shows the names that a bundle would bring and asks for consent.
+// Where nobody can be asked they are left out: keys alone save the work.
+func agreeToNames(ctx context.Context, env *Env, f *fleet.Fleet, bundle []byte, o keysImportOptions) (bool, error) {
+	plan, err := f.Keys.Import(ctx, bytes.NewReader(bundle), keys.ImportOptions{IdentityFile: o.identity, DryRun: true, Names: true})
+	if err != nil {
+		return false, nil // the import itself says so
+	}
+	fresh := 0
+	for _, i := range plan.Items {
+		if i.Action == keys.ActionAdd && (i.What == "name" || i.What == "alias") {
+			fresh++
+			if env.Streams.CanAsk() {
+				env.Streams.Notef("%s %s is %s", i.What, i.Why, i.VMID)
+			}
+		}
+	}
+	switch {
+	case fresh == 0:
+		return false, nil
+	case !env.Streams.CanAsk():
+		env.Streams.Notef("%s of the bundle left out: --yes takes them over", ui.Count(fresh, "name"))
+		return false, nil
+	}
+	return env.Streams.Confirm(ctx, "Take over "+ui.Count(fresh, "name")+" that the bundle gives to VMs?")
 }
 
 func importFound(env *Env, f *fleet.Fleet, dryRun bool) error {

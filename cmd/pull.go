@@ -2,15 +2,10 @@ package cmd
 
 import (
 	"context"
-	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/vers-fleet/vers-fleet/cmd/ui"
-	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
@@ -38,9 +33,9 @@ func newPullCommand(env *Env) *cobra.Command {
 it into place only when it is whole. A second run fetches what is missing or
 changed; an interrupted one goes on where it stopped.
 An item lands inside DEST under its own name; with a trailing slash its
-contents land in DEST itself. Without PATH the configured pull.paths are
-fetched. DEST defaults to . for one VM with a PATH, else to a folder named
-after the VM; with several VMs each has its own folder in DEST.`,
+contents land in DEST itself. A VM without PATH means the configured pull.paths,
+also beside the same VM with one. DEST is a folder here: . for one VM with a
+PATH, else one named after the VM; with several VMs each has its own in DEST.`,
 		Example: `  vers-fleet pull marketing
   vers-fleet pull marketing:/root/workspace/images/ ./images
   vers-fleet pull --all ./rescue
@@ -97,6 +92,9 @@ func runPull(ctx context.Context, env *Env, o pullOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := o.meantDest(ctx, env, sources, dest); err != nil {
+		return err
+	}
 	if err := meantInterval(o.watch, dest); err != nil {
 		return err
 	}
@@ -143,101 +141,4 @@ func (o *pullOptions) limits() (err error) {
 	}
 	t.Newer, err = parseSince("--newer", o.newer)
 	return err
-}
-
-// pullSource is one SELECTOR[:PATH] of the command line.
-type pullSource struct{ name, path string }
-
-// split separates sources and DEST. The last argument is DEST when it looks
-// like a path, or when it is a bare word that names no VM; a word that could
-// be both is refused rather than guessed.
-func (o pullOptions) split(f *fleet.Fleet) (sources []pullSource, dest string, err error) {
-	args := o.args
-	least := 1
-	if o.sel.given() {
-		least = 0
-	}
-	if o.dest == "" && len(args) > least {
-		last := args[len(args)-1]
-		isDest, err := looksLikeDest(f, last)
-		if err != nil {
-			return nil, "", err
-		}
-		if isDest {
-			dest, args = last, args[:len(args)-1]
-		}
-	}
-	if o.dest != "" {
-		dest = o.dest
-	}
-	if o.transfer.Delete && dest == "" {
-		return nil, "", usageError("--delete needs a DEST", "it removes what is there and not on the VM", "name the folder, even if it is the current one: .")
-	}
-	for _, a := range args {
-		name, path, _ := strings.Cut(a, ":")
-		if (name == "") != o.sel.given() {
-			return nil, "", usageError("cannot tell what to pull: "+ui.Clean(a), "with --all or -l, sources are written :PATH; without, SELECTOR[:PATH]",
-				"for example: vers-fleet pull --all :/root/workspace ./rescue")
-		}
-		sources = append(sources, pullSource{name, path})
-	}
-	if len(sources) == 0 && !o.sel.given() {
-		return nil, "", usageError("no VM was chosen", "", "usage: vers-fleet pull SELECTOR[:PATH]... [DEST]; see the names with: vers-fleet vms")
-	}
-	return sources, dest, nil
-}
-
-func looksLikeDest(f *fleet.Fleet, arg string) (bool, error) {
-	if strings.HasPrefix(arg, ".") || strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, "~") {
-		return true, nil
-	}
-	if strings.Contains(arg, ":") {
-		return false, nil
-	}
-	if strings.ContainsAny(arg, `/\`) {
-		return true, nil
-	}
-	_, statErr := os.Stat(arg)
-	isVM := f.Inventory.Knows(arg)
-	if isVM && statErr == nil {
-		return false, usageError(ui.Clean(arg)+" is a VM and a folder here", "", "write ./"+ui.Clean(arg)+" for the folder, or "+ui.Clean(arg)+": for the VM")
-	}
-	return !isVM, nil
-}
-
-// items resolves the sources and groups the paths by VM.
-func (o pullOptions) items(ctx context.Context, f *fleet.Fleet, sources []pullSource) ([]remote.PullItem, error) {
-	var items []remote.PullItem
-	if o.sel.given() {
-		sel, err := o.sel.selection(nil)
-		if err != nil {
-			return nil, err
-		}
-		vms, err := f.Inventory.Resolve(ctx, sel)
-		for _, vm := range vms {
-			item := remote.PullItem{VM: vm}
-			for _, s := range sources {
-				if s.path != "" {
-					item.Paths = append(item.Paths, s.path)
-				}
-			}
-			items = append(items, item)
-		}
-		return items, err
-	}
-	for _, s := range sources {
-		vm, err := f.Inventory.One(ctx, s.name)
-		if err != nil {
-			return nil, err
-		}
-		i := slices.IndexFunc(items, func(it remote.PullItem) bool { return it.VM.ID == vm.ID })
-		if i < 0 {
-			items = append(items, remote.PullItem{VM: vm})
-			i = len(items) - 1
-		}
-		if s.path != "" {
-			items[i].Paths = append(items[i].Paths, s.path)
-		}
-	}
-	return items, nil
 }

@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,4 +68,28 @@ func TestSpinnerOfAWait(t *testing.T) {
 	if out := p.text.String(); strings.Contains(out, "\x1b[F") || strings.Contains(out, "\x1b[?25l") || strings.LastIndex(out, "waiting for") > strings.LastIndex(out, "\r\x1b[J") {
 		t.Errorf("lines above are erased, the cursor is hidden or the spinner stays: %q", out)
 	}
+}
+
+// A DEST that looks like a path on the VM is asked about.
+func TestPullAsksAboutDest(t *testing.T) {
+	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	env := simEnv(t, s)
+	dest := filepath.Join(t.TempDir(), "workspace")
+	env = append(env, "VERS_FLEET_PULL_PATHS="+dest)
+	p := sit(t, env, "pull", "marketing", dest)
+	p.sees("Make it on this machine, and pull into it? [y/N]")
+	p.types("n\r")
+	p.sees("pull marketing:" + dest)
+	p.exits(exitInterrupted)
+	if _, err := os.Stat(dest); err == nil {
+		t.Error("the folder was made")
+	}
+	p = sit(t, env, "pull", "marketing", dest)
+	p.types("y\r")
+	p.sees("no such file or folder on the VM")
+	p.exits(exitNotFound)
 }

@@ -44,11 +44,11 @@ func TestBundleTakesAFleetOver(t *testing.T) {
 			t.Fatal("the bundle is not what was asked for")
 		}
 		docs := map[string]string{}
-		o := ImportOptions{IdentityFile: identity, DryRun: true, Doc: func(name string, data []byte, dry bool) (Action, error) {
+		o := ImportOptions{IdentityFile: identity, DryRun: true, Doc: func(name string, data []byte, dry bool) ([]PlanItem, error) {
 			if !dry {
 				docs[name] = string(data)
 			}
-			return ActionAdd, nil
+			return []PlanItem{{What: "doc", Name: name, Action: ActionAdd}}, nil
 		}}
 		plan, err := to.Import(t.Context(), bytes.NewReader(bundle), o)
 		must(t, err)

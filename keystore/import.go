@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"slices"
+	"reflect"
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
@@ -27,7 +27,7 @@ const (
 
 // PlanItem is one thing of a bundle and what is done with it.
 type PlanItem struct {
-	What   string `json:"what"` // key, inventory, doc
+	What   string `json:"what"` // key, inventory, alias, name
 	VMID   string `json:"vm_id,omitempty"`
 	Name   string `json:"name,omitempty"` // of a doc; of a VM if the caller knows one
 	Action Action `json:"action"`
@@ -55,8 +55,13 @@ func (p Plan) Count(a Action) int {
 type ImportOptions struct {
 	DryRun       bool
 	IdentityFile string // opens the bundle; "" tries what unlocks the store
-	// Doc merges a document of another package; nil leaves documents out.
-	Doc func(name string, data []byte, dryRun bool) (Action, error)
+	// Doc merges a document of another package and lists what it did, or would
+	// do; nil leaves documents out.
+	Doc func(name string, data []byte, dryRun bool) ([]PlanItem, error)
+	// VetVM looks at what the bundle claims of a VM and what is here (the zero value
+	// if nothing is), sets the labels of what is to be recorded, and lists what is
+	// to be told.
+	VetVM func(claimed, here InventoryVM, merged *InventoryVM) []PlanItem
 }
 
 // Import merges a bundle, encrypted as Export does it, armored or not. What it
@@ -189,11 +194,9 @@ func (m *merger) line(l bundleLine) error {
 			m.inv.VMs = append(m.inv.VMs, *l.InventoryVM)
 		}
 	case l.Doc != nil && m.o.Doc != nil:
-		action, err := m.o.Doc(l.Doc.Name, l.Doc.Data, m.o.DryRun)
-		if err != nil {
-			return err
-		}
-		m.add(PlanItem{What: "doc", Name: l.Doc.Name, Action: action})
+		items, err := m.o.Doc(l.Doc.Name, l.Doc.Data, m.o.DryRun)
+		m.plan.Items = append(m.plan.Items, items...)
+		return err
 	}
 	return nil
 }
@@ -206,62 +209,77 @@ func (m *merger) end(e bundleEnd) error {
 	if m.inv == nil {
 		return nil
 	}
-	item := PlanItem{What: "inventory"}
-	next := m.decideInventory(&item)
 	m.plan.Inventory = *m.inv
-	m.add(item)
-	if m.o.DryRun || item.Action != ActionAdd && item.Action != ActionUpdate {
+	if m.inv.AsOf.After(m.s.now().Add(maxSkew)) {
+		m.add(PlanItem{What: "inventory", Action: ActionRefuse, Why: "it is from the future"})
 		return nil
 	}
-	return m.s.PutInventory(next)
+	merged, action := m.mergeInventory()
+	m.add(PlanItem{What: "inventory", Action: action})
+	if m.o.DryRun || action == ActionSame {
+		return nil
+	}
+	return m.s.PutInventory(merged)
 }
 
-// decideInventory compares the inventory here with the bundle's and returns
-// what it becomes. Of two that are equally old every machine takes the same one.
-func (m *merger) decideInventory(item *PlanItem) Inventory {
+// mergeInventory joins the inventory here with the bundle's: the VMs of both, and
+// of a VM in both the state that the newer of the two says; what the API said
+// here of it stays, as does when. Of two that are equally old every machine takes
+// the same one.
+func (m *merger) mergeInventory() (Inventory, Action) {
 	now := m.s.now()
-	if m.inv.AsOf.After(now.Add(maxSkew)) {
-		item.Action, item.Why = ActionRefuse, "it is from the future"
-		return Inventory{}
-	}
-	if m.inv.AsOf.After(now) {
-		m.inv.AsOf = now
+	claimed := *m.inv
+	if claimed.AsOf.After(now) {
+		claimed.AsOf = now
 	}
 	local, err := m.s.Inventory()
+	action := ActionSame
 	if err != nil {
-		item.Action = ActionAdd
-		return *m.inv
+		local, action = Inventory{AsOf: claimed.AsOf}, ActionAdd
 	}
-	merged := mergedInventory(local, *m.inv)
-	here, herr := json.Marshal(local.VMs)
-	there, terr := json.Marshal(merged.VMs)
-	switch order := local.AsOf.Compare(m.inv.AsOf); {
-	case herr != nil, terr != nil, bytes.Equal(here, there):
-		item.Action = ActionSame
-	case order > 0, order == 0 && bytes.Compare(here, there) > 0:
-		item.Action, item.Why = ActionKeep, "the one here is newer"
-	default:
-		item.Action = ActionUpdate
-	}
-	return merged
-}
-
-// mergedInventory is the inventory here with the states of the bundle's and the
-// VMs that only that knows. What the API said here of a VM stays, as does when:
-// names come from labels, and a bundle must not change what a name means.
-func mergedInventory(local, in Inventory) Inventory {
+	newer := newerInventory(claimed, local)
 	at := make(map[string]int, len(local.VMs))
 	for i, v := range local.VMs {
 		at[v.ID] = i
 	}
-	local.VMs = slices.Clone(local.VMs)
-	for _, v := range in.VMs {
-		if i, known := at[v.ID]; known {
-			local.VMs[i].State = v.State
-			continue
+	for _, claim := range claimed.VMs {
+		i, known := at[claim.ID]
+		if !known {
+			i = len(local.VMs)
+			at[claim.ID], local.VMs = i, append(local.VMs, InventoryVM{})
 		}
-		at[v.ID] = len(local.VMs)
-		local.VMs = append(local.VMs, v)
+		here := local.VMs[i]
+		if local.VMs[i] = m.mergeVM(claim, here, newer); action == ActionSame && !reflect.DeepEqual(here, local.VMs[i]) {
+			action = ActionUpdate
+		}
 	}
-	return local
+	return local, action
+}
+
+// mergeVM is what to record of a VM: what is here, with the state that is claimed
+// if that is newer, or what is claimed of a VM that is new, each with the labels
+// that were vetted.
+func (m *merger) mergeVM(claimed, here InventoryVM, newer bool) InventoryVM {
+	merged := here
+	switch {
+	case here.ID == "":
+		merged = claimed
+	case newer:
+		merged.State = claimed.State
+	}
+	if m.o.VetVM != nil {
+		m.plan.Items = append(m.plan.Items, m.o.VetVM(claimed, here, &merged)...)
+	}
+	return merged
+}
+
+// newerInventory reports whether a is newer than b, or equally old and the one
+// that every machine takes.
+func newerInventory(a, b Inventory) bool {
+	if order := a.AsOf.Compare(b.AsOf); order != 0 {
+		return order > 0
+	}
+	there, terr := json.Marshal(a.VMs)
+	here, herr := json.Marshal(b.VMs)
+	return terr == nil && herr == nil && bytes.Compare(there, here) > 0
 }

@@ -10,19 +10,29 @@ import (
 // labelNames are the names that an inventory's labels give a VM.
 func labelNames(v keystore.InventoryVM) []namedVM {
 	var out []namedVM
-	for _, s := range []struct {
-		label  string
-		source NameSource
-	}{{"name", SourceLabelName}, {"lieutenant", SourceLabelLieutenant}, {"agent", SourceLabelAgent}} {
-		if name := v.Labels[s.label]; name != "" {
-			out = append(out, namedVM{VMID: v.ID, Name: name, Role: v.Labels["role"], Source: s.source})
+	for _, s := range nameSources() {
+		if name := v.Labels[labelOf(s)]; labelOf(s) != "" && name != "" {
+			out = append(out, namedVM{VMID: v.ID, Name: name, Role: v.Labels["role"], Source: s})
 		}
 	}
 	return out
 }
 
+// labelOf is the label that a source of names reads.
+func labelOf(s NameSource) string {
+	switch s {
+	case SourceLabelName:
+		return "name"
+	case SourceLabelLieutenant:
+		return "lieutenant"
+	case SourceLabelAgent:
+		return "agent"
+	}
+	return ""
+}
+
 func (n namedVM) byLabel() bool {
-	return n.Source == SourceLabelName || n.Source == SourceLabelLieutenant || n.Source == SourceLabelAgent
+	return labelOf(n.Source) != ""
 }
 
 // keepGoneNames records the names of VMs that a new listing leaves out while

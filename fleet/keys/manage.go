@@ -126,18 +126,26 @@ func (ks *Keys) OpenBundle(path string) (io.ReadCloser, error) {
 	return nil, e
 }
 
+// ImportOptions says how a bundle is merged.
+type ImportOptions struct {
+	IdentityFile string // opens the bundle; "" tries what unlocks the store
+	DryRun       bool
+	Names        bool // the user agrees to the names it brings
+}
+
 // Import merges a bundle, never overwriting something newer, and says what
-// it did, or would do.
-func (ks *Keys) Import(ctx context.Context, r io.Reader, identityFile string, dryRun bool) (keystore.Plan, error) {
-	var names []byte
-	plan, err := ks.keys.Import(ctx, r, keystore.ImportOptions{DryRun: dryRun, IdentityFile: identityFile,
-		Doc: func(name string, data []byte, dryRun bool) (keystore.Action, error) {
-			if name == inventory.NamesDoc {
-				names = data
-			}
-			return ks.inv.ImportDoc(ctx, name, data, dryRun)
+// it did, or would do. Names it brings are taken over only if the user agrees,
+// and never change what a name means here.
+func (ks *Keys) Import(ctx context.Context, r io.Reader, o ImportOptions) (keystore.Plan, error) {
+	claims, err := ks.inv.Claims(o.Names)
+	if err != nil {
+		return keystore.Plan{}, err
+	}
+	plan, err := ks.keys.Import(ctx, r, keystore.ImportOptions{DryRun: o.DryRun, IdentityFile: o.IdentityFile, VetVM: claims.VM,
+		Doc: func(name string, data []byte, dryRun bool) ([]keystore.PlanItem, error) {
+			return claims.Doc(ctx, name, data, dryRun)
 		}})
-	ks.inv.NamePlan(plan, names)
+	claims.Plan(plan)
 	return plan, problem.OfStorage("import the bundle", err)
 }
 

@@ -17,6 +17,7 @@ type (
 
 // What callers tell apart.
 const (
+	ActionAdd     = keystore.ActionAdd
 	ActionRefuse  = keystore.ActionRefuse
 	SeverityError = keystore.SeverityError
 )

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,11 +22,41 @@ import (
 // PullItem is one VM's part of a pull.
 type PullItem struct {
 	VM    inventory.VM
-	Paths []string // on the VM; none means the configured pull paths
+	Paths []string // on the VM; none, and "" among them, means the configured pull paths
+}
+
+// Add adds a path, once; "" is the configured pull paths.
+func (item *PullItem) Add(path string) {
+	if !slices.Contains(item.Paths, path) {
+		item.Paths = append(item.Paths, path)
+	}
+}
+
+// named reports whether all that is pulled was named by its path.
+func (item PullItem) named() bool {
+	return len(item.Paths) > 0 && !slices.Contains(item.Paths, "")
+}
+
+// paths is what is fetched from the VM.
+func (item PullItem) paths(configured []string) []string {
+	if len(item.Paths) == 0 {
+		return configured
+	}
+	out := PullItem{}
+	for _, p := range item.Paths {
+		if p != "" {
+			out.Add(p)
+			continue
+		}
+		for _, c := range configured {
+			out.Add(c)
+		}
+	}
+	return out.Paths
 }
 
 // PullRequest says what to fetch. Dest "" means the current folder for one VM
-// with paths, else a folder named after each VM.
+// with named paths, else a folder named after each VM.
 type PullRequest struct {
 	Items   []PullItem
 	Dest    string
@@ -117,7 +148,7 @@ func (r PullRequest) destOf(item PullItem) string {
 		return filepath.Join(cmp.Or(r.Dest, "."), folder)
 	case r.Dest != "":
 		return r.Dest
-	case len(item.Paths) > 0:
+	case item.named():
 		return "."
 	}
 	return folder
@@ -153,11 +184,7 @@ func (rm *Remote) pullOne(ctx context.Context, r PullRequest, item PullItem) (re
 	}
 	o := r.Options
 	o.Dest, o.Source, o.Logf = res.Dest, item.VM.ID, rm.o.Logf
-	o.Paths = item.Paths
-	o.ConnsNow = r.budget.now
-	if len(o.Paths) == 0 {
-		o.Paths = rm.o.PullPaths
-	}
+	o.Paths, o.ConnsNow = item.paths(rm.o.PullPaths), r.budget.now
 	if r.OnEvent != nil {
 		o.Events = func(e transfer.Event) { r.OnEvent(item.VM, e) }
 	}

@@ -31,9 +31,16 @@ func TestRemoteForwardForms(t *testing.T) {
 				if f.port() == 0 || port != 0 && f.port() != port {
 					t.Errorf("GatewayPorts %s, bind %q: port %d of %d", gatewayPorts, bind, f.port(), port)
 				}
-				x, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(f.port()))
-				if err != nil && strings.HasPrefix(bind, "[") { // sshd decides the family
-					x, err = net.Dial("tcp", "[::1]:"+strconv.Itoa(f.port()))
+				hosts := []string{"127.0.0.1:"}
+				if strings.HasPrefix(bind, "[") { // sshd decides the family; another may have the port in the other one
+					hosts = []string{"[::1]:", "127.0.0.1:"}
+				}
+				var x net.Conn
+				var err error
+				for _, host := range hosts {
+					if x, err = net.Dial("tcp", host+strconv.Itoa(f.port())); err == nil {
+						break
+					}
 				}
 				if err != nil {
 					t.Fatalf("GatewayPorts %s, bind %q, port %d: %v", gatewayPorts, bind, port, err)

@@ -14,7 +14,7 @@ import (
 // another network it may be another host.
 func TestBareAddressIsSpare(t *testing.T) {
 	noLeaks(t)
-	v := far(t, startVM(t, sshd.Options{}), 200*time.Millisecond)
+	v, _ := far(t, startVM(t, sshd.Options{}), 200*time.Millisecond)
 	slow := v.target.Endpoints[0]
 	var asked atomic.Bool
 	v.dialer.dial = func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -15,18 +15,20 @@ const pieceSize = 64 << 10
 // piece is a run of bytes under way, or the end of the stream.
 type piece struct {
 	data []byte
+	turn int // of the talk that these bytes belong to
 	due  time.Time
 	end  error // io.EOF is a half-close, anything else a reset
 }
 
 // flow is one direction of a pipe: take reads and stamps, give waits and writes.
 type flow struct {
-	pipe      *pipe
-	src, dst  *net.TCPConn
-	link      *link
-	window    *window
-	notBefore time.Time
-	queue     *queue
+	pipe          *pipe
+	src, dst      *net.TCPConn
+	link          *link
+	window        *window
+	notBefore     time.Time
+	towardsClient bool
+	queue         *queue
 }
 
 func newFlow(p *pipe, src, dst *net.TCPConn, l *link, notBefore time.Time) *flow {
@@ -53,6 +55,7 @@ func (f *flow) take() {
 // stamp puts data on its way, no earlier than window and link allow. It does
 // not run ahead of the clock, so that connections share the link fairly.
 func (f *flow) stamp(data []byte) bool {
+	turn := f.pipe.turns.said(f.towardsClient)
 	for len(data) > 0 {
 		at, n := f.window.admit(f.now(), len(data))
 		if !f.pipe.sleepUntil(at) {
@@ -60,7 +63,7 @@ func (f *flow) stamp(data []byte) bool {
 		}
 		left := f.link.send(at, n)
 		f.window.sent(left, n)
-		if !f.queue.put(piece{data: bytes.Clone(data[:n]), due: left.Add(f.pipe.relay.opt.RTT / 2)}) {
+		if !f.queue.put(piece{data: bytes.Clone(data[:n]), turn: turn, due: left.Add(f.pipe.relay.opt.RTT / 2)}) {
 			return false
 		}
 		if !f.pipe.sleepUntil(left) {
@@ -88,6 +91,7 @@ func (f *flow) give() {
 			f.finish(next.end)
 			return
 		}
+		f.pipe.turns.heard(f.towardsClient, next.turn)
 		if _, err := f.dst.Write(next.data); err != nil {
 			f.pipe.cut()
 			return

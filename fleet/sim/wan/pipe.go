@@ -11,6 +11,7 @@ import (
 type pipe struct {
 	relay   *Relay
 	client  *net.TCPConn
+	turns   turns
 	born    time.Time
 	done    <-chan struct{}
 	end     context.CancelFunc // closes done; called by cut
@@ -46,6 +47,7 @@ func (p *pipe) run(ctx context.Context) {
 	// client's ACK has arrived.
 	up := newFlow(p, p.client, p.target, &p.relay.up, p.born.Add(rtt))
 	down := newFlow(p, p.target, p.client, &p.relay.down, p.born.Add(rtt+rtt/2))
+	down.towardsClient = true
 	var wg sync.WaitGroup
 	for _, f := range []*flow{up, down} {
 		wg.Go(f.take)

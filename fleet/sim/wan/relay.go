@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,7 +30,8 @@ type Relay struct {
 	target   string
 	opt      Options
 	listener net.Listener
-	up, down link // towards the target, towards the client
+	up, down link         // towards the target, towards the client
+	turns    atomic.Int64 // heard by clients
 	wg       sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
@@ -54,6 +56,9 @@ func Listen(ctx context.Context, target string, o Options) (*Relay, error) {
 	context.AfterFunc(ctx, r.Close)
 	return r, nil
 }
+
+// RoundTrips counts those of all connections so far, that of TCP included.
+func (r *Relay) RoundTrips() int { return int(r.turns.Load() / 2) }
 
 // Drop resets every connection that is open now.
 func (r *Relay) Drop() {
@@ -86,7 +91,7 @@ func (r *Relay) serve() {
 		}
 		client := c.(*net.TCPConn)
 		ctx, end := context.WithCancel(context.Background())
-		p := &pipe{relay: r, client: client, born: time.Now(), done: ctx.Done(), end: end}
+		p := &pipe{relay: r, client: client, turns: newTurns(&r.turns), born: time.Now(), done: ctx.Done(), end: end}
 		if !r.add(p) {
 			end()
 			reset(client)

@@ -78,6 +78,9 @@ func TestRoundTrips(t *testing.T) {
 	if took := ping(t, c); took < rtt {
 		t.Errorf("second answer after %v, round trip %v", took, rtt)
 	}
+	if n := r.RoundTrips(); n != 3 {
+		t.Errorf("%d round trips were counted, want 3", n)
+	}
 }
 
 func TestServerSpeaksFirst(t *testing.T) {
@@ -98,6 +101,9 @@ func TestServerSpeaksFirst(t *testing.T) {
 	got, err := io.ReadAll(dial(t, r))
 	if took := time.Since(start); string(got) != "SSH-2.0-x" || err != nil || took < 2*rtt {
 		t.Errorf("%q, %v after %v", got, err, took)
+	}
+	if n := r.RoundTrips(); n != 2 {
+		t.Errorf("%d round trips were counted, want 2", n)
 	}
 }
 
