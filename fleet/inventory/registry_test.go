@@ -107,7 +107,7 @@ func TestSilentRegistryIsLeftAlone(t *testing.T) {
 // Addresses are a nicety: where the API does not give them, it is not asked
 // for each again, and the fleet does not count as down.
 func TestAddressesThatDoNotCome(t *testing.T) {
-	w := fleettest.New(t, 30)
+	w := fleettest.New(t, 16)
 	w.Fault(sim.Fault{Kind: "503", Endpoint: "metadata"})
 	asked := func() (n int) {
 		for _, c := range w.Sim.Calls() {
@@ -117,14 +117,14 @@ func TestAddressesThatDoNotCome(t *testing.T) {
 		}
 		return n
 	}
-	if r, err := w.Open().Sync(t.Context(), fleet.SyncOptions{}); err != nil || r.Fetched != 30 {
+	if r, err := w.Open().Sync(t.Context(), fleet.SyncOptions{}); err != nil || r.Fetched != 16 {
 		t.Errorf("keys sync: %+v, %v", r, err)
 	}
 	if n := asked(); n == 0 || n > 8 {
 		t.Errorf("%d calls for addresses, want at most those of one moment", n)
 	}
 	w.Sim.ResetCalls()
-	if r, err := w.Open().Sync(t.Context(), fleet.SyncOptions{Refresh: true}); err != nil || r.Fetched != 30 {
+	if r, err := w.Open().Sync(t.Context(), fleet.SyncOptions{Refresh: true}); err != nil || r.Fetched != 16 {
 		t.Errorf("keys sync again: %+v, %v", r, err)
 	}
 	if n := asked(); n > 0 {

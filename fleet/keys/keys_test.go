@@ -87,6 +87,18 @@ func TestSyncMakesNoMoreCallsThanNeeded(t *testing.T) {
 	}
 }
 
+// The first sync of a large fleet asks for each key and nothing beside.
+func TestFirstSyncOfManyVMs(t *testing.T) {
+	const vms = 40
+	w := fleettest.New(t, vms)
+	if r, err := w.Open().Sync(t.Context(), fleet.SyncOptions{NoHostKeys: true}); err != nil || r.Fetched != vms {
+		t.Fatalf("%d keys, %v", r.Fetched, err)
+	}
+	if n := len(w.Sim.Calls()); n != vms+1 {
+		t.Errorf("%d calls for %d VMs", n, vms)
+	}
+}
+
 // A VM whose key is refused (another owner's) or unknown holds up no other and
 // is not asked about with every listing.
 func TestRefusedKeysAreNotAskedForAgainAndAgain(t *testing.T) {

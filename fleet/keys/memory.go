@@ -51,6 +51,9 @@ func (ks *Keys) Candidates(id string) ([][]byte, error) {
 // not take it must not cost the connection, so that is only a warning.
 func (ks *Keys) Obtain(ctx context.Context, m outage.Mode, vm inventory.VM) (changed bool, err error) {
 	changed, err = ks.fetchKey(ctx, m, vm.ID)
+	if err == nil {
+		ks.fetchAddress(ctx, m, vm.ID)
+	}
 	pem := ks.memory.get(vm.ID)
 	if err == nil || problem.KindOf(err) != problem.Storage || pem == nil {
 		return changed, err

@@ -50,8 +50,14 @@ type syncer struct {
 	onDone func(Progress)
 	done   int
 
-	refused map[string]bool // ids whose key the API does not give
+	addresses bool            // ask for addresses too
+	refused   map[string]bool // ids whose key the API does not give
 }
+
+// addressMost is for how many VMs at once their addresses are asked for beside
+// their keys: nothing depends on an address, and asking for thousands would double
+// what a first sync costs. A full refresh asks for all.
+const addressMost = 16
 
 // Sync fetches the keys of the listed VMs that have none yet, or of all to
 // learn of changed ones. It stops early when the API becomes unreachable, as
@@ -84,6 +90,7 @@ func (ks *Keys) Sync(ctx context.Context, m outage.Mode, vms []inventory.VM, all
 	if !all {
 		ids, s.report.Failed = refusals.putOff(ids, ks.o.Now())
 	}
+	s.addresses = all || len(ids) <= addressMost
 	err := s.fetch(ctx, ids)
 	ks.noteRefusals(refusals, ids, s.refused)
 	return s.report, err
@@ -94,6 +101,9 @@ func (s *syncer) fetch(parent context.Context, ids []string) error {
 	defer stop(nil)
 	problem.Each(len(ids), SyncJobs, func(n int) {
 		changed, err := s.keys.fetchKey(ctx, s.mode, ids[n])
+		if err == nil && s.addresses {
+			s.keys.fetchAddress(ctx, s.mode, ids[n])
+		}
 		if err := s.finished(ids[n], changed, err, len(ids)); err != nil {
 			stop(err)
 		}
@@ -131,7 +141,7 @@ func (s *syncer) finished(id string, changed bool, err error, total int) error {
 	return nil // a 403 too: a listing may hold VMs of other owners
 }
 
-// fetchKey asks the API for one VM's key and records it with the VM's address.
+// fetchKey asks the API for one VM's key and records it.
 // It tells whether the key differs from the one recorded before. When the key
 // came but could not be recorded, the error is of kind Storage and the key is
 // kept in memory.
@@ -157,7 +167,6 @@ func (ks *Keys) fetchKey(ctx context.Context, m outage.Mode, id string) (changed
 		}
 		return false, answer.Unsaved
 	}
-	ks.fetchAddress(ctx, m, id)
 	return changed && had, nil
 }
 
