@@ -67,7 +67,7 @@ func runCommit(ctx context.Context, env *Env, o commitOptions) error {
 	if err != nil {
 		return err
 	}
-	vms, err := f.Inventory.ResolveLive(ctx, outage.AsAsked, sel) // a name may have moved to another VM
+	vms, err := f.Inventory.ResolveLive(ctx, outage.AsAsked, "commit", sel) // a name may have moved to another VM
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ const drillJobs = 16
 // if none would; its kind is Unreachable else. VMs recorded as paused, asleep
 // or dead accept no SSH and are counted as lost too: their work is not at hand.
 func (f *Fleet) Drill(ctx context.Context, s inventory.Selection, onDone func(DrillResult)) ([]DrillResult, error) {
-	vms, err := f.Inventory.ResolveLive(ctx, outage.Offline, s)
+	vms, err := f.Inventory.ResolveLive(ctx, outage.Offline, "drill", s)
 	if problem.KindOf(err) == problem.Unavailable && !f.API.Forbidden(outage.AsAsked) {
 		return nil, &problem.Error{Kind: problem.Unavailable, What: "no VM could be reached without the API", Origin: problem.OriginLocal,
 			Why: "nothing is recorded yet", Next: "while the API is up, this records the fleet and its keys: vers-fleet vms", Err: err}

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -16,6 +17,7 @@ import (
 // ListOptions says how List asks and what it lists.
 type ListOptions struct {
 	Mode    outage.Mode
+	What    string         // completes "cannot ...": what the listing is for; "" = list the VMs
 	Urgency outage.Urgency // while the API is down: whether to ask it only when a probe is due
 	Quick   bool           // let the cache answer when the API has not within seconds
 	Gone    bool           // include VMs that the API no longer lists
@@ -69,7 +71,7 @@ func byName(a, b *VM) int {
 // ask asks for the list of VMs by the offline rule.
 func (iv *Inventory) ask(ctx context.Context, o ListOptions) (outage.Answer[keystore.Inventory], error) {
 	return outage.Ask(ctx, iv.api, outage.Call[keystore.Inventory]{
-		Mode: o.Mode, What: "list the VMs", Repeatable: true, Urgency: o.Urgency, Quick: o.Quick,
+		Mode: o.Mode, What: cmp.Or(o.What, "list the VMs"), Repeatable: true, Urgency: o.Urgency, Quick: o.Quick,
 		Live: func(ctx context.Context, c *api.Client) (keystore.Inventory, error) {
 			vms, err := c.VMs(ctx)
 			return iv.toInventory(vms), err

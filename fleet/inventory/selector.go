@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,6 +19,24 @@ type Selection struct {
 	All    bool
 	Labels map[string]string // every pair must match
 	Names  []string          // names, full ids or unique prefixes of an id
+}
+
+// String names the selection as a sentence does: "marketing", "VMs with
+// role=worker", "all VMs".
+func (s Selection) String() string {
+	switch {
+	case len(s.Names) > 3:
+		return fmt.Sprintf("%s and %d more", strings.Join(s.Names[:2], ", "), len(s.Names)-2)
+	case len(s.Names) > 0:
+		return strings.Join(s.Names, ", ")
+	case len(s.Labels) > 0:
+		var pairs []string
+		for _, k := range slices.Sorted(maps.Keys(s.Labels)) {
+			pairs = append(pairs, k+"="+s.Labels[k])
+		}
+		return "VMs with " + strings.Join(pairs, " and ")
+	}
+	return "all VMs"
 }
 
 // Empty reports whether nothing was asked for.
@@ -187,9 +206,10 @@ func (iv *Inventory) Resolve(ctx context.Context, s Selection) ([]VM, error) {
 }
 
 // ResolveLive is Resolve that asks the API first, as the cache may be behind:
-// a name may have moved to another VM.
-func (iv *Inventory) ResolveLive(ctx context.Context, m outage.Mode, s Selection) ([]VM, error) {
-	return iv.resolveLive(ctx, ListOptions{Mode: m}, s)
+// a name may have moved to another VM. verb is what is to be done with the VMs:
+// "pause"; an error says that this cannot be done, not how it began.
+func (iv *Inventory) ResolveLive(ctx context.Context, m outage.Mode, verb string, s Selection) ([]VM, error) {
+	return iv.resolveLive(ctx, ListOptions{Mode: m, What: verb + " " + s.String()}, s)
 }
 
 func (iv *Inventory) resolveLive(ctx context.Context, o ListOptions, s Selection) ([]VM, error) {

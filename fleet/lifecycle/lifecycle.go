@@ -82,7 +82,7 @@ func settling(got, want api.State) bool {
 // no id of ours, so it is never repeated once it may have reached the API; in
 // that case the fleet before and after is compared and the difference named.
 func (l *Lifecycle) branch(ctx context.Context, vm inventory.VM, count int) ([]string, error) {
-	before, err := l.liveIDs(ctx)
+	before, err := l.liveIDs(ctx, "branch "+vm.Title())
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (l *Lifecycle) lookForBranch(ctx context.Context, vm inventory.VM, before m
 	defer stop()
 	e := &problem.Error{Kind: problem.KindOf(cause), What: "whether " + vm.Title() + " was branched is not known", Why: problem.Why(cause), Origin: problem.OriginAPI, Err: cause,
 		Next: "look before branching again: vers-fleet vms --live"}
-	after, err := l.liveIDs(ctx)
+	after, err := l.liveIDs(ctx, "list the VMs")
 	if err != nil {
 		return e
 	}
@@ -131,10 +131,10 @@ func (l *Lifecycle) lookForBranch(ctx context.Context, vm inventory.VM, before m
 	return e
 }
 
-// liveIDs asks the API which VMs there are.
-func (l *Lifecycle) liveIDs(ctx context.Context) (map[string]bool, error) {
+// liveIDs asks the API which VMs there are. what completes "cannot ...".
+func (l *Lifecycle) liveIDs(ctx context.Context, what string) (map[string]bool, error) {
 	answer, err := outage.Ask(ctx, l.o.API, outage.Call[[]api.VM]{
-		What: "list the VMs", Repeatable: true, Insist: true,
+		What: what, Repeatable: true, Insist: true,
 		Live: func(ctx context.Context, c *api.Client) ([]api.VM, error) { return c.VMs(ctx) },
 	})
 	ids := map[string]bool{}
@@ -146,19 +146,19 @@ func (l *Lifecycle) liveIDs(ctx context.Context) (map[string]bool, error) {
 
 // Pause pauses every VM of a selection, which is resolved by the API.
 func (l *Lifecycle) Pause(ctx context.Context, s inventory.Selection) ([]StateChange, error) {
-	return l.setAll(ctx, s, "paused", l.pause)
+	return l.setAll(ctx, s, "pause", "paused", l.pause)
 }
 
 // Resume is Pause for resuming.
 func (l *Lifecycle) Resume(ctx context.Context, s inventory.Selection) ([]StateChange, error) {
-	return l.setAll(ctx, s, "resumed", l.resume)
+	return l.setAll(ctx, s, "resume", "resumed", l.resume)
 }
 
 // jobs is how many VMs are paused or resumed side by side.
 const jobs = 4
 
-func (l *Lifecycle) setAll(ctx context.Context, s inventory.Selection, done string, set func(context.Context, inventory.VM) (StateChange, error)) ([]StateChange, error) {
-	vms, err := l.o.Inventory.ResolveLive(ctx, l.o.API.MustBeLive(), s)
+func (l *Lifecycle) setAll(ctx context.Context, s inventory.Selection, verb, done string, set func(context.Context, inventory.VM) (StateChange, error)) ([]StateChange, error) {
+	vms, err := l.o.Inventory.ResolveLive(ctx, l.o.API.MustBeLive(), verb, s)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (l *Lifecycle) setAll(ctx context.Context, s inventory.Selection, done stri
 // Branch is branch for the VM of a name, which is resolved by the API. The
 // new VMs and their keys are recorded, so that an outage finds them covered.
 func (l *Lifecycle) Branch(ctx context.Context, name string, count int) (inventory.VM, []string, error) {
-	vms, err := l.o.Inventory.ResolveLive(ctx, l.o.API.MustBeLive(), inventory.Selection{Names: []string{name}})
+	vms, err := l.o.Inventory.ResolveLive(ctx, l.o.API.MustBeLive(), "branch", inventory.Selection{Names: []string{name}})
 	if err != nil {
 		return inventory.VM{}, nil, err
 	}

@@ -188,7 +188,7 @@ func TestNamesCannotShadow(t *testing.T) {
 				return f.Inventory.Resolve(t.Context(), inventory.Selection{Names: []string{tc.asked}})
 			},
 			func(f *fleet.Fleet) ([]inventory.VM, error) {
-				return f.Inventory.ResolveLive(t.Context(), outage.AsAsked, inventory.Selection{Names: []string{tc.asked}})
+				return f.Inventory.ResolveLive(t.Context(), outage.AsAsked, "commit", inventory.Selection{Names: []string{tc.asked}})
 			},
 		} {
 			for _, f := range []*fleet.Fleet{w.Open(), w.Open(fleettest.Offline)} {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
@@ -67,16 +66,14 @@ func refusedAdvice(method string) string {
 	return "see how the VMs are, then try again: vers-fleet vms --live"
 }
 
-// gaveUp says how long and until when, after a reason.
+// gaveUp says until when not to ask, after a reason. How hard it was tried is a
+// detail.
 func (a *API) gaveUp(g *retry.Exhausted) string {
-	text := ""
-	if g.Attempts > 1 {
-		text = fmt.Sprintf(" (%d attempts in %s)", g.Attempts, g.Elapsed.Round(100*time.Millisecond))
+	a.o.Logf("gave up after %s in %s", problem.Counted(g.Attempts, "attempt"), g.Elapsed.Round(100*time.Millisecond))
+	if g.Until.IsZero() {
+		return ""
 	}
-	if !g.Until.IsZero() {
-		text += fmt.Sprintf("; it asks to be left alone until %s", problem.Clock(g.Until))
-	}
-	return text
+	return "; it asks to be left alone until " + problem.Clock(g.Until)
 }
 
 // OfflineError is why the API was not asked with --offline.
