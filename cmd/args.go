@@ -8,14 +8,14 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // noArgs refuses arguments.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return argsError(c, fmt.Sprintf("%s takes no arguments, got %q", commandName(c), ui.Clean(args[0])))
+		return argsError(c, fmt.Sprintf("%s takes no arguments, got %q", commandName(c), safe.Clean(args[0])))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // execOutput puts the output of many commands together: unchanged for one VM,
@@ -78,7 +79,7 @@ func (o *execOutput) done(r remote.ExecResult) {
 	case o.env.Format().Machine():
 	case o.group:
 		k := o.take(r.VMID)
-		o.keep(writeText(s.Out, "==> "+ui.Clean(orID(r.VMName, r.VMID))+" <==\n"))
+		o.keep(writeText(s.Out, "==> "+safe.Clean(orID(r.VMName, r.VMID))+" <==\n"))
 		o.keep(writeText(s.Out, wholeLines(k.stdout.String())))
 		o.keep(writeText(s.Err, wholeLines(k.stderr.String())))
 	}
@@ -92,7 +93,7 @@ func wholeLines(text string) string {
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	return ui.CleanText(text)
+	return safe.Text(text)
 }
 
 // finish prints the JSON document, and returns the first failure of writing.
@@ -188,11 +189,11 @@ func (l *lineWriter) Close() error {
 func (l *lineWriter) emit(line string) error {
 	l.o.mu.Lock()
 	defer l.o.mu.Unlock()
-	name := ui.Clean(l.vm.Title())
+	name := safe.Clean(l.vm.Title())
 	for ui.Width(name) < l.o.width {
 		name += " "
 	}
-	err := writeText(l.w, l.style.Apply(ui.Strong, name)+" | "+ui.Clean(line)+"\n")
+	err := writeText(l.w, l.style.Apply(ui.Strong, name)+" | "+safe.Clean(line)+"\n")
 	l.o.note(err)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // globalFlags are the flags every command understands.
@@ -97,7 +98,7 @@ func (w *waitFlag) Set(s string) error {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d <= 0 {
-		return usageError("--wait needs a positive duration", "got "+ui.Clean(s), "write it with an equals sign, as in --wait=10m")
+		return usageError("--wait needs a positive duration", "got "+safe.Clean(s), "write it with an equals sign, as in --wait=10m")
 	}
 	*w = waitFlag{set: true, limit: d}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 type outputOptions struct {
@@ -108,7 +109,7 @@ func printAnswers(env *Env, list []remote.Answer, named bool) error {
 	}
 	for i, w := range list {
 		if named || len(list) > 1 {
-			title := "==> " + ui.Clean(orID(w.Name, w.VMID)) + endedText(w.Ended) + " <==\n"
+			title := "==> " + safe.Clean(orID(w.Name, w.VMID)) + endedText(w.Ended) + " <==\n"
 			if i > 0 {
 				title = "\n" + title
 			}
@@ -138,7 +139,7 @@ func endedText(t time.Time) string {
 // harmless makes text harmless where a terminal would act on it.
 func harmless(env *Env, text string) string {
 	if env.Streams.OutTerminal() {
-		return remote.Harmless(text)
+		return safe.Text(text)
 	}
 	return text
 }

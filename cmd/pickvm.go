@@ -8,6 +8,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // orPick lets a person at a terminal choose a VM when the command line names
@@ -44,11 +45,11 @@ func pickVM(c *cobra.Command, env *Env) (string, error) {
 	}
 	longest := 0
 	for _, n := range names {
-		longest = max(longest, ui.Width(ui.Clean(n.Name)))
+		longest = max(longest, ui.Width(safe.Clean(n.Name)))
 	}
 	lines := make([]string, len(names))
 	for i, n := range names {
-		name := ui.Clean(n.Name)
+		name := safe.Clean(n.Name)
 		lines[i] = name + strings.Repeat(" ", longest-ui.Width(name)+2) + describeVM(n)
 	}
 	i, err := env.Streams.Pick("Which VM?", lines)

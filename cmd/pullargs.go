@@ -47,7 +47,7 @@ func (o pullOptions) split(f *fleet.Fleet) (sources []pullSource, dest string, e
 	for _, a := range args {
 		name, path, _ := strings.Cut(a, ":")
 		if (name == "") != o.sel.given() {
-			return nil, "", usageError("cannot tell what to pull: "+ui.Clean(a), "with --all or -l, sources are written :PATH; without, SELECTOR[:PATH]",
+			return nil, "", usageError("cannot tell what to pull: "+safe.Clean(a), "with --all or -l, sources are written :PATH; without, SELECTOR[:PATH]",
 				"for example: vers-fleet pull --all :/root/workspace ./rescue")
 		}
 		sources = append(sources, pullSource{name, path})
@@ -71,7 +71,7 @@ func looksLikeDest(f *fleet.Fleet, arg string) (bool, error) {
 	_, statErr := os.Stat(arg)
 	isVM := f.Inventory.Knows(arg)
 	if isVM && statErr == nil {
-		return false, usageError(ui.Clean(arg)+" is a VM and a folder here", "", "write ./"+ui.Clean(arg)+" for the folder, or "+ui.Clean(arg)+": for the VM")
+		return false, usageError(safe.Clean(arg)+" is a VM and a folder here", "", "write ./"+safe.Clean(arg)+" for the folder, or "+safe.Clean(arg)+": for the VM")
 	}
 	return !isVM, nil
 }
@@ -89,10 +89,10 @@ func (o pullOptions) meantDest(ctx context.Context, env *Env, sources []pullSour
 		source = safe.Word(sources[0].name + ":" + dest)
 	}
 	next := "for what is on the VM: vers-fleet pull " + source + "; to pull into this machine's: --dest " + safe.Word(dest)
-	yes, err := env.Streams.Confirm(ctx, ui.Clean(dest)+" is no folder here, and may be meant as one on the VM. Make it on this machine, and pull into it?")
+	yes, err := env.Streams.Confirm(ctx, safe.Clean(dest)+" is no folder here, and may be meant as one on the VM. Make it on this machine, and pull into it?")
 	switch {
 	case errors.Is(err, ui.ErrNotTerminal):
-		return usageError(ui.Clean(dest)+" is no folder here", "it may be meant as one on the VM", next)
+		return usageError(safe.Clean(dest)+" is no folder here", "it may be meant as one on the VM", next)
 	case err == nil && !yes:
 		return &problem.Error{Kind: problem.Interrupted, What: "not done", Why: "the answer was no", Next: next, Origin: problem.OriginLocal}
 	}

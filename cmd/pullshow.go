@@ -12,6 +12,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // doPull pulls with a progress display, or with events for -o jsonl.
@@ -187,7 +188,7 @@ func parseSize(s string) (int64, error) {
 	v, err := strconv.ParseFloat(number, 64)
 	bytes := v * math.Pow(2, float64(shift))
 	if err != nil || v < 0 || math.IsNaN(v) || bytes >= math.MaxInt64 {
-		return 0, fmt.Errorf("%q", ui.Clean(s))
+		return 0, fmt.Errorf("%q", safe.Clean(s))
 	}
 	return int64(bytes), nil
 }

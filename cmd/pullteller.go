@@ -7,6 +7,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // watchTeller tells what the rounds of pull --watch bring: on stdout what
@@ -89,7 +90,7 @@ func (t *watchTeller) round(r remote.WatchRound) {
 
 // result tells what came from one VM.
 func (t *watchTeller) result(r remote.PullResult) {
-	name := ui.Clean(orID(r.VMName, r.VMID))
+	name := safe.Clean(orID(r.VMName, r.VMID))
 	news := r.Files+r.Summary.Links+r.Summary.Deleted > 0
 	switch {
 	case r.Err != nil:
@@ -109,7 +110,7 @@ func (t *watchTeller) result(r remote.PullResult) {
 }
 
 func (t *watchTeller) arrived(name string, r remote.PullResult) string {
-	return t.clock() + " " + name + ": " + ui.Count(r.Files, "file") + ", " + ui.Bytes(r.Bytes) + " into " + ui.Clean(r.Dest)
+	return t.clock() + " " + name + ": " + ui.Count(r.Files, "file") + ", " + ui.Bytes(r.Bytes) + " into " + safe.Clean(r.Dest)
 }
 
 // gone tells which VMs of the last round are not in this one.
@@ -120,9 +121,9 @@ func (t *watchTeller) gone(results []remote.PullResult) {
 		delete(t.folders, r.VMID)
 	}
 	for _, r := range t.folders {
-		name := ui.Clean(orID(r.VMName, r.VMID))
+		name := safe.Clean(orID(r.VMName, r.VMID))
 		delete(t.troubles, name)
-		t.env.Streams.Notef("%s %s: no longer among the VMs; what came from it stays in %s", t.clock(), name, ui.Clean(r.Dest))
+		t.env.Streams.Notef("%s %s: no longer among the VMs; what came from it stays in %s", t.clock(), name, safe.Clean(r.Dest))
 	}
 	t.folders = now
 }
@@ -132,7 +133,7 @@ func (t *watchTeller) gone(results []remote.PullResult) {
 func (t *watchTeller) trouble(about, text string) bool {
 	now, was := t.now(), t.troubles[about]
 	if was == nil || now.Sub(was.told) >= tellAgain {
-		t.env.Streams.Warnf("%s %s: %s", t.clock(), about, ui.Clean(text))
+		t.env.Streams.Warnf("%s %s: %s", t.clock(), about, safe.Clean(text))
 		t.troubles[about] = &trouble{told: now, alive: true}
 		return true
 	}
@@ -144,13 +145,13 @@ func (t *watchTeller) clock() string { return t.now().Format(time.TimeOnly) }
 
 // failureText is a failure on one line: names of files are the VM's word.
 func failureText(e remote.PullFailure) string {
-	return shownPath(e.Path) + ": " + ui.Clean(e.Reason)
+	return shownPath(e.Path) + ": " + safe.Clean(e.Reason)
 }
 
 // shownPath is a path fit for a line, cut in the middle if it is very long.
 func shownPath(p string) string {
 	const most = 160
-	runes := []rune(ui.Clean(p))
+	runes := []rune(safe.Clean(p))
 	if len(runes) > most {
 		return string(runes[:most/2]) + "…" + string(runes[len(runes)-most/2:])
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 type pushOptions struct {
@@ -53,7 +54,7 @@ again.`,
 func runPush(ctx context.Context, env *Env, o pushOptions) (err error) {
 	name, path, ok := strings.Cut(o.dest, ":")
 	if !ok || name == "" || path == "" {
-		return usageError("the last argument must be VM:PATH, got "+ui.Clean(o.dest), "", "for example: vers-fleet push brief.md marketing:/root/workspace/")
+		return usageError("the last argument must be VM:PATH, got "+safe.Clean(o.dest), "", "for example: vers-fleet push brief.md marketing:/root/workspace/")
 	}
 	if o.transfer.MaxSize, err = parseSize(o.maxSize); err != nil {
 		return usageError("--max-size is not a size", err.Error(), "write it like 500K, 100M or 2G")

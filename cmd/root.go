@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // The groups of the help text.
@@ -163,7 +164,7 @@ func runGroup(c *cobra.Command, args []string) error {
 	if n := nearest(args[0], names); n != "" {
 		next = "did you mean: " + c.CommandPath() + " " + n
 	}
-	return usageError(fmt.Sprintf("unknown command %q for %q", ui.Clean(args[0]), c.CommandPath()), "", next)
+	return usageError(fmt.Sprintf("unknown command %q for %q", safe.Clean(args[0]), c.CommandPath()), "", next)
 }
 
 // explainHelp makes help COMMAND refuse what it does not know, with the
@@ -190,7 +191,7 @@ func explainHelp(root *cobra.Command) {
 			if n := nearest(rest[0], names); n != "" {
 				next = "did you mean: vers-fleet help " + strings.TrimPrefix(c.CommandPath()+" "+n, root.Name()+" ")
 			}
-			return usageError(fmt.Sprintf("there is no help about %q", ui.Clean(strings.Join(args, " "))), "", next)
+			return usageError(fmt.Sprintf("there is no help about %q", safe.Clean(strings.Join(args, " "))), "", next)
 		}
 	}
 }
@@ -220,7 +221,7 @@ func flagError(c *cobra.Command, err error) error {
 	case errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration":
 		next = "write a duration like 30s, 5m or 2h"
 	}
-	return usageError(ui.Clean(err.Error()), "", next)
+	return usageError(safe.Clean(err.Error()), "", next)
 }
 
 // usageTemplate is cobra's with the global flags told once, at the root.

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
-	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/access"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // shareName is the hidden command that ssh and others start in the background.
@@ -45,7 +45,7 @@ func runShare(ctx context.Context, env *Env, o shareOptions) error {
 	}
 	b := access.Background{VMID: o.vm, Socket: o.socket}
 	if err := json.NewDecoder(io.LimitReader(env.Streams.In, maxShareKeys)).Decode(&b.Keys); err != nil {
-		return usageError("no keys on stdin", ui.Clean(err.Error()), "")
+		return usageError("no keys on stdin", safe.Clean(err.Error()), "")
 	}
 	closeInherited()
 	f, err := env.Fleet(ctx)

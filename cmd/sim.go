@@ -11,6 +11,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -205,7 +206,7 @@ func runSimDo(ctx context.Context, env *Env, args []string) error {
 	case args[0] == "stop" && len(args) == 1:
 		return simError(control.Stop(ctx))
 	}
-	return usageError(fmt.Sprintf("the simulator cannot %q", ui.Clean(strings.Join(args, " "))), "", "see: vers-fleet sim do --help")
+	return usageError(fmt.Sprintf("the simulator cannot %q", safe.Clean(strings.Join(args, " "))), "", "see: vers-fleet sim do --help")
 }
 
 func newSimStatusCommand(env *Env) *cobra.Command {

@@ -16,6 +16,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 type vmsOptions struct {
@@ -194,7 +195,7 @@ func vmStates() []string {
 func checkStates(wanted []string, vms []inventory.VM) error {
 	for _, s := range wanted {
 		if !slices.Contains(vmStates(), s) && !slices.ContainsFunc(vms, func(v inventory.VM) bool { return v.State == s }) {
-			return usageError(fmt.Sprintf("--state cannot be %q", ui.Clean(s)), "", "use "+strings.Join(vmStates(), ", "))
+			return usageError(fmt.Sprintf("--state cannot be %q", safe.Clean(s)), "", "use "+strings.Join(vmStates(), ", "))
 		}
 	}
 	return nil
@@ -215,7 +216,7 @@ func vmOrder(by string) (func(a, b inventory.VM) int, error) {
 	case "reach":
 		return func(a, b inventory.VM) int { return b.ReachedAt.Compare(a.ReachedAt) }, nil
 	}
-	return nil, usageError(fmt.Sprintf("--sort cannot be %q", ui.Clean(by)), "", "use "+strings.Join(vmSorts(), ", "))
+	return nil, usageError(fmt.Sprintf("--sort cannot be %q", safe.Clean(by)), "", "use "+strings.Join(vmSorts(), ", "))
 }
 
 // listVMs lists the fleet and, unless told not to, fetches the keys of new VMs.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // watchFlag is --watch or --watch=INTERVAL.
@@ -46,7 +47,7 @@ func (w watchFlag) Set(s string) error {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d < time.Second {
-		return usageError("--watch needs an interval of at least a second", "got "+ui.Clean(s), "write it with an equals sign, as in --watch=30s")
+		return usageError("--watch needs an interval of at least a second", "got "+safe.Clean(s), "write it with an equals sign, as in --watch=30s")
 	}
 	*w.every = d
 	return nil

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // Severity says how bad a Finding is.
@@ -154,7 +156,7 @@ func (s *Store) checkStrays(id string, l located) []Finding {
 		if slices.Contains(wanted, e.Name()) || strings.HasPrefix(e.Name(), tempPrefix) && s.beingWritten(path) {
 			continue
 		}
-		out = append(out, Finding{Severity: SeverityWarning, VMID: id, What: "a file that does not belong here may hold a key", Path: path, Next: "rm " + quote(path)})
+		out = append(out, Finding{Severity: SeverityWarning, VMID: id, What: "a file that does not belong here may hold a key", Path: path, Next: "rm " + safe.Word(path)})
 	}
 	return out
 }
@@ -227,7 +229,7 @@ func (s *Store) checkDamaged() []Finding {
 		}
 		out = append(out, Finding{
 			Severity: SeverityWarning, VMID: id, Kind: KindDamaged, Path: path,
-			What: "damaged files were set aside: " + strings.Join(names, ", "), Next: "rm -r " + quote(path),
+			What: "damaged files were set aside: " + strings.Join(names, ", "), Next: "rm -r " + safe.Word(path),
 		})
 	}
 	return out

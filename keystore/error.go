@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"slices"
 	"syscall"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // Kind says what is wrong with the store or a file in it.
@@ -88,7 +90,7 @@ func ioError(op, path string, err error) error {
 	e := &Error{Kind: KindIO, Op: op, Path: path, Err: err}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		e.Kind, e.Next = KindFull, "df -h "+quote(path)
+		e.Kind, e.Next = KindFull, "df -h "+safe.Word(path)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		e.Kind = KindReadOnly
 	case errors.Is(err, fs.ErrNotExist) && !writes(op):

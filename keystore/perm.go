@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // checkFolder refuses a folder that is not ours alone. The rules are those of
@@ -35,7 +37,7 @@ func checkParent(dir string) error {
 	if runtimeChecksModes && info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
 		return &Error{
 			Kind: KindTooOpen, Op: "open folder", Path: dir,
-			Why: "any user can replace what is in it", Next: "chmod o-w " + quote(dir),
+			Why: "any user can replace what is in it", Next: "chmod o-w " + safe.Word(dir),
 		}
 	}
 	return nil
@@ -50,14 +52,14 @@ func checkInfo(op, path string, info fs.FileInfo, forbidden fs.FileMode, chmod s
 	if owner, ok := ownerOf(info); ok && owner != os.Geteuid() {
 		return &Error{
 			Kind: KindForeignOwner, Op: op, Path: path,
-			Why: "it belongs to another user", Next: `sudo chown -R "$(id -u)" ` + quote(path),
+			Why: "it belongs to another user", Next: `sudo chown -R "$(id -u)" ` + safe.Word(path),
 		}
 	}
 	if info.Mode().Perm()&forbidden != 0 {
 		return &Error{
 			Kind: KindTooOpen, Op: op, Path: path,
 			Why:  "group or others have access (mode " + info.Mode().Perm().String() + ")",
-			Next: chmod + quote(path),
+			Next: chmod + safe.Word(path),
 		}
 	}
 	return nil
@@ -70,7 +72,7 @@ func specialFile(op, path string, info fs.FileInfo) error {
 	}
 	e.Why = "it is a symbolic link"
 	if target, err := filepath.EvalSymlinks(path); err == nil {
-		e.Next = "rm " + quote(path) + " && cp -Rp " + quote(target) + " " + quote(path)
+		e.Next = "rm " + safe.Word(path) + " && cp -Rp " + safe.Word(target) + " " + safe.Word(path)
 	}
 	return e
 }

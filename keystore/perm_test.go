@@ -114,13 +114,3 @@ func TestReadOnlyStoreServesKeys(t *testing.T) {
 	_, err := s.PutKey(testID(2), testPEM("b"), KeyInfo{})
 	wantKind(t, err, KindReadOnly)
 }
-
-func TestQuote(t *testing.T) {
-	for in, want := range map[string]string{
-		"/a/b-c": "/a/b-c", "": "''", "-rf": "'-rf'", "a b": "'a b'", "it's": `'it'\''s'`, "$(x)": "'$(x)'", "a\nb": "'a\nb'", "~x": "'~x'",
-	} {
-		if got := quote(in); got != want {
-			t.Errorf("quote(%q) = %s, want %s", in, got, want)
-		}
-	}
-}

@@ -3,6 +3,8 @@ package ui
 import (
 	"io"
 	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // ErrorView is an error as it is shown. Its JSON form is the one promised to
@@ -34,7 +36,7 @@ func (s *Streams) errorText(v ErrorView) string {
 	st := s.ErrStyle()
 	var b strings.Builder
 	width := s.errWidth()
-	b.WriteString(st.Apply(Bad, "vers-fleet:") + " " + wrap(CleanText(v.Message), width, len("vers-fleet: "), 2) + "\n")
+	b.WriteString(st.Apply(Bad, "vers-fleet:") + " " + wrap(safe.Text(v.Message), width, len("vers-fleet: "), 2) + "\n")
 	if v.Why != "" {
 		b.WriteString(st.Apply(Faint, "  why:") + "  " + indent(v.Why, width) + "\n")
 	}
@@ -47,7 +49,7 @@ func (s *Streams) errorText(v ErrorView) string {
 // indent keeps the further lines of a field under its first.
 func indent(s string, width int) string {
 	const column = len("  next: ")
-	lines := strings.Split(strings.TrimRight(CleanText(s), "\n"), "\n")
+	lines := strings.Split(strings.TrimRight(safe.Text(s), "\n"), "\n")
 	for i, l := range lines {
 		lines[i] = wrap(l, width, column, column)
 	}

@@ -9,6 +9,8 @@ import (
 	"text/template"
 
 	"github.com/itchyny/gojq"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // Format is a checked choice of output format. The zero value is the table.
@@ -48,7 +50,7 @@ func ParseFormat(output, jq, tmpl string) (Format, error) {
 	if output != "" {
 		k := slices.Index(names, output)
 		if k < 0 {
-			return f, &FormatError{"-o", fmt.Sprintf("unknown output format %q", Clean(output)),
+			return f, &FormatError{"-o", fmt.Sprintf("unknown output format %q", safe.Clean(output)),
 				"use one of " + strings.Join(names, ", ")}
 		}
 		f.kind = kind(k)
@@ -72,11 +74,11 @@ func ParseFormat(output, jq, tmpl string) (Format, error) {
 func parseJQ(expr string) (Format, error) {
 	q, err := gojq.Parse(expr)
 	if err != nil {
-		return Format{}, &FormatError{"--jq", CleanText(err.Error()), "see https://jqlang.github.io/jq/manual for the language"}
+		return Format{}, &FormatError{"--jq", safe.Text(err.Error()), "see https://jqlang.github.io/jq/manual for the language"}
 	}
 	code, err := gojq.Compile(q) // no environment, no modules, no input
 	if err != nil {
-		return Format{}, &FormatError{"--jq", CleanText(err.Error()), "see https://jqlang.github.io/jq/manual for the language"}
+		return Format{}, &FormatError{"--jq", safe.Text(err.Error()), "see https://jqlang.github.io/jq/manual for the language"}
 	}
 	return Format{kind: jqExpr, jq: code}, nil
 }
@@ -87,7 +89,7 @@ func parseTemplate(text string) (Format, error) {
 		"join": func(sep string, v []any) string { return joinAny(sep, v) },
 	}).Parse(text)
 	if err != nil {
-		return Format{}, &FormatError{"--template", CleanText(err.Error()), "see https://pkg.go.dev/text/template for the language"}
+		return Format{}, &FormatError{"--template", safe.Text(err.Error()), "see https://pkg.go.dev/text/template for the language"}
 	}
 	return Format{kind: goTemplate, tmpl: t}, nil
 }

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // PrintLine writes v as one line of JSON to s.Out: a row of -o jsonl or an
@@ -58,14 +60,14 @@ func encode(v any, indent string) ([]byte, error) {
 // quoted strings. Newlines between tokens are below 0x7f and stay. astral is
 // how a rune beyond U+FFFF is written.
 func escapeHidden(b []byte, astral func(rune) string) []byte {
-	if bytes.IndexFunc(b, func(r rune) bool { return r >= 0x7f && hidden(r) }) < 0 {
+	if bytes.IndexFunc(b, func(r rune) bool { return r >= 0x7f && safe.Hidden(r) }) < 0 {
 		return b
 	}
 	out := make([]byte, 0, len(b)+16)
 	for i := 0; i < len(b); {
 		r, n := utf8.DecodeRune(b[i:])
 		switch {
-		case r < 0x7f || !hidden(r):
+		case r < 0x7f || !safe.Hidden(r):
 			out = append(out, b[i:i+n]...)
 		case r > 0xffff:
 			out = append(out, astral(r)...)
@@ -97,14 +99,14 @@ func printDerived(s *Streams, f Format, v any) error {
 	if f.kind == goTemplate {
 		err = f.tmpl.Execute(&b, plain)
 		if err != nil {
-			err = &FormatError{"--template", CleanText(err.Error()), "look at the fields with -o json"}
+			err = &FormatError{"--template", safe.Text(err.Error()), "look at the fields with -o json"}
 		}
 	} else {
 		err = runJQ(&b, f, plain)
 	}
 	text := b.String()
 	if s.OutTerminal() {
-		text = CleanText(text)
+		text = safe.Text(text)
 	}
 	if werr := writeString(s.Out, text); werr != nil {
 		return werr
@@ -121,7 +123,7 @@ func runJQ(b *strings.Builder, f Format, plain any) error {
 		}
 		switch v := v.(type) {
 		case error:
-			return &FormatError{"--jq", CleanText(v.Error()), "look at the fields with -o json"}
+			return &FormatError{"--jq", safe.Text(v.Error()), "look at the fields with -o json"}
 		case string:
 			b.WriteString(v + "\n")
 		default:
@@ -189,7 +191,7 @@ func yamlNode(dec *json.Decoder) (*yaml.Node, error) {
 		return n, err
 	case string:
 		n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: t}
-		if strings.IndexFunc(t, hidden) >= 0 {
+		if strings.IndexFunc(t, safe.Hidden) >= 0 {
 			n.Style = yaml.DoubleQuotedStyle // the only one with escapes
 		}
 		return n, nil

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // Column is one column of a listing for people. Exactly one of Value and Time
@@ -40,7 +42,7 @@ func (l Listing[T]) Print(s *Streams, f Format, items []T) error {
 	case nameOnly:
 		var b strings.Builder
 		for _, it := range items {
-			b.WriteString(Clean(l.Name(it)) + "\n")
+			b.WriteString(safe.Clean(l.Name(it)) + "\n")
 		}
 		return writeString(s.Out, b.String())
 	case jsonLines:
@@ -114,7 +116,7 @@ func (c Column[T]) cell(it T, terminal bool, now time.Time) cell {
 	case c.Time != nil:
 		out.text = Absolute(c.Time(it))
 	default:
-		out.text = Clean(c.Value(it))
+		out.text = safe.Clean(c.Value(it))
 	}
 	if c.Style != nil {
 		out.style = c.Style(it)
@@ -138,7 +140,7 @@ func (v Value) Print(s *Streams, f Format) error {
 		v.Text(t)
 		return writeString(s.Out, t.b.String())
 	case nameOnly:
-		return writeString(s.Out, Clean(v.Name)+"\n")
+		return writeString(s.Out, safe.Clean(v.Name)+"\n")
 	case jsonLines:
 		return PrintLine(s, v.JSON)
 	default:
@@ -160,7 +162,7 @@ func (t *Text) Line(format string, args ...any) { t.Styled(Normal, format, args.
 
 // Styled is Line in a style.
 func (t *Text) Styled(st Style, format string, args ...any) {
-	t.b.WriteString(t.style.Apply(st, CleanText(fmt.Sprintf(format, args...))) + "\n")
+	t.b.WriteString(t.style.Apply(st, safe.Text(fmt.Sprintf(format, args...))) + "\n")
 }
 
 // fieldColumn is where the values of fields begin on a terminal.
@@ -169,13 +171,13 @@ const fieldColumn = 16
 // Field adds a "label: value" line; on a terminal the values are aligned and
 // wrapped to its width.
 func (t *Text) Field(label string, st Style, format string, args ...any) {
-	value := Clean(fmt.Sprintf(format, args...))
+	value := safe.Clean(fmt.Sprintf(format, args...))
 	if !t.terminal {
-		t.b.WriteString(Clean(label) + "\t" + value + "\n")
+		t.b.WriteString(safe.Clean(label) + "\t" + value + "\n")
 		return
 	}
 	value = t.style.Apply(st, wrap(value, t.width, fieldColumn, fieldColumn))
-	t.b.WriteString(pad(Clean(label)+":", fieldColumn-1) + " " + value + "\n")
+	t.b.WriteString(pad(safe.Clean(label)+":", fieldColumn-1) + " " + value + "\n")
 }
 
 // Time renders a time for this text: relative on a terminal, else RFC 3339.
@@ -198,7 +200,7 @@ func (t *Text) Rows(header []string, rows [][]string) {
 	for _, r := range rows {
 		cells := make([]cell, len(r))
 		for i, c := range r {
-			cells[i] = cell{text: Clean(c)}
+			cells[i] = cell{text: safe.Clean(c)}
 		}
 		tt.rows = append(tt.rows, cells)
 	}

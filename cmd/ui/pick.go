@@ -8,6 +8,8 @@ import (
 
 	"github.com/sahilm/fuzzy"
 	"golang.org/x/term"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // pickLines is how many choices are shown at a time.
@@ -30,9 +32,9 @@ func (s *Streams) Pick(question string, choices []string) (int, error) {
 		s.display.clear()
 		_ = term.Restore(fd, before)
 	}()
-	p := picker{question: Clean(question), shown: -1}
+	p := picker{question: safe.Clean(question), shown: -1}
 	for _, c := range choices {
-		p.choices = append(p.choices, Clean(c))
+		p.choices = append(p.choices, safe.Clean(c))
 	}
 	p.filter()
 	keys := make([]byte, 64)
@@ -106,7 +108,7 @@ func (p *picker) keys(in []byte) (done bool, err error) {
 			p.typed = ""
 			p.filter()
 		default:
-			if !hidden(r) && r != utf8.RuneError {
+			if !safe.Hidden(r) && r != utf8.RuneError {
 				p.typed += string(r)
 				p.filter()
 			}

@@ -3,6 +3,8 @@ package ui
 import (
 	"sync"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // How often progress is drawn on a terminal and told in a log.
@@ -73,7 +75,7 @@ func (s *Streams) NewProgress() *Progress {
 
 // Update records news; an unknown Key adds a line.
 func (p *Progress) Update(u Update) {
-	u.Key, u.Text = Clean(u.Key), Clean(u.Text)
+	u.Key, u.Text = safe.Clean(u.Key), safe.Clean(u.Text)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.index[u.Key]

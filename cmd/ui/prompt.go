@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // ErrNotTerminal is returned by prompts when there is nobody to ask.
@@ -41,9 +43,9 @@ func (s *Streams) Ask(ctx context.Context, question, def string) (string, error)
 	}
 	hint := " "
 	if def != "" {
-		hint = " [" + Clean(def) + "] "
+		hint = " [" + safe.Clean(def) + "] "
 	}
-	if _, err := io.WriteString(s.Err, CleanText(question)+hint); err != nil {
+	if _, err := io.WriteString(s.Err, safe.Text(question)+hint); err != nil {
 		return "", err
 	}
 	answer, err := readLine(ctx, s.In)
@@ -131,7 +133,7 @@ func (s *Streams) Secret(question string) ([]byte, error) {
 		_ = term.Restore(fd, before)
 		_, _ = io.WriteString(s.Err, "\n")
 	}()
-	if _, err := io.WriteString(s.Err, CleanText(question)+" "); err != nil {
+	if _, err := io.WriteString(s.Err, safe.Text(question)+" "); err != nil {
 		return nil, err
 	}
 	return readSecret(oneByte{s.In})

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // ErrOutputClosed is returned by writes to Streams.Out after the reader of
@@ -174,7 +176,7 @@ func (s *Streams) Debugf(format string, args ...any) {
 // errLine writes one line to Err. A failed write to stderr has no reader to
 // tell, so it is dropped.
 func (s *Streams) errLine(text string) {
-	_, _ = io.WriteString(s.Err, wrap(CleanText(strings.TrimRight(text, "\n")), s.errWidth(), 0, 2)+"\n")
+	_, _ = io.WriteString(s.Err, wrap(safe.Text(strings.TrimRight(text, "\n")), s.errWidth(), 0, 2)+"\n")
 }
 
 // pipeWriter turns EPIPE of stdout, and only of stdout, into ErrOutputClosed.

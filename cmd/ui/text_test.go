@@ -1,46 +1,19 @@
 package ui
 
 import (
-	"strings"
 	"testing"
 	"time"
-	"unicode"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
-func TestClean(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain":                     "plain",
-		"é 日本 👩‍💻":                  "é 日本 👩‍💻",
-		"\x1b]0;t\a":                `\x1b]0;t\x07`,
-		"a\nb\tc\rd":                `a\nb\tc\rd`,
-		"\u009b31m":                 `\x9b31m`,
-		"\xff\xfe":                  `\xff\xfe`,
-		"a\u202eb\u2066\u200b":      `a\u202eb\u2066\u200b`,
-		"\u2028\u2029\ufeff\u00ad":  `\u2028\u2029\ufeff\xad`,
-		"\U000e0041":                `\U000e0041`,
-		"\u0085\x7f":                `\x85\x7f`,
-		strings.Repeat("x", 10_000): strings.Repeat("x", 10_000),
-	} {
-		if got := Clean(in); got != want {
-			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
-		}
-	}
-	if got := CleanText("a\n\tb\x1b"); got != "a\n\tb\\x1b" {
-		t.Errorf("CleanText: %q", got)
-	}
-}
-
-func FuzzClean(f *testing.F) {
+// What is clean can be cut to any width.
+func FuzzTruncate(f *testing.F) {
 	for _, seed := range []string{"a\x1b[31m\u202e\xff", "", "wide: 日本語", "e\u0301\u200d👩\u200d🚀", "\r\n\t\x00\x7f\u0085\u2028\ufeff"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got := Clean(s)
-		for _, r := range got {
-			if unicode.IsControl(r) || r == '\u202e' {
-				t.Fatalf("Clean(%q) = %q holds %U", s, got, r)
-			}
-		}
+		got := safe.Clean(s)
 		if w := Width(truncate(got, 7)); w > 7 {
 			t.Fatalf("truncate(%q, 7) takes %d columns", got, w)
 		}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/briandowns/spinner"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // Waiter tells why the program waits: a spinner with one line of text on a
@@ -66,7 +68,7 @@ func (w *Waiter) Stop() {
 }
 
 func (w *Waiter) sayPlainly() {
-	if text := Clean(w.text()); w.s.Verbose() && !w.s.Quiet() && text != w.said {
+	if text := safe.Clean(w.text()); w.s.Verbose() && !w.s.Quiet() && text != w.said {
 		w.said = text
 		w.s.Debugf("%s", text)
 	}
@@ -90,7 +92,7 @@ func (w *Waiter) show() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.text != nil {
-			sp.Suffix = truncate(" "+Clean(w.text()), w.s.errWidth()-2)
+			sp.Suffix = truncate(" "+safe.Clean(w.text()), w.s.errWidth()-2)
 		}
 	}
 	w.spin.Start()

@@ -4,28 +4,13 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
-// clean makes foreign text fit for a terminal and a log: printable runes only,
-// on one line, at most limit runes.
-func clean(s string, limit int) string {
-	return shorten(printable(s), limit)
-}
-
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case unicode.IsPrint(r) && r != utf8.RuneError:
-			return r
-		}
-		return -1
-	}, s)
-	return strings.Join(strings.Fields(s), " ")
-}
+// clean makes foreign text fit for a terminal and a log, at most limit runes.
+func clean(s string, limit int) string { return shorten(safe.OneLine(s), limit) }
 
 func shorten(s string, limit int) string {
 	if utf8.RuneCountInString(s) <= limit {
@@ -42,7 +27,7 @@ const maxMessage = 200
 // could hide them, and before the cut, which could halve them.
 func (a *attempt) clean(s string) string {
 	const enough = 20 * maxMessage // of bytes, however much of them is redacted
-	s = printable(s[:min(len(s), enough)])
+	s = safe.OneLine(s[:min(len(s), enough)])
 	return shorten(redact(s, a.secret), maxMessage)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
@@ -110,7 +111,7 @@ func TestRedact(t *testing.T) {
 		strings.Repeat("QUJD", 12):                                            "[redacted]",
 		"a perfectly ordinary sentence, /root/workspace/output":               "a perfectly ordinary sentence, /root/workspace/output",
 	} {
-		if got := redact(printable(in), secretPart(testKey)); got != want {
+		if got := redact(safe.OneLine(in), secretPart(testKey)); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}

@@ -22,7 +22,7 @@ type Position struct {
 
 // Answer is what the lieutenant wrote between an agent_start and its agent_end.
 type Answer struct {
-	Text     string    // as it was written: use Sanitize before it reaches a terminal
+	Text     string    // as it was written: use safe.Text before it reaches a terminal
 	Complete bool      // the agent_end is there; otherwise it is still being written, or the lieutenant crashed over it
 	Damaged  bool      // something is missing: its beginning was rotated away, a piece of text stood in a line over 4 MiB, or the text exceeds maxText
 	Started  time.Time // if the events say so

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // Sizes of blocks, multiples of 64 KiB. They grow while reading backwards: the first one usually holds the last
@@ -105,7 +107,7 @@ func (s *Stream) toLineStart(ctx context.Context, f facts, lines *lineWalker, st
 // lineStart finds where the line begins that the byte before start, a multiple of 64 KiB, belongs to, and returns its
 // first bytes. The VM looks for the newline: the line can have hundreds of MB.
 func (s *Stream) lineStart(ctx context.Context, f facts, start int64) (begin int64, head []byte, err error) {
-	cmd := shellCommand(lineScript, s.paths.withDefaults().out, strconv.FormatInt(start/blockUnit, 10))
+	cmd := safe.Script(lineScript, s.paths.withDefaults().out, strconv.FormatInt(start/blockUnit, 10))
 	err = run(ctx, s.Conn, "reading the event stream", cmd, nil, func(r io.Reader) error {
 		br := bufio.NewReader(r)
 		if err := sameFile(br, f); err != nil {
@@ -137,7 +139,7 @@ func (s *Stream) lineStart(ctx context.Context, f facts, start int64) (begin int
 // look asks for the facts and the last bytes of the stream.
 func (s *Stream) look(ctx context.Context, count int64) (f facts, start int64, data []byte, err error) {
 	p := s.paths.withDefaults()
-	cmd := shellCommand(lookScript, p.out, p.in, p.session, "^l.w.* -> "+basicRegexp(p.out)+"$", strconv.Itoa(firstBlock), strconv.FormatInt(count, 10))
+	cmd := safe.Script(lookScript, p.out, p.in, p.session, "^l.w.* -> "+basicRegexp(p.out)+"$", strconv.Itoa(firstBlock), strconv.FormatInt(count, 10))
 	err = run(ctx, s.Conn, "looking at the lieutenant", cmd, nil, func(r io.Reader) error {
 		br := bufio.NewReader(r)
 		word, rest, err := answer(br)
@@ -168,7 +170,7 @@ func (s *Stream) look(ctx context.Context, count int64) (f facts, start int64, d
 
 // block reads size bytes from start, a multiple of 64 KiB, of the file that look has seen.
 func (s *Stream) block(ctx context.Context, f facts, start, size int64) (data []byte, err error) {
-	cmd := shellCommand(blockScript, s.paths.withDefaults().out, strconv.FormatInt(start/blockUnit, 10), strconv.FormatInt(size, 10))
+	cmd := safe.Script(blockScript, s.paths.withDefaults().out, strconv.FormatInt(start/blockUnit, 10), strconv.FormatInt(size, 10))
 	err = run(ctx, s.Conn, "reading the event stream", cmd, nil, func(r io.Reader) error {
 		br := bufio.NewReader(r)
 		if err := sameFile(br, f); err != nil {
@@ -269,7 +271,7 @@ func (s *Stream) Raw(ctx context.Context, n int, w io.Writer) error {
 // copyRange copies the bytes from start to end.
 func (s *Stream) copyRange(ctx context.Context, f facts, start, end int64, w io.Writer) error {
 	first := start / blockUnit
-	cmd := shellCommand(blockScript, s.paths.withDefaults().out, strconv.FormatInt(first, 10), strconv.FormatInt(end-first*blockUnit, 10))
+	cmd := safe.Script(blockScript, s.paths.withDefaults().out, strconv.FormatInt(first, 10), strconv.FormatInt(end-first*blockUnit, 10))
 	return run(ctx, s.Conn, "reading the event stream", cmd, nil, func(r io.Reader) error {
 		br := bufio.NewReader(r)
 		if err := sameFile(br, f); err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // Conn is an open connection to a VM. Exec runs a command there; a non-zero exit status is an error that has a method
@@ -61,18 +60,6 @@ func (e *commandError) Error() string {
 }
 
 func (e *commandError) Unwrap() error { return e.err }
-
-// shellCommand makes a command line that runs script with arguments $1, $2, ..., whatever the user's login shell is.
-func shellCommand(script string, args ...string) string {
-	var b strings.Builder
-	b.WriteString("exec sh -c " + quote(strings.TrimSpace(script)) + " vers-fleet")
-	for _, a := range args {
-		b.WriteString(" " + quote(a))
-	}
-	return b.String()
-}
-
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // run executes a command and hands its stdout to read, which may stop early: the command is then ended. The error of
 // read wins over that of the command, unless it only says that the output ended too soon (io.ErrUnexpectedEOF): then

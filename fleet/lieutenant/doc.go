@@ -6,7 +6,8 @@
 // commands from a FIFO beside it; both are reached with shell commands over a connection that is handed in ([Conn]).
 //
 // It opens no connection and no local file, and trusts neither: names that could be mistaken for something else are
-// refused, what a VM sends is bounded, and [Sanitize] makes it harmless for a terminal.
+// refused, what a VM sends is bounded. What it says is handed on as it is: whoever shows it makes it harmless
+// with package safe.
 //
 // # The stream
 //

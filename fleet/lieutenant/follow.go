@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
@@ -83,7 +84,7 @@ func pause(ctx context.Context, failures int) error {
 
 // command is followScript from where the follower is.
 func (f *follower) command(p paths) string {
-	return shellCommand(followScript, p.out, strconv.FormatInt(f.pos.Offset, 10), strconv.FormatUint(f.pos.Inode, 10))
+	return safe.Script(followScript, p.out, strconv.FormatInt(f.pos.Offset, 10), strconv.FormatUint(f.pos.Inode, 10))
 }
 
 // follower turns frames into lines. It outlives connections.

@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // Lieutenant is one entry of lieutenants.json.
@@ -75,7 +77,7 @@ func CheckName(name string) (string, error) {
 		reason = "is not valid UTF-8"
 	case utf8.RuneCountInString(name) > maxName:
 		reason = "is too long"
-	case strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
+	case strings.ContainsFunc(name, func(r rune) bool { return safe.Hidden(r) || !unicode.IsPrint(r) }):
 		reason = "contains characters that do not show"
 	case strings.ContainsAny(name, `/\:`):
 		reason = "contains / \\ or :"
@@ -87,7 +89,7 @@ func CheckName(name string) (string, error) {
 		}
 	}
 	if reason != "" {
-		return "", fmt.Errorf("name %q %s", short(Sanitize(name)), reason)
+		return "", fmt.Errorf("name %q %s", short(safe.Clean(name)), reason)
 	}
 	return name, nil
 }
@@ -229,4 +231,4 @@ func parseTime(raw json.RawMessage) time.Time {
 }
 
 // label makes a short text field fit for a column.
-func label(s string) string { return short(strings.Join(strings.Fields(Sanitize(s)), " ")) }
+func label(s string) string { return short(strings.Join(strings.Fields(safe.Text(s)), " ")) }

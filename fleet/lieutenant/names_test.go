@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 const (
@@ -48,7 +50,7 @@ func TestParseLieutenants(t *testing.T) {
 		{Name: "marketing", Role: "lieutenant", VMID: idA, Status: "idle", LastActivityAt: time.UnixMilli(1771902000000).UTC()},
 		{Name: "helper", Local: true},
 		{Name: "helper2", Local: true},
-		{Name: "spaced name", VMID: idB, Role: "a␛[31m b"},
+		{Name: "spaced name", VMID: idB, Role: `a\x1b[31m b`},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v\ngot  %+v\nwant %+v", err, got, want)
@@ -86,40 +88,10 @@ func TestCheckName(t *testing.T) {
 	for _, name := range []string{"", " ", "-rf", ".", "..", ".hidden", "a/b", `a\b`, "vm:/path", "a\nb", "a\x1b[2Jb", "a\x00", "a\u202eb", "a\u200bb",
 		"\xff", strings.Repeat("x", maxName+1), idA, strings.ToUpper(idA), "a\u00a0b"} {
 		got, err := CheckName(name)
-		if err == nil || got != "" || Sanitize(err.Error()) != err.Error() || len([]rune(err.Error())) > 100 {
+		if err == nil || got != "" || safe.Clean(err.Error()) != err.Error() || len([]rune(err.Error())) > 100 {
 			t.Errorf("%q: %q, %v", name, got, err)
 		}
 	}
-}
-
-func TestSanitize(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain\n\ttext äß 日本 👩\u200d💻":   "plain\n\ttext äß 日本 👩\u200d💻",
-		"\x1b]0;title\x07\x1b[2J":        "␛]0;title␇␛[2J",
-		"a\r\nb\rc\x00\x7f\b":            "a\nb␍c␀␡␈",
-		"\u009b31m\u0085":                `\u009b31m\u0085`,
-		"\u202eevil\u2066\u200e\ufeff":   `\u202eevil\u2066\u200e\ufeff`,
-		"\u2028\u2029\U000e0041":         `\u2028\u2029\U000e0041`,
-		"bad \xff\xc3 bytes \xe2\x82":    `bad \xff\xc3 bytes \xe2\x82`,
-		"replacement \ufffd is a letter": "replacement \ufffd is a letter",
-		"\r":                             "␍",
-		"":                               "",
-	} {
-		if got := Sanitize(in); got != want {
-			t.Errorf("%q: got %q, want %q", in, got, want)
-		}
-	}
-}
-
-func FuzzSanitize(f *testing.F) {
-	for _, seed := range []string{"\x1b[31m\r\n\xff\u202e", "", "\u009b31m", "\x00\x07\x7f", "plain", "␛[31m"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if once := Sanitize(s); !clean(once) || Sanitize(once) != once || strings.ContainsAny(once, "\x1b\r\x00\x07\u009b\u202e") {
-			t.Errorf("%q: %q", s, once)
-		}
-	})
 }
 
 func FuzzParse(f *testing.F) {

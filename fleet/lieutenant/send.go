@@ -11,6 +11,8 @@ import (
 	"io"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // MessageType is the type of a command to a lieutenant.
@@ -80,7 +82,7 @@ func (s *Stream) Send(ctx context.Context, m Message) error {
 	}
 	p := s.paths.withDefaults()
 	said := map[string]bool{}
-	err = run(ctx, s.Conn, "sending to the lieutenant", shellCommand(sendScript, p.in, p.session, strconv.Itoa(cmp.Or(s.sendWait, defaultSendWait))), bytes.NewReader(line), func(r io.Reader) error {
+	err = run(ctx, s.Conn, "sending to the lieutenant", safe.Script(sendScript, p.in, p.session, strconv.Itoa(cmp.Or(s.sendWait, defaultSendWait))), bytes.NewReader(line), func(r io.Reader) error {
 		br := bufio.NewReader(r)
 		for {
 			word, _, err := answer(br)

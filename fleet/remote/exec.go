@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -52,14 +51,7 @@ func CommandLine(words []string) string {
 	if len(words) == 1 {
 		return words[0]
 	}
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = safe.Word(w)
-	}
-	if len(words) > 0 && strings.Contains(words[0], "=") {
-		quoted[0] = "''" + quoted[0] // else it would be an assignment
-	}
-	return strings.Join(quoted, " ")
+	return safe.Words(words...)
 }
 
 // Exec runs a command on every VM, side by side. The error is nil when it

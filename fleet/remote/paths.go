@@ -5,6 +5,7 @@ import (
 	"context"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
@@ -14,10 +15,20 @@ import (
 // mostRemotePaths bounds what a folder of many files offers.
 const mostRemotePaths = 1000
 
+// listFolder prints what is in the folder $1, each name after a NUL, folders
+// with a slash.
+const listFolder = `CDPATH= cd -- "$1" || exit 1
+for f in * .*; do
+  case $f in .|..) continue ;; esac
+  [ -e "$f" ] || [ -L "$f" ] || continue
+  [ -d "$f" ] && f=$f/
+  printf "\0%s" "$f"
+done`
+
 // Paths returns the paths on a VM that begin with prefix, folders with a
 // trailing slash, for a shell that completes a word. It uses what is recorded
-// and asks the API nothing; ctx bounds it. Names that a shell could not take
-// as one line are left out.
+// and asks the API nothing; ctx bounds it. Names of which
+// something is hidden are left out.
 func (rm *Remote) Paths(ctx context.Context, name, prefix string) ([]string, error) {
 	vm, err := rm.o.Inventory.OneKnown(name)
 	if err != nil {
@@ -34,13 +45,14 @@ func (rm *Remote) Paths(ctx context.Context, name, prefix string) ([]string, err
 		folder = "."
 	}
 	var out bytes.Buffer
-	if err := conn.Exec(ctx, "ls -1Ap -- "+safe.Word(folder), nil, &out, &bytes.Buffer{}); err != nil {
+	if err := conn.Exec(ctx, safe.Script(listFolder, folder), nil, &out, &bytes.Buffer{}); err != nil {
 		return nil, err
 	}
 	var paths []string
-	for entry := range strings.Lines(out.String()) {
-		p := dir + strings.TrimSuffix(entry, "\n")
-		if strings.HasPrefix(p, prefix) && !strings.ContainsFunc(p, safe.Unshowable) && len(paths) < mostRemotePaths {
+	_, entries, _ := strings.Cut(out.String(), "\x00") // what a .bashrc says comes before
+	for entry := range strings.SplitSeq(entries, "\x00") {
+		p := dir + entry
+		if entry != "" && strings.HasPrefix(p, prefix) && utf8.ValidString(p) && !strings.ContainsFunc(p, safe.Hidden) && len(paths) < mostRemotePaths {
 			paths = append(paths, p)
 		}
 	}

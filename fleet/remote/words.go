@@ -70,6 +70,3 @@ func LocaleEnv(environ []string) map[string]string { return sshconn.LocaleEnv(en
 
 // IsTerminal reports whether x is a file that is a terminal.
 func IsTerminal(x any) bool { return sshconn.IsTerminal(x) }
-
-// Harmless is text of a VM without what a terminal would act on.
-func Harmless(text string) string { return lieutenant.Sanitize(text) }
