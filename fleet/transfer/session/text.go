@@ -1,8 +1,9 @@
 package session
 
 import (
-	"strings"
 	"sync"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // tailBuffer keeps the first 4 KiB of what a command says on stderr.
@@ -30,16 +31,7 @@ func (b *tailBuffer) text() string {
 
 // CleanLine makes foreign text fit for a message.
 func CleanLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return ' '
-		}
-		if r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0xfffd || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
-			return -1
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
+	s = safe.OneLine(s)
 	if runes := []rune(s); len(runes) > 200 {
 		s = string(runes[:200]) + "..."
 	}
