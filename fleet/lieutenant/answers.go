@@ -13,7 +13,8 @@ type Stream struct {
 	Conn  Conn
 	paths paths
 
-	sendWait int // seconds; 0 = defaultSendWait
+	sendWait int                    // seconds; 0 = defaultSendWait
+	whole    func(head []byte) bool // whether a long line that begins like this is fetched; nil: of events those whose beginning does not say all that matters
 }
 
 // Position is a place in the stream: a byte offset in the file with this inode (0 = unknown).
@@ -49,6 +50,7 @@ type Answers struct {
 	Cut    bool     // older ones were left out because all together exceed maxText
 	Failed string   // why a run failed, without a word, after the last of them; "" = none did
 	end    Position // behind the last complete line
+	enough bool     // older ones than these are not wanted
 }
 
 // Answers returns what q selects. ErrNoLieutenant means that there is no stream; no answers are no error.
@@ -62,7 +64,7 @@ func (s *Stream) Answers(ctx context.Context, q Query) (Answers, error) {
 	}
 	c.finish(0, true)
 	slices.Reverse(c.list)
-	return Answers{List: c.list, Cut: c.cut, Failed: c.failed, end: end}, nil
+	return Answers{List: c.list, Cut: c.cut, Failed: c.failed, end: end, enough: c.full}, nil
 }
 
 // local converts a time of the VM's clock to this machine's.
@@ -211,17 +213,23 @@ func (c *collector) add(p parsed) {
 
 // finish closes the open answer, and reports whether more are wanted.
 func (c *collector) finish(offset int64, headless bool) bool {
+	if c.open != nil && c.held {
+		offset, headless = c.open.start, false
+	}
+	slices.Reverse(c.deltas)
+	text := unquote(slices.Concat(c.deltas...))
+	c.deltas, c.held = nil, false
+	return c.close(text, offset, headless)
+}
+
+// close adds the open answer to the list, if it is wanted, and reports whether more are.
+func (c *collector) close(text string, offset int64, headless bool) bool {
 	if c.open == nil {
 		return true
 	}
 	a := *c.open
-	if c.held {
-		offset, headless = a.start, false
-	}
-	a.start, a.Damaged = offset, a.Damaged || headless
-	slices.Reverse(c.deltas)
-	a.Text = unquote(slices.Concat(c.deltas...))
-	c.open, c.deltas, c.size, c.held = nil, nil, 0, false
+	a.Text, a.start, a.Damaged = text, offset, a.Damaged || headless
+	c.open, c.size = nil, 0
 	switch {
 	case !a.Complete && !c.q.partial:
 		return true

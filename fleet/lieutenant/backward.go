@@ -89,7 +89,11 @@ func (s *Stream) toLineStart(ctx context.Context, f facts, lines *lineWalker, st
 		return 0, err
 	}
 	lines.fetched += int64(len(head))
-	if !parseLine(head, nil, true).unclear || lines.size+start-begin > maxLine {
+	whole := s.whole
+	if whole == nil {
+		whole = func(head []byte) bool { return parseLine(head, nil, true).unclear }
+	}
+	if !whole(head) || lines.size+start-begin > maxLine {
 		lines.cutTo(head, start-begin)
 		return begin, nil
 	}
