@@ -101,7 +101,7 @@ func TestQuietStream(t *testing.T) {
 		{"silent", started + delta("x"), 11 * time.Minute, PhaseSilent, false, "no event for 11m"},
 		{"idle", started + ended, time.Hour, PhaseIdle, true, ""},
 		{"failed a moment ago", started + failedEnd("overloaded"), time.Second, PhaseFailed, false, "overloaded"},
-		{"failed", started + failedEnd("over\nloaded\x1b[2J"), 10 * time.Second, PhaseFailed, true, "over loaded␛[2J"},
+		{"failed", started + failedEnd("over\nloaded\x1b[2J"), 10 * time.Second, PhaseFailed, true, "over loaded[2J"},
 		{"will try again", started + strings.Replace(failedEnd("x"), "}]}", `}],"willRetry":true}`, 1), time.Minute, PhaseRetrying, false, "another attempt after: x"},
 		{"will not", started + strings.Replace(failedEnd("x"), "}]}", `}],"willRetry":false}`, 1), 0, PhaseFailed, true, "x"},
 		{"waits for a try", strings.Replace(retryStart, "2000", "600000", 1), 15 * time.Minute, PhaseRetrying, false, "attempt 1 of 3 after: overloaded"},
