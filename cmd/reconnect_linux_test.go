@@ -195,11 +195,13 @@ func TestReconnectInterrupted(t *testing.T) {
 // The shell lives on in tmux or screen, with what was in it, and the person is
 // told what happened. The API is dead all the while.
 func TestReconnectIntoKeeper(t *testing.T) {
-	t.Run("tmux", func(t *testing.T) { reconnectInto(t, "tmux", "vers-fleet: connected again after") })
-	t.Run("screen", func(t *testing.T) { reconnectInto(t, "screen", "connected to marketing again after") })
+	t.Run("tmux", func(t *testing.T) { reconnectInto(t, "tmux", "", "vers-fleet: connected again after") })
+	t.Run("screen", func(t *testing.T) { reconnectInto(t, "screen", "", "connected to marketing again after") })
+	// csh reads none of what sh is told.
+	t.Run("tmux, tcsh", func(t *testing.T) { reconnectInto(t, "tmux", "tcsh", "vers-fleet: connected again after") })
 }
 
-func reconnectInto(t *testing.T, keeper, told string) {
+func reconnectInto(t *testing.T, keeper, shell, told string) {
 	path, err := exec.LookPath(keeper)
 	if err != nil {
 		if os.Getenv("CI") == "true" {
@@ -207,7 +209,13 @@ func reconnectInto(t *testing.T, keeper, told string) {
 		}
 		t.Skip(err)
 	}
-	platform := simtest.Start(t, sim.Config{Guest: sim.GuestSSHD, SSHD: sshd.Options{Config: []string{"SetEnv PATH=/root/bin"}}, Still: true})
+	if shell != "" {
+		if shell, err = exec.LookPath(shell); err != nil {
+			t.Skip(err)
+		}
+	}
+	platform := simtest.Start(t, sim.Config{Guest: sim.GuestSSHD, Still: true,
+		SSHD: sshd.Options{Shell: shell, Config: []string{"SetEnv PATH=/root/bin"}}})
 	vm := platform.VM("marketing")
 	bin := filepath.Join(vm.Root(), "root", "bin")
 	if err := os.Mkdir(bin, 0o755); err != nil {
@@ -236,6 +244,9 @@ func reconnectInto(t *testing.T, keeper, told string) {
 			t.Fatal(err)
 		}
 		p.sees("fresh shell: the screen session is gone")
+	}
+	if shell != "" {
+		p.types("exec sh\r")
 	}
 	p.types("export KEPT=still; echo one-$((1+1))\r")
 	p.sees("one-2")

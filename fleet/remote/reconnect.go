@@ -32,7 +32,7 @@ const (
 // Options.Warn and Options.OnWait; the terminal is as it was meanwhile.
 func (rm *Remote) LastingSession(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
 	s := &lasting{rm: rm, vm: vm, run: o, forwards: forwards, token: strings.ToLower(rand.Text()[:8])}
-	s.run.Quiet = true
+	s.run.Lasting = true
 	return s.keep(ctx)
 }
 
@@ -208,18 +208,19 @@ func (s *lasting) back(ctx context.Context, conn *sshconn.Conn, took time.Durati
 func (s *lasting) name() string { return "vers-fleet-" + s.token }
 
 // command starts the shell, or returns to it. A TERM that the VM does not know
-// would keep both programs from starting.
+// would keep both programs from starting, and so would a server that gives no
+// terminal: then it is a plain shell.
 func (s *lasting) command() string {
-	const term = `infocmp >/dev/null 2>&1 || export TERM=xterm-256color; `
+	const term = `[ -t 0 ] || exec "${SHELL:-/bin/sh}"; infocmp >/dev/null 2>&1 || export TERM=xterm-256color; `
 	switch s.keeper {
 	case keeperTmux:
 		attach := term + "exec tmux new-session -A -D -s " + s.name()
 		if s.news != "" {
 			attach += ` \; set-option display-time 5000 \; display-message ` + safe.Word(s.news)
 		}
-		return attach
+		return safe.Script(attach)
 	case keeperScreen:
-		return term + "exec screen -d -RR -S " + s.name()
+		return safe.Script(term + "exec screen -d -RR -S " + s.name())
 	}
 	return ""
 }
@@ -252,5 +253,5 @@ func (s *lasting) kept(ctx context.Context, conn *sshconn.Conn) bool {
 func (s *lasting) ask(ctx context.Context, conn *sshconn.Conn, command string) bool {
 	ctx, stop := context.WithTimeout(ctx, probeKeeper)
 	defer stop()
-	return conn.Exec(ctx, command, nil, nil, nil) == nil
+	return conn.Exec(ctx, safe.Script(command), nil, nil, nil) == nil
 }

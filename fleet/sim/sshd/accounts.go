@@ -8,8 +8,8 @@ import (
 
 // accountFiles writes the account files that the mount namespace needs instead
 // of the machine's own, and returns them by the path that they stand for:
-//   - a passwd file with busybox as the login shell, if only busybox is wanted:
-//     minimal images have no bash;
+//   - a passwd file with the login shell that is wanted, which is busybox's if
+//     only busybox is: minimal images have no bash;
 //   - a shadow file, if the account is locked, as installers leave root: sshd
 //     without PAM refuses locked accounts whatever the key.
 func (s *Server) accountFiles() (map[string]string, error) {
@@ -21,8 +21,12 @@ func (s *Server) accountFiles() (map[string]string, error) {
 			return locked
 		},
 		"/etc/passwd": func(fields []string) bool {
-			fields[len(fields)-1] = filepath.Join(s.appletDir(), "sh")
-			return s.opt.Busybox
+			shell := s.opt.Shell
+			if s.opt.Busybox {
+				shell = filepath.Join(s.appletDir(), "sh")
+			}
+			fields[len(fields)-1] = shell
+			return shell != ""
 		},
 	}
 	for path, edit := range edits {

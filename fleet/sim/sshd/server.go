@@ -54,6 +54,9 @@ type Options struct {
 	NoSFTP bool
 	// Busybox leaves sessions only busybox applets in PATH.
 	Busybox bool
+	// Shell is the account's login shell, where the server is isolated; "" leaves
+	// the machine's own.
+	Shell string
 	// MaxSessions limits channels per connection; 0 is sshd's default, 10.
 	MaxSessions int
 	// Config lines are put first into sshd_config, where they win.
