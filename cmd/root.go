@@ -200,9 +200,7 @@ func explainHelp(root *cobra.Command) {
 func execute(ctx context.Context, env *Env) error {
 	root := newRootCommand(env)
 	root.SetArgs(env.Args)
-	c, err := root.ExecuteContextC(ctx)
-	env.remindOfQueue(c)
-	return err
+	return root.ExecuteContext(ctx)
 }
 
 // flagError is wrong use of a flag.

@@ -42,7 +42,7 @@ func (d *Dialer) explainStage(ctx context.Context, m outage.Mode, vm inventory.V
 	case se.Stage == sshconn.StageConfig:
 		e.Kind, e.Origin = problem.Usage, problem.OriginLocal
 		return
-	case se.Stage == sshconn.StageSession:
+	case se.Stage == sshconn.StageSession, errors.As(se.Err, new(*sshconn.AlgorithmError)):
 		return // the VM did answer; its state explains nothing
 	case se.Stage == sshconn.StageLogin && !se.Transient():
 		e.Kind = problem.LoginRefused
@@ -208,6 +208,7 @@ func (d *Dialer) stageAdvice(e *sshconn.Error) string {
 	var dns *net.DNSError
 	var authority x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
+	var algorithm *sshconn.AlgorithmError
 	gateway := "vm_domain"
 	if d.front.Gateway != "" {
 		gateway = "vm_gateway"
@@ -229,10 +230,21 @@ func (d *Dialer) stageAdvice(e *sshconn.Error) string {
 		return "check this computer's clock; if it is right, the gateway needs a new certificate"
 	case e.Stage == sshconn.StageTLS:
 		return "the gateway is there but does not serve; try again, and see which VMs answer: vers-fleet drill"
+	case errors.As(e.Err, &algorithm):
+		return algorithmAdvice(algorithm)
 	case e.Stage == sshconn.StageKEX:
 		return "the gateway answers, the VM's SSH server does not; try again in a moment, or restart the VM"
 	case errors.Is(e.Err, sshconn.ErrNoPublicKeyLogin), errors.Is(e.Err, sshconn.ErrMoreFactors):
 		return "the VM's sshd_config must let root log in with a key alone"
 	}
 	return ""
+}
+
+// algorithmAdvice is what to do about an SSH server that is too old, or set up
+// too narrowly, for what counts as safe today.
+func algorithmAdvice(e *sshconn.AlgorithmError) string {
+	if e.Option == "" || len(e.Ours) == 0 {
+		return "update the VM's OpenSSH server"
+	}
+	return "update the VM's OpenSSH server, or let " + e.Option + " in its sshd_config have " + e.Ours[0] + " too"
 }

@@ -21,7 +21,9 @@ type Conn struct {
 	done   chan struct{}
 
 	mu        sync.Mutex
-	why       error // first cause of the end, set before closing
+	why       error     // first cause of the end, set before closing
+	closing   int       // sessions that were closed here and not yet there
+	closed    time.Time // when the last session ended
 	forwards  []*Forward
 	told      func(string) // nil: nobody
 	verbosity verbosity

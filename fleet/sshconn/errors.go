@@ -105,8 +105,11 @@ func (e *Error) Unwrap() error { return e.Err }
 // Wrong identities and refused logins do not go away by themselves.
 func (e *Error) Transient() bool {
 	switch e.Stage {
-	case StageDNS, StageTCP, StageKEX:
+	case StageDNS, StageTCP:
 		return true
+	case StageKEX:
+		var a *AlgorithmError
+		return !errors.As(e.Err, &a)
 	case StageTLS:
 		return e.Timeout || isNetwork(e.Err)
 	case StageLogin:

@@ -33,11 +33,12 @@ func (c *Conn) Run(ctx context.Context, o RunOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := s.prepare(ctx, o, pty, local); err != nil {
+	o.Stderr = &lockedWriter{w: o.Stderr}
+	pty, err = s.prepare(ctx, o, pty, local)
+	if err != nil {
 		s.close()
 		return err
 	}
-	o.Stderr = &lockedWriter{w: o.Stderr}
 	defer c.redirectNotes(func(line string) { _, _ = io.WriteString(o.Stderr, line+"\n") })()
 	if pty {
 		err = s.interact(ctx, o, local)
@@ -68,12 +69,13 @@ type ptyRequest struct {
 	Modes   string
 }
 
-// prepare sends what comes before the data. Only the terminal and the command
-// wait for an answer; the rest would cost a round trip each.
-func (s *session) prepare(ctx context.Context, o RunOptions, pty bool, local *terminal) error {
+// prepare sends what comes before the data, and tells whether the session has a
+// pseudo-terminal. Only that and the command wait for an answer; the rest would
+// cost a round trip each.
+func (s *session) prepare(ctx context.Context, o RunOptions, pty bool, local *terminal) (hasPTY bool, err error) {
 	if o.AgentSocket != "" {
 		if err := s.conn.forwardAgent(o.AgentSocket); err != nil {
-			return err
+			return false, err
 		}
 		s.tell("auth-agent-req@openssh.com", nil)
 	}
@@ -81,20 +83,34 @@ func (s *session) prepare(ctx context.Context, o RunOptions, pty bool, local *te
 		s.tell("env", v)
 	}
 	if pty {
-		r := ptyRequest{Term: o.Term, Modes: string([]byte{modeEnd})}
-		if local != nil {
-			w := local.size()
-			r.Columns, r.Rows, r.Width, r.Height = w.Columns, w.Rows, w.Width, w.Height
-			r.Modes = string(local.modes())
-		}
-		if err := s.request(ctx, "pty-req", r); err != nil {
-			return err
+		if pty, err = s.askPTY(ctx, o, local); err != nil {
+			return false, err
 		}
 	}
 	if o.Command == "" {
-		return s.request(ctx, "shell", nil)
+		return pty, s.request(ctx, "shell", nil)
 	}
-	return s.request(ctx, "exec", struct{ Command string }{o.Command})
+	return pty, s.request(ctx, "exec", struct{ Command string }{o.Command})
+}
+
+// askPTY asks for a pseudo-terminal. A server that gives none (PermitTTY no) is
+// not the end: OpenSSH goes on without, with this line (clientloop.c,
+// client_status_confirm).
+func (s *session) askPTY(ctx context.Context, o RunOptions, local *terminal) (got bool, err error) {
+	r := ptyRequest{Term: o.Term, Modes: string([]byte{modeEnd})}
+	if local != nil {
+		w := local.size()
+		r.Columns, r.Rows, r.Width, r.Height = w.Columns, w.Rows, w.Width, w.Height
+		r.Modes = string(local.modes())
+	}
+	err = s.request(ctx, "pty-req", r)
+	if !errors.Is(err, ErrRefused) {
+		return err == nil, err
+	}
+	if !o.Quiet {
+		_, _ = io.WriteString(o.Stderr, "PTY allocation request failed on channel 0\n")
+	}
+	return false, nil
 }
 
 // signalError says that a signal to this process ended the session.
@@ -135,7 +151,7 @@ func (s *session) interact(ctx context.Context, o RunOptions, local *terminal) e
 			}
 		}
 		local.restore()
-		if !o.Quiet {
+		if !o.Quiet && !o.Lasting {
 			i.print("Connection to " + s.conn.name + " closed.")
 		}
 	}
@@ -191,8 +207,10 @@ type RunOptions struct {
 	// (a panic elsewhere, os.Exit). It may be called at any time, repeatedly.
 	OnRaw func(restore func())
 
-	// Quiet leaves out "Connection to VM closed."
+	// Quiet leaves out "Connection to VM closed." and warnings.
 	Quiet bool
+	// Lasting leaves out "Connection to VM closed.": the session comes back.
+	Lasting bool
 }
 
 // wantsPTY decides as OpenSSH's ssh.c does.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/vers-fleet/vers-fleet/retry"
 )
 
 // session is one channel of type "session" (RFC 4254 section 6).
@@ -24,8 +26,37 @@ type session struct {
 // way to it on a slow line.
 const closeGrace = 30 * time.Second
 
+// How long a server may take to forget a session that has just ended. sshd
+// counts it against MaxSessions until it has seen both sides close and reaped
+// the command, and may read the next request before that.
+const (
+	settleFirst = 5 * time.Millisecond
+	settleMost  = 2 * time.Second
+)
+
 // openSession opens a session channel. A cancelled ctx leaves nothing open.
 func (c *Conn) openSession(ctx context.Context) (*session, error) {
+	began := time.Now()
+	for wait := settleFirst; ; wait *= 2 {
+		s, err := c.openSessionOnce(ctx)
+		if !errors.Is(err, ErrSessionLimit) || time.Since(began) > settleMost || !c.settling() {
+			return s, err
+		}
+		if retry.Sleep(ctx, wait) != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// settling reports whether a session of this connection is ending or has just
+// ended, so that one more may soon be allowed.
+func (c *Conn) settling() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing > 0 || time.Since(c.closed) < settleMost
+}
+
+func (c *Conn) openSessionOnce(ctx context.Context) (*session, error) {
 	type opened struct {
 		ch   ssh.Channel
 		reqs <-chan *ssh.Request
@@ -88,6 +119,9 @@ func (s *session) watch(reqs <-chan *ssh.Request) {
 			_ = r.Reply(false, nil)
 		}
 	}
+	s.conn.mu.Lock()
+	s.conn.closed = time.Now()
+	s.conn.mu.Unlock()
 	s.exit <- result
 	close(s.gone)
 }
@@ -146,18 +180,27 @@ func (s *session) close() {
 		return // the server closed it first
 	default:
 	}
-	go s.finish(func() {})
+	s.finish(func() {})
 }
 
 // abandon ends a command that nobody waits for any more.
-func (s *session) abandon() { go s.finish(func() { s.signal("TERM") }) }
+func (s *session) abandon() { s.finish(func() { s.signal("TERM") }) }
 
 func (s *session) finish(first func()) {
-	late := time.AfterFunc(closeGrace, func() { s.conn.giveUp(ErrDead) })
-	defer late.Stop()
-	first()
-	_ = s.ch.Close()
-	<-s.gone
+	count := func(n int) {
+		s.conn.mu.Lock()
+		defer s.conn.mu.Unlock()
+		s.conn.closing += n
+	}
+	count(1)
+	go func() {
+		defer count(-1)
+		late := time.AfterFunc(closeGrace, func() { s.conn.giveUp(ErrDead) })
+		defer late.Stop()
+		first()
+		_ = s.ch.Close()
+		<-s.gone
+	}()
 }
 
 // signal asks the server to signal the command.
