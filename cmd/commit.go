@@ -32,7 +32,8 @@ func newCommitCommand(env *Env) *cobra.Command {
 before the first request, so a repeated request can never snapshot twice, and
 a crash never loses one: it is committed, refused, or in the queue.
 With --queue a commit asked for while the API is down is sent later by
-vers-fleet queue run; it captures the VM as it is then, not as it is now.`,
+vers-fleet queue run; it captures the VM as it is then, not as it is now. One
+commit of a VM waits at a time, so cron may ask again and again.`,
 		Example: `  vers-fleet commit marketing --name images-done
   vers-fleet commit --all --queue
   vers-fleet commit marketing --pull-now`,
@@ -48,6 +49,7 @@ vers-fleet queue run; it captures the VM as it is then, not as it is now.`,
 	f.StringVar(&o.Description, "description", "", "`TEXT` that describes the commit")
 	f.BoolVar(&o.KeepPaused, "keep-paused", false, "leave the VM paused afterwards")
 	f.BoolVar(&o.Queue, "queue", false, "API down: leave it to be sent later (exit 75)")
+	f.BoolVar(&o.Again, "again", false, "with --queue: queue another one although one for the VM waits already")
 	f.DurationVar(&o.TTL, "expires", 0, "a queued commit is not sent after `DURATION` (default: queue.expires)")
 	f.BoolVar(&o.pull, "pull-now", false, "API down: pull the VM's work to this machine at once, and queue the commit")
 	f.StringVar(&o.pullNow, "pull-dest", ".", "`FOLDER` for --pull-now; each VM has its own below it")
@@ -111,7 +113,7 @@ func commitListing() ui.Listing[commits.Result] {
 			{Header: "ERROR", Sparse: true, Value: func(r commits.Result) string { return dash(r.Error) }},
 		},
 		Name:  func(r commits.Result) string { return r.CommitID },
-		Empty: "no commit waits", // commit itself always has one
+		Empty: "the queue is empty", // commit itself always has one
 	}
 }
 

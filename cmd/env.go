@@ -26,6 +26,7 @@ type Env struct {
 	Build   Build
 	Fleet   func(context.Context) (*fleet.Fleet, error)
 
+	opened  *fleet.Fleet // by Fleet; nil as long as no command asked
 	flags   globalFlags
 	format  ui.Format
 	loaded  func() (*settings.Settings, error)

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
@@ -39,7 +43,27 @@ func (e *Env) openFleet(ctx context.Context) (*fleet.Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fleet.Open(o)
+	e.opened, err = fleet.Open(o)
+	return e.opened, err
+}
+
+// remindOfQueue tells of commits that wait although the API answered the
+// command that has just ended; c is that command.
+func (e *Env) remindOfQueue(c *cobra.Command) {
+	if e.opened == nil || !e.opened.API.Answered() || slices.Contains([]string{"queue", "commit", "status"}, strings.Fields(c.CommandPath() + " -")[1]) {
+		return
+	}
+	if items, _ := e.opened.Commits.Queue(); len(items) > 0 {
+		e.Streams.Notef("%s, and the API answers: vers-fleet queue run", waiting(len(items)))
+	}
+}
+
+// waiting is "1 commit waits", "7 commits wait".
+func waiting(n int) string {
+	if n == 1 {
+		return "1 commit waits"
+	}
+	return fmt.Sprintf("%d commits wait", n)
 }
 
 func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Options, error) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
@@ -12,6 +13,7 @@ import (
 type pullOptions struct {
 	sel      selectFlags
 	args     []string
+	given    []string // names of the flags that were given
 	dest     string
 	jobs     int
 	receipt  string
@@ -34,14 +36,23 @@ it into place only when it is whole. A second run fetches what is missing or
 changed; an interrupted one goes on where it stopped.
 An item lands inside DEST under its own name; with a trailing slash its
 contents land in DEST itself. A VM without PATH means the configured pull.paths,
-also beside the same VM with one. DEST is a folder here: . for one VM with a
-PATH, else one named after the VM; with several VMs each has its own in DEST.`,
+also beside the same VM with one. PATH may have the wildcards * ? and [...],
+which the VM expands. DEST is a folder here: . for one VM with a PATH, else one
+named after the VM; with several VMs each has its own in DEST. With - as DEST
+one file goes to stdout.`,
 		Example: `  vers-fleet pull marketing
   vers-fleet pull marketing:/root/workspace/images/ ./images
+  vers-fleet pull 'marketing:/root/workspace/images/*.png' ./images
+  vers-fleet pull marketing:/root/workspace/brief.md - | less
   vers-fleet pull --all ./rescue
   vers-fleet pull -l role=lieutenant :/root/workspace ./rescue`,
 		RunE: orPick(env, o.sel.given, func(c *cobra.Command, args []string) error {
 			o.args = args
+			c.Flags().Visit(func(f *pflag.Flag) {
+				if c.InheritedFlags().Lookup(f.Name) == nil {
+					o.given = append(o.given, f.Name)
+				}
+			})
 			return runPull(c.Context(), env, o)
 		}),
 	}
@@ -101,6 +112,9 @@ func runPull(ctx context.Context, env *Env, o pullOptions) error {
 	items, err := o.items(ctx, f, sources)
 	if err != nil {
 		return err
+	}
+	if dest == toStdout {
+		return pullToStdout(ctx, env, f, o, items)
 	}
 	o.transfer.KeepManifest = o.receipt != ""
 	req := remote.PullRequest{Items: items, Dest: dest, Jobs: o.jobs, Options: o.transfer, PerVM: o.sel.given()}

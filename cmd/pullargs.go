@@ -59,7 +59,7 @@ func (o pullOptions) split(f *fleet.Fleet) (sources []pullSource, dest string, e
 }
 
 func looksLikeDest(f *fleet.Fleet, arg string) (bool, error) {
-	if strings.HasPrefix(arg, ".") || strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, "~") {
+	if arg == toStdout || strings.HasPrefix(arg, ".") || strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, "~") {
 		return true, nil
 	}
 	if strings.Contains(arg, ":") {

@@ -32,3 +32,18 @@ func TestTransferListing(t *testing.T) {
 		}
 	}
 }
+
+// A file that goes to a terminal cannot act on it, however it comes in pieces.
+func TestFileOnTerminal(t *testing.T) {
+	var out strings.Builder
+	w := &cleanWriter{w: &out}
+	for _, piece := range []string{"é\nab\xc3", "\xa9\x1b", "]0;evil\a\n", "end"} {
+		if n, err := w.Write([]byte(piece)); n != len(piece) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	w.flush()
+	if got := out.String(); !strings.HasPrefix(got, "é\nabé") || !strings.HasSuffix(got, "\nend") || strings.ContainsAny(got, "\x1b\a") {
+		t.Errorf("%q", got)
+	}
+}

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -60,7 +61,7 @@ func queueListing() ui.Listing[commits.QueueItem] {
 			{Header: "LAST ERROR", Sparse: true, Value: func(i commits.QueueItem) string { return dash(i.LastError) }},
 		},
 		Name:  func(i commits.QueueItem) string { return i.CommitID },
-		Empty: "no commit waits",
+		Empty: "the queue is empty",
 	}
 }
 
@@ -92,8 +93,8 @@ func runQueueRun(ctx context.Context, env *Env) error {
 }
 
 type queueDropOptions struct {
-	ids        []string
-	all, force bool
+	ids             []string
+	all, force, yes bool
 }
 
 func newQueueDropCommand(env *Env) *cobra.Command {
@@ -101,8 +102,9 @@ func newQueueDropCommand(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "drop [COMMIT...]", Short: "Forget commits that wait",
 		Long: `Forgets commits that wait, so that they are never sent. One that was sent may
-have been taken all the same; it is dropped only with --force.`,
-		Example: "  vers-fleet queue drop 7d1c\n  vers-fleet queue drop --all",
+have been taken all the same; it is dropped only with --force. --all asks first;
+--yes answers for scripts.`,
+		Example: "  vers-fleet queue drop 7d1c\n  vers-fleet queue drop --all --yes",
 		RunE: func(c *cobra.Command, args []string) error {
 			o.ids = args
 			return runQueueDrop(c.Context(), env, o)
@@ -110,6 +112,7 @@ have been taken all the same; it is dropped only with --force.`,
 	}
 	c.ValidArgsFunction = completeQueued(env)
 	c.Flags().BoolVar(&o.all, "all", false, "every commit that waits")
+	c.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVar(&o.force, "force", false, "also what was sent without an answer")
 	return about(c, "", "works", exitOK, exitNotFound, exitStorage)
 }
@@ -139,6 +142,15 @@ func runQueueDrop(ctx context.Context, env *Env, o queueDropOptions) error {
 	f, err := env.Fleet(ctx)
 	if err != nil {
 		return err
+	}
+	if o.all && !o.yes {
+		items, err := f.Commits.Queue()
+		if len(items) > 0 {
+			err = env.confirm(ctx, fmt.Sprintf("Forget %s, so that no snapshot is taken?", ui.Count(len(items), "waiting commit")))
+		}
+		if err != nil {
+			return err
+		}
 	}
 	dropped, err := f.Commits.Drop(ctx, o.ids, o.force)
 	for _, i := range dropped {

@@ -200,7 +200,9 @@ func explainHelp(root *cobra.Command) {
 func execute(ctx context.Context, env *Env) error {
 	root := newRootCommand(env)
 	root.SetArgs(env.Args)
-	return root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
+	env.remindOfQueue(c)
+	return err
 }
 
 // flagError is wrong use of a flag.

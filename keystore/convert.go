@@ -55,6 +55,9 @@ func (s *Store) convertAll(ctx context.Context, c config, identity []byte, progr
 	if len(failed) > 0 {
 		return errors.Join(failed...)
 	}
+	if err := s.convertSealed(ctx, target); err != nil {
+		return err
+	}
 	return s.keysTx(func(t *tx) error { return t.finish(c, identity) })
 }
 

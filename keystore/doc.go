@@ -12,6 +12,7 @@
 //	known_hosts               derived from the records, OpenSSH format
 //	damaged/<vm id>-<time>/   files that were set aside, never deleted
 //	inventory.json, *.json    documents; <folder>/*.json one file per document
+//	sealed-<folder>/*.json    likewise, but encrypted when the keys are
 //	removed.json              which VMs were removed, and when
 //	store.json, identity.age  encryption at rest (then keys are id.age)
 //	locks/*.lock              advisory locks (flock); the kernel frees them

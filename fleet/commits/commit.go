@@ -21,6 +21,7 @@ type Request struct {
 	Description string
 	KeepPaused  bool
 	Queue       bool          // API down: leave it to be sent later
+	Again       bool          // queue it although one for the VM waits already
 	TTL         time.Duration // a queued one is not sent later than this; 0 = Options.QueueTTL
 }
 
@@ -81,7 +82,45 @@ func (cs *Commits) Commit(ctx context.Context, vm inventory.VM, o Request) (Resu
 	if err := cs.journal().put(i); err != nil {
 		return cs.result(i, StatusFailed, err), problem.OfStorage("write the commit to the journal; nothing was sent", err)
 	}
-	return cs.send(ctx, i)
+	r, err := cs.send(ctx, i)
+	if r.Status == StatusQueued && !o.Again {
+		return cs.joinWaiting(ctx, i, r, err)
+	}
+	return r, err
+}
+
+// joinWaiting lets one queued commit of a VM do for several: they would all
+// capture it as it is when they are sent. The one that waits already is kept, as
+// long as the new one would have been. The caller holds the lock of i.
+func (cs *Commits) joinWaiting(ctx context.Context, i Intent, r Result, reason error) (Result, error) {
+	intents, _ := cs.journal().list() // what cannot be read is not joined
+	for _, old := range intents {
+		if old.VMID != i.VMID || old.CommitID == i.CommitID {
+			continue
+		}
+		if commitLock(old.CommitID) != commitLock(i.CommitID) {
+			release, err := cs.store.Lock(ctx, commitLock(old.CommitID), false)
+			if err != nil { // somebody works on it
+				continue
+			}
+			defer release()
+		}
+		old, err := cs.journal().get(old.CommitID)
+		if err != nil || !old.Queued || old.State(cs.o.Now()) != StatusQueued {
+			continue
+		}
+		if i.ExpiresAt.After(old.ExpiresAt) {
+			old.ExpiresAt = i.ExpiresAt
+		}
+		if cs.journal().put(old) != nil || cs.journal().remove(i.CommitID) != nil {
+			return r, reason // both wait
+		}
+		e := &problem.Error{Kind: problem.Queued, Origin: problem.OriginAPI, Retryable: true, Err: reason, What: "the commit of " + i.title() + " was queued already",
+			Why:  "one waits since " + problem.Moment(old.CreatedAt) + ", and captures the VM as it is when it is sent",
+			Next: "vers-fleet queue run --wait sends it; --again queues another one"}
+		return cs.result(old, StatusQueued, e), e
+	}
+	return r, reason
 }
 
 // send carries an intent as far as it can. The caller holds the intent's lock.
@@ -247,11 +286,11 @@ func (cs *Commits) leave(i Intent, reason error) (Result, error) {
 		}
 		return result, err
 	}
-	i.LastError = problem.Why(reason)
+	i.LastError = problem.Lasting(reason)
 	if err := cs.journal().put(i); err != nil {
 		return cs.result(i, StatusUnsettled, err), problem.OfStorage("write the journal", err)
 	}
-	e := &problem.Error{Kind: problem.Queued, Origin: problem.OriginAPI, Retryable: true, Why: i.LastError, Err: reason,
+	e := &problem.Error{Kind: problem.Queued, Origin: problem.OriginAPI, Retryable: true, Why: problem.Why(reason), Err: reason,
 		What: "the commit of " + i.title() + " is queued",
 		Next: "vers-fleet queue run --wait sends it; it will capture the VM as it is then"}
 	if !i.Sent {
@@ -287,5 +326,5 @@ func (cs *Commits) All(ctx context.Context, vms []inventory.VM, o Request) ([]Re
 	results := make([]Result, len(vms))
 	errs := make([]error, len(vms))
 	problem.Each(len(vms), commitJobs, func(n int) { results[n], errs[n] = cs.Commit(ctx, vms[n], o) })
-	return results, problem.Sum{Failed: "could not be committed", Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
+	return results, problem.Sum{Waiting: "have a commit in the queue", Failed: "could not be committed", Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }

@@ -2,6 +2,7 @@ package commits
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
@@ -56,10 +57,24 @@ func (cs *Commits) RunQueue(ctx context.Context) ([]Result, error) {
 			break
 		}
 	}
+	if waiting := countWaiting(results); waiting > 1 && problem.KindOf(first) == problem.Queued {
+		first = &problem.Error{Kind: problem.Queued, Origin: problem.OriginAPI, Retryable: true, What: fmt.Sprintf("%d commits still wait", waiting),
+			Why: problem.Why(first), Next: "vers-fleet queue run --wait sends them", Err: first}
+	}
 	if damaged != nil && (first == nil || problem.KindOf(first) == problem.Queued) {
 		first = problem.OfStorage("read the queue", damaged)
 	}
 	return results, first
+}
+
+func countWaiting(results []Result) int {
+	n := 0
+	for _, r := range results {
+		if r.Status == StatusQueued || r.Status == StatusUnsettled {
+			n++
+		}
+	}
+	return n
 }
 
 // runIntent works on one intent, unless another process does.

@@ -1,6 +1,8 @@
 package lieutenant
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -11,7 +13,8 @@ type Stream struct {
 	Conn  Conn
 	paths paths
 
-	sendWait int // seconds; 0 = defaultSendWait
+	sendWait int                    // seconds; 0 = defaultSendWait
+	whole    func(head []byte) bool // whether a long line that begins like this is fetched; nil: of events those whose beginning does not say all that matters
 }
 
 // Position is a place in the stream: a byte offset in the file with this inode (0 = unknown).
@@ -20,10 +23,11 @@ type Position struct {
 	Offset int64
 }
 
-// Answer is what the lieutenant wrote between an agent_start and its agent_end.
+// Answer is what the lieutenant wrote between an agent_start and its agent_end, tries that failed on the way left out.
 type Answer struct {
 	Text     string    // as it was written: use safe.Text before it reaches a terminal
 	Complete bool      // the agent_end is there; otherwise it is still being written, or the lieutenant crashed over it
+	Failed   string    // why the run failed in the end, in one line; "" = it did not
 	Damaged  bool      // something is missing: its beginning was rotated away, a piece of text stood in a line over 4 MiB, or the text exceeds maxText
 	Started  time.Time // if the events say so
 	Ended    time.Time // if the events say so
@@ -42,23 +46,25 @@ type Query struct {
 
 // Answers is the result of a Query.
 type Answers struct {
-	List []Answer // oldest first
-	Cut  bool     // older ones were left out because all together exceed maxText
-	end  Position // behind the last complete line
+	List   []Answer // oldest first
+	Cut    bool     // older ones were left out because all together exceed maxText
+	Failed string   // why a run failed, without a word, after the last of them; "" = none did
+	end    Position // behind the last complete line
+	enough bool     // older ones than these are not wanted
 }
 
 // Answers returns what q selects. ErrNoLieutenant means that there is no stream; no answers are no error.
 func (s *Stream) Answers(ctx context.Context, q Query) (Answers, error) {
 	var c *collector
 	end, err := s.backward(ctx, 0, func(f facts) {
-		c = &collector{q: q, quiet: !q.Since.IsZero() && !f.modified.IsZero() && f.local(f.modified).Before(q.Since)}
+		c = &collector{q: q, full: !q.Since.IsZero() && !f.modified.IsZero() && f.local(f.modified).Before(q.Since)}
 	}, func(l rawLine) bool { return c.line(l) })
 	if err != nil {
 		return Answers{}, err
 	}
 	c.finish(0, true)
 	slices.Reverse(c.list)
-	return Answers{List: c.list, Cut: c.cut, end: end}, nil
+	return Answers{List: c.list, Cut: c.cut, Failed: c.failed, end: end, enough: c.full}, nil
 }
 
 // local converts a time of the VM's clock to this machine's.
@@ -81,52 +87,120 @@ func (s *Stream) Current(ctx context.Context) (Position, error) {
 
 // collector puts answers together from lines that come from the last to the first.
 type collector struct {
-	q     Query
-	quiet bool // nothing was written since q.Since
-	list  []Answer
-	total int
-	cut   bool
+	q      Query
+	list   []Answer
+	total  int
+	cut    bool
+	full   bool   // no older ones are wanted
+	failed string // see Answers
 
 	open   *Answer
 	deltas [][]byte // of the open answer, in reverse order
 	size   int
+
+	// An answer that the agent began several times, because a run failed and was tried again, is followed to its first
+	// run: what comes to the left of its agent_start belongs to it if that was not the first try.
+	held     bool // the answer's agent_start was read, and an earlier try of it is looked for
+	earlier  bool // there was a try before the run that is being read
+	before   bool // there was one before the run to the left of here
+	gaveUp   bool // to the right of here the agent gave up trying
+	last     bool // the run to the left of here was not tried again, whatever it says
+	forgot   bool // the run to the left of here was tried again
+	skipping bool // what the agent forgot of such a run: its last message
+	dropping bool // and all else, as its answer is not there yet
 }
 
 // line takes the next line to the left, and reports whether more are needed.
 func (c *collector) line(l rawLine) bool {
-	if c.quiet {
+	if c.full {
 		return false
 	}
 	if !interesting(l.text) && !l.cut {
 		return true
 	}
-	p := parseLine(l.text, l.cut)
+	p := l.parse()
 	if p.unclear && c.open != nil {
 		c.open.Damaged = true
 	}
 	switch p.kind {
+	case KindRetryEnd:
+		if c.earlier = c.earlier || !p.end.Failed; p.end.Failed {
+			c.gaveUp, c.before = true, true
+			return c.release()
+		}
+	case KindRetry:
+		// With the end of the retries right behind it, this one was called off before it began.
+		c.forgot, c.last, c.before, c.gaveUp = !c.gaveUp, c.gaveUp, p.end.Attempt > 1, false
+	case KindCompacts:
+		c.forgot = c.forgot || p.end.Again
+	case KindMessage:
+		c.skipping = c.dropping
 	case KindEnd:
-		if !c.finish(l.offset, true) { // its beginning is missing
-			return false
-		}
-		c.open = &Answer{Complete: true, Ended: p.time}
+		return c.end(l, p)
 	case KindText:
-		if c.open == nil {
-			c.open = &Answer{}
+		more := c.release()
+		if more && !c.skipping {
+			c.add(p)
 		}
-		c.add(p)
+		return more
 	case KindStart:
-		if c.open == nil {
-			c.open = &Answer{}
-		}
-		c.open.Started = p.time
-		return c.finish(l.offset, false)
+		return c.start(l, p)
 	}
 	return true
 }
 
+// end takes an agent_end.
+func (c *collector) end(l rawLine, p parsed) bool {
+	forgot := c.forgot || p.end.Again && !c.last
+	c.earlier, c.before, c.gaveUp, c.forgot, c.last = c.before, false, false, false, false
+	if forgot && c.held {
+		c.held, c.skipping = false, true
+		return true
+	}
+	if c.open != nil && !c.finish(l.offset, true) { // if it is not held its beginning is missing
+		return false
+	}
+	if c.skipping, c.dropping = forgot, forgot; !forgot {
+		c.open = &Answer{Complete: true, Ended: p.time}
+		if p.end.Failed {
+			c.open.Failed = p.end.why()
+		}
+	}
+	return true
+}
+
+// start takes an agent_start.
+func (c *collector) start(l rawLine, p parsed) bool {
+	earlier, dropped := c.earlier, c.dropping
+	c.earlier, c.forgot, c.skipping, c.dropping = false, false, false, false
+	if !c.release() || dropped {
+		return dropped
+	}
+	if c.open == nil {
+		c.open = &Answer{}
+	}
+	c.open.began(p.time)
+	if c.open.start = l.offset; earlier {
+		c.held = true
+		return true
+	}
+	return c.finish(l.offset, false)
+}
+
+// release closes an answer that has no earlier try after all, and reports whether more are wanted.
+func (c *collector) release() bool { return !c.held || c.finish(c.open.start, false) }
+
+func (a *Answer) began(t time.Time) {
+	if !t.IsZero() {
+		a.Started = t
+	}
+}
+
 func (c *collector) add(p parsed) {
-	c.open.Started = p.time
+	if c.open == nil {
+		c.open = &Answer{}
+	}
+	c.open.began(p.time)
 	if c.open.Ended.IsZero() {
 		c.open.Ended = p.time
 	}
@@ -139,25 +213,49 @@ func (c *collector) add(p parsed) {
 
 // finish closes the open answer, and reports whether more are wanted.
 func (c *collector) finish(offset int64, headless bool) bool {
+	if c.open != nil && c.held {
+		offset, headless = c.open.start, false
+	}
+	slices.Reverse(c.deltas)
+	text := unquote(slices.Concat(c.deltas...))
+	c.deltas, c.held = nil, false
+	return c.close(text, offset, headless)
+}
+
+// close adds the open answer to the list, if it is wanted, and reports whether more are.
+func (c *collector) close(text string, offset int64, headless bool) bool {
 	if c.open == nil {
 		return true
 	}
 	a := *c.open
-	a.start, a.Damaged = offset, a.Damaged || headless
-	slices.Reverse(c.deltas)
-	a.Text = unquote(slices.Concat(c.deltas...))
-	c.open, c.deltas, c.size = nil, nil, 0
-	if !a.Complete && !c.q.partial {
+	a.Text, a.start, a.Damaged = text, offset, a.Damaged || headless
+	c.open, c.size = nil, 0
+	switch {
+	case !a.Complete && !c.q.partial:
+		return true
+	case !c.q.Since.IsZero() && !a.Ended.IsZero() && a.Ended.Before(c.q.Since):
+		c.full = true
+		return false
+	case a.Failed != "" && a.Text == "": // no answer
+		if len(c.list) == 0 {
+			c.failed = cmp.Or(c.failed, a.Failed)
+		}
 		return true
 	}
-	if !c.q.Since.IsZero() && !a.Ended.IsZero() && a.Ended.Before(c.q.Since) {
-		c.quiet = true
-		return false
-	}
 	if c.total += len(a.Text); c.total > maxText && len(c.list) > 0 {
-		c.cut, c.quiet = true, true
+		c.cut, c.full = true, true
 		return false
 	}
 	c.list = append(c.list, a)
 	return c.q.Last <= 0 || len(c.list) < c.q.Last
+}
+
+// interesting reports whether a line can matter for answers, without parsing it.
+func interesting(line []byte) bool {
+	for _, word := range []string{"text_delta", "agent_", "auto_retry_", "compaction_end", "message_start"} {
+		if bytes.Contains(line, []byte(word)) {
+			return true
+		}
+	}
+	return false
 }

@@ -89,7 +89,11 @@ func (s *Stream) toLineStart(ctx context.Context, f facts, lines *lineWalker, st
 		return 0, err
 	}
 	lines.fetched += int64(len(head))
-	if !parseLine(head, true).unclear || lines.size+start-begin > maxLine {
+	whole := s.whole
+	if whole == nil {
+		whole = func(head []byte) bool { return parseLine(head, nil, true).unclear }
+	}
+	if !whole(head) || lines.size+start-begin > maxLine {
 		lines.cutTo(head, start-begin)
 		return begin, nil
 	}
@@ -253,7 +257,7 @@ func (s *Stream) Raw(ctx context.Context, n int, w io.Writer) error {
 	var start int64
 	found := 0
 	end, err := s.backward(ctx, 0, func(now facts) { f, start, found = now, 0, 0 }, func(l rawLine) bool {
-		if bytes.Contains(l.text, []byte("agent_start")) && parseLine(l.text, l.cut).kind == KindStart {
+		if bytes.Contains(l.text, []byte("agent_start")) && l.parse().kind == KindStart {
 			found++
 			start = l.offset
 		}
@@ -292,9 +296,12 @@ func (s *Stream) copyRange(ctx context.Context, f facts, start, end int64, w io.
 type rawLine struct {
 	offset  int64
 	text    []byte
-	cut     bool  // text is only its beginning
-	fetched int64 // bytes that came from the VM until now
+	tail    []byte // its end, if text is only its beginning
+	cut     bool   // text is only its beginning
+	fetched int64  // bytes that came from the VM until now
 }
+
+func (l rawLine) parse() parsed { return parseLine(l.text, l.tail, l.cut) }
 
 // lineWalker puts lines together from blocks that come in reverse order.
 type lineWalker struct {
@@ -302,6 +309,7 @@ type lineWalker struct {
 	size    int64    // of that line as far as it is known
 	begun   bool     // its beginning has been reached
 	cut     bool     // pieces hold only its beginning
+	tail    []byte   // its end, if it is cut
 	fetched int64
 	started bool  // a newline was seen, so what is to its left is a complete line
 	end     int64 // behind the last complete line; valid if started
@@ -333,17 +341,26 @@ func (w *lineWalker) prepend(piece []byte) {
 	w.pieces = append(w.pieces, piece)
 }
 
-// cutTo keeps of the present line only its beginning; more is the number of bytes that were not fetched.
+// lineTail is how many bytes of the end of a cut line are kept.
+const lineTail = 64 << 10
+
+// cutTo keeps of the present line only its beginning and its end; more is the number of bytes that were not fetched.
 func (w *lineWalker) cutTo(head []byte, more int64) {
+	for _, piece := range w.pieces {
+		if len(w.tail) >= lineTail {
+			break
+		}
+		w.tail = slices.Concat(piece[max(len(piece)-lineTail, 0):], w.tail)
+	}
 	w.pieces, w.size, w.begun, w.cut = [][]byte{head}, w.size+more, true, true
 }
 
 func (w *lineWalker) emit(offset int64, fn func(rawLine) bool) bool {
-	line := rawLine{offset: offset, cut: w.cut, fetched: w.fetched}
+	line := rawLine{offset: offset, cut: w.cut, tail: w.tail, fetched: w.fetched}
 	if w.started && w.size > 0 {
 		slices.Reverse(w.pieces)
 		line.text = slices.Concat(w.pieces...)
 	}
-	w.pieces, w.size, w.begun, w.cut = nil, 0, false, false
+	w.pieces, w.size, w.begun, w.cut, w.tail = nil, 0, false, false, nil
 	return len(line.text) == 0 || fn(line)
 }

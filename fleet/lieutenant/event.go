@@ -12,14 +12,23 @@ type Kind string
 
 // The kinds. Lines of other types are KindOther, lines that are no event KindGarbage.
 const (
-	KindStart    Kind = "start"    // agent_start: the lieutenant begins to work
-	KindEnd      Kind = "end"      // agent_end: the answer is complete, the lieutenant idle
-	KindText     Kind = "text"     // message_update with text_delta: a piece of the answer
-	KindResponse Kind = "response" // the answer to a command
-	KindOther    Kind = "other"    // any other event
-	KindGarbage  Kind = "garbage"  // not an event
-	KindPart     Kind = "part"     // not yet an event: a piece of a line that is too long to be kept in whole
-	KindReset    Kind = "reset"    // no line: the file was truncated or replaced, what follows is from its beginning
+	KindStart    Kind = "start"     // agent_start: the lieutenant begins to work
+	KindEnd      Kind = "end"       // agent_end: it stops working, done or not
+	KindText     Kind = "text"      // message_update with text_delta: a piece of the answer
+	KindMessage  Kind = "message"   // message_start of the lieutenant's: its next message begins
+	KindWork     Kind = "work"      // any other sign of work on the answer
+	KindTool     Kind = "tool"      // tool_execution_update: a tool is at work, perhaps beside an open question
+	KindRetry    Kind = "retry"     // auto_retry_start: the run that ended last is to be tried again
+	KindRetryEnd Kind = "retry_end" // auto_retry_end: that was of use, or no more tries follow
+	KindCompact  Kind = "compact"   // compaction of its memory begins
+	KindCompacts Kind = "compacted" // it ended, perhaps to try the last run again
+	KindSettled  Kind = "settled"   // agent_settled: nothing follows the last agent_end by itself
+	KindAsk      Kind = "ask"       // extension_ui_request that waits for an answer
+	KindResponse Kind = "response"  // the answer to a command
+	KindOther    Kind = "other"     // any other event
+	KindGarbage  Kind = "garbage"   // not an event
+	KindPart     Kind = "part"      // not yet an event: a piece of a line that is too long to be kept in whole
+	KindReset    Kind = "reset"     // no line: the file was truncated or replaced, what follows is from its beginning
 )
 
 // maxLine is the longest line that is kept in whole, in bytes. An agent_end carries all messages of a run, images too,
@@ -36,49 +45,23 @@ type Event struct {
 	Next   int64     // behind the last byte of Raw
 }
 
-// wire is what is read of an event. Fields of the wrong type count as missing.
-type wire struct {
-	Type      string          `json:"type"`
-	Timestamp json.RawMessage `json:"timestamp"`
-	Message   lenient[struct {
-		Timestamp json.RawMessage `json:"timestamp"`
-	}] `json:"message"`
-	Update lenient[struct {
-		Type  string          `json:"type"`
-		Delta json.RawMessage `json:"delta"`
-	}] `json:"assistantMessageEvent"`
-}
-
-// lenient is a field whose wrong type does not spoil the whole event.
-type lenient[T any] struct{ V T }
-
-func (l *lenient[T]) UnmarshalJSON(data []byte) error {
-	if json.Unmarshal(data, &l.V) != nil {
-		l.V = *new(T)
-	}
-	return nil
-}
-
 // parsed is an event with the delta still in its JSON form, between the quotes. JavaScript may cut a character that
 // takes two \u escapes in half, between two deltas; only when they are joined in this form is it whole again.
 type parsed struct {
-	kind    Kind
-	delta   []byte
-	time    time.Time
-	unclear bool // the line is cut off before it said all that matters
+	kind     Kind
+	delta    []byte
+	time     time.Time
+	unclear  bool // the line is cut off before it said all that matters
+	end      ending
+	question *Question // of KindAsk
+	fields   object    // of KindResponse
 }
 
-// interesting reports whether a line can matter for answers, without parsing it.
-func interesting(line []byte) bool {
-	return bytes.Contains(line, []byte("text_delta")) || bytes.Contains(line, []byte("agent_start")) ||
-		bytes.Contains(line, []byte("agent_end"))
-}
-
-// parseLine reads one line, or of a line that is cut off its beginning. Something that was written in front of an
-// event, by another process, is passed over.
-func parseLine(line []byte, cut bool) parsed {
+// parseLine reads one line, or of a line that is cut off its beginning and, for what stands there, its end. Something
+// that was written in front of an event, by another process, is passed over.
+func parseLine(line, tail []byte, cut bool) parsed {
 	line = bytes.Trim(line, " \t\r\n\x00")
-	w, ok := readWire(line, cut)
+	o, ok := readEvent(line, cut)
 	for !ok {
 		if len(line) == 0 {
 			return parsed{kind: KindGarbage, unclear: cut}
@@ -88,56 +71,86 @@ func parseLine(line []byte, cut bool) parsed {
 			return parsed{kind: KindGarbage, unclear: cut}
 		}
 		line = line[1+i:]
-		w, ok = readWire(line, cut)
+		o, ok = readEvent(line, cut)
 	}
-	p := parsed{kind: KindOther, time: parseTime(w.Timestamp)}
-	if p.time.IsZero() {
-		p.time = parseTime(w.Message.V.Timestamp)
-	}
-	switch w.Type {
+	p := parsed{kind: KindOther, time: parseTime(o["timestamp"])}
+	switch o.text("type") {
 	case "agent_start":
 		p.kind = KindStart
 	case "agent_end":
 		p.kind = KindEnd
-	case "response":
-		p.kind = KindResponse
-	case "message_update":
-		d := w.Update.V.Delta
-		switch isText := w.Update.V.Type == "text_delta"; {
-		case isText && len(d) >= 2 && d[0] == '"':
-			p.kind, p.delta = KindText, d[1:len(d)-1]
-		case cut:
-			p.unclear = isText || w.Update.V.Type == ""
+		if p.end = endOfRun(o); cut {
+			p.end = endInTail(tail)
 		}
+	case "auto_retry_start":
+		p.kind, p.end = KindRetry, retryOf(o)
+	case "auto_retry_end":
+		p.kind, p.end = KindRetryEnd, ending{Failed: !o.bool("success"), Text: o.text("finalError")}
+	case "auto_compaction_start", "compaction_start":
+		p.kind = KindCompact
+	case "auto_compaction_end", "compaction_end":
+		p.kind, p.end = KindCompacts, ending{Again: o.bool("willRetry")}
+	case "agent_settled":
+		p.kind = KindSettled
+	case "response":
+		p.kind, p.fields = KindResponse, o
+	case "extension_ui_request":
+		if p.question = questionOf(o); p.question != nil {
+			p.kind = KindAsk
+		}
+	case "tool_execution_update":
+		p.kind = KindTool
+	case "tool_execution_start", "tool_execution_end", "turn_start", "turn_end":
+		p.kind = KindWork
+	case "message_start":
+		if message := cutObject(o["message"]); message.text("role") == "assistant" {
+			p.kind = KindMessage
+			p.setTime(message)
+		}
+	case "message_update":
+		p.update(o, cut)
 	}
 	return p
 }
 
-// readWire reads an event; ok is false if the line is none.
-func readWire(line []byte, cut bool) (w wire, ok bool) {
-	if !cut {
-		err := json.Unmarshal(line, &w)
-		return w, err == nil && w.Type != ""
+// setTime takes the time of the message for that of the event, which usually has none.
+func (p *parsed) setTime(message object) {
+	if p.time.IsZero() {
+		p.time = parseTime(message["timestamp"])
 	}
-	fields := cutObject(line)
-	_ = json.Unmarshal(fields["type"], &w.Type) // what is not there stays empty
-	w.Timestamp = fields["timestamp"]
-	w.Message.V.Timestamp = cutObject(fields["message"])["timestamp"]
-	update := cutObject(fields["assistantMessageEvent"])
-	_ = json.Unmarshal(update["type"], &w.Update.V.Type)
-	if json.Valid(update["delta"]) {
-		w.Update.V.Delta = update["delta"]
+}
+
+// update reads a message_update.
+func (p *parsed) update(o object, cut bool) {
+	p.kind = KindWork
+	p.setTime(cutObject(o["message"]))
+	update := cutObject(o["assistantMessageEvent"])
+	kind, delta := update.text("type"), update["delta"]
+	switch isText := kind == "text_delta"; {
+	case isText && len(delta) >= 2 && delta[0] == '"' && json.Valid(delta):
+		p.kind, p.delta = KindText, delta[1:len(delta)-1]
+	case cut:
+		p.unclear = isText || kind == ""
 	}
-	return w, w.Type != ""
+}
+
+// readEvent reads an event; ok is false if the line is none.
+func readEvent(line []byte, cut bool) (o object, ok bool) {
+	if cut {
+		o = cutObject(line)
+		return o, o.text("type") != ""
+	}
+	err := json.Unmarshal(line, &o)
+	return o, err == nil && o.text("type") != ""
 }
 
 // cutObject returns the fields of an object that may be cut off, the last of them as far as it goes.
-func cutObject(text []byte) map[string]json.RawMessage {
+func cutObject(text []byte) object {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return nil
 	}
-	fields := map[string]json.RawMessage{}
+	fields := object{}
 	for d.More() {
 		t, err := d.Token()
 		name, ok := t.(string)

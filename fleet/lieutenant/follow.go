@@ -206,7 +206,7 @@ func (f *follower) split(data []byte) error {
 // part hands on what there is of a line that is too long to be kept.
 func (f *follower) part() error {
 	if f.long == nil {
-		p := parseLine(f.line, true)
+		p := parseLine(f.line, nil, true)
 		p.delta = bytes.Clone(p.delta)
 		f.long = &p
 	}
@@ -224,7 +224,7 @@ func (f *follower) emit() error {
 		if len(raw) == 1 {
 			return nil
 		}
-		whole := parseLine(raw, false)
+		whole := parseLine(raw, nil, false)
 		p = &whole
 	}
 	e.Kind, e.Time = p.kind, p.time

@@ -63,7 +63,7 @@ func TestLongLines(t *testing.T) {
 					t.Errorf("%d bytes were fetched", metered.received)
 				}
 				ends := strings.Count(strings.Join(tt.stream, ""), `{"type":"agent_end"`)
-				if st, err := s.Status(t.Context()); err != nil || st.Phase != tt.phase || st.Answers != ends {
+				if st, err := s.Status(t.Context(), StatusOptions{}); err != nil || st.Phase != tt.phase || st.Runs != ends {
 					t.Errorf("%+v, %v", st, err)
 				}
 			}, "sh", "busybox without stat")
@@ -95,7 +95,7 @@ func TestFollowLongLines(t *testing.T) {
 	if !errors.Is(err, enough) || raw.String() != stream {
 		t.Errorf("%d of %d bytes, %v", raw.Len(), len(stream), err)
 	}
-	if want := []Kind{KindStart, KindText, KindEnd, KindOther, KindText, KindEnd}; !slices.Equal(kinds, want) {
+	if want := []Kind{KindStart, KindText, KindEnd, KindWork, KindText, KindEnd}; !slices.Equal(kinds, want) {
 		t.Errorf("%q", kinds)
 	}
 }
@@ -135,7 +135,7 @@ func TestHugeStream(t *testing.T) {
 		if allocated > 50<<20 {
 			t.Errorf("%d MB were allocated", allocated>>20)
 		}
-		st, err := s.Status(t.Context())
+		st, err := s.Status(t.Context(), StatusOptions{})
 		if err != nil || st.Phase != PhaseStopped || st.Size != 2<<30+int64(len("\n"+started+delta("the end")+end)) {
 			t.Errorf("%+v, %v", st, err)
 		}

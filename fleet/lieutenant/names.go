@@ -210,6 +210,14 @@ func (o object) bool(key string) bool {
 	return json.Unmarshal(o[key], &b) == nil && b
 }
 
+func (o object) number(key string) float64 {
+	var n float64
+	if json.Unmarshal(o[key], &n) != nil {
+		return 0
+	}
+	return n
+}
+
 // parseTime reads RFC 3339, or milliseconds since 1970 as JavaScript counts them.
 func parseTime(raw json.RawMessage) time.Time {
 	if len(raw) == 0 {
@@ -232,3 +240,26 @@ func parseTime(raw json.RawMessage) time.Time {
 
 // label makes a short text field fit for a column.
 func label(s string) string { return short(strings.Join(strings.Fields(safe.Text(s)), " ")) }
+
+// maxLineText is the longest text of an agent that is shown in one line, in characters.
+const maxLineText = 300
+
+// oneLine makes a text of an agent fit for one line.
+func oneLine(s string) string {
+	s = safe.OneLine(clip(s, 8*maxLineText))
+	if r := []rune(s); len(r) > maxLineText {
+		return string(r[:maxLineText-1]) + "…"
+	}
+	return s
+}
+
+// clip is the beginning of s, at most so many bytes, in whole characters.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
+}

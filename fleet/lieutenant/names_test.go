@@ -107,8 +107,8 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		_, _ = ParseAliases(file)
-		_ = parseLine(line, true)
-		if p := parseLine(line, false); p.kind == KindText {
+		_ = parseLine(line, line, true)
+		if p := parseLine(line, nil, false); p.kind == KindText {
 			whole, half := splitHigh(p.delta)
 			if len(whole)+len(half) != len(p.delta) || unquote(p.delta) == "" && len(p.delta) > 0 {
 				t.Errorf("delta %q of %q", p.delta, line)

@@ -18,18 +18,23 @@ import (
 // MessageType is the type of a command to a lieutenant.
 type MessageType string
 
-// The commands.
+// The commands. The last three take no text.
 const (
-	Prompt   MessageType = "prompt"    // a new task
-	Steer    MessageType = "steer"     // a hint while it works
-	FollowUp MessageType = "follow_up" // what to do when it is done
-	GetState MessageType = "get_state" // asks for a response event; has no text
+	Prompt     MessageType = "prompt"                // a new task
+	Steer      MessageType = "steer"                 // a hint while it works
+	FollowUp   MessageType = "follow_up"             // what to do when it is done
+	UIResponse MessageType = "extension_ui_response" // the answer to a Question, made by Question.Reply
+	Abort      MessageType = "abort"                 // to stop what it is doing
+	GetState   MessageType = "get_state"             // asks for a response event
+	GetStats   MessageType = "get_session_stats"     // likewise
 )
 
 // Message is one command to a lieutenant.
 type Message struct {
-	Type MessageType
-	Text string
+	Type      MessageType
+	Text      string
+	ID        string // of a UIResponse the question's; else it comes back in the response
+	Confirmed *bool  // of a UIResponse to a confirm, instead of Text
 }
 
 // defaultSendWait is how long the VM waits for the FIFO's reader, in seconds. A lieutenant reads all the time.
@@ -46,13 +51,15 @@ var (
 
 func (m Message) line() ([]byte, error) {
 	reason := ""
-	switch {
-	case m.Type != Prompt && m.Type != Steer && m.Type != FollowUp && m.Type != GetState:
+	switch wordless := m.Type == Abort || m.Type == GetState || m.Type == GetStats; {
+	case !wordless && m.Type != Prompt && m.Type != Steer && m.Type != FollowUp && m.Type != UIResponse:
 		reason = fmt.Sprintf("unknown type %q", string(m.Type))
-	case m.Type == GetState && m.Text != "":
-		reason = "get_state takes no text"
-	case m.Type != GetState && m.Text == "":
+	case wordless && m.Text != "":
+		reason = string(m.Type) + " takes no text"
+	case !wordless && m.Text == "" && m.Confirmed == nil:
 		reason = "the text is empty"
+	case m.Type == UIResponse && m.ID == "":
+		reason = "it is not said which question it answers"
 	case len(m.Text) > maxMessage:
 		reason = fmt.Sprintf("the text has %d bytes, at most %d are possible", len(m.Text), maxMessage)
 	case !utf8.ValidString(m.Text):
@@ -61,13 +68,20 @@ func (m Message) line() ([]byte, error) {
 	if reason != "" {
 		return nil, fmt.Errorf("%w: %s", ErrBadMessage, reason)
 	}
+	wire := struct {
+		Type      MessageType `json:"type"`
+		ID        string      `json:"id,omitempty"`
+		Text      string      `json:"message,omitempty"`
+		Value     string      `json:"value,omitempty"`
+		Confirmed *bool       `json:"confirmed,omitempty"`
+	}{Type: m.Type, ID: m.ID, Text: m.Text, Confirmed: m.Confirmed}
+	if m.Type == UIResponse {
+		wire.Text, wire.Value = "", m.Text
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(struct {
-		Type MessageType `json:"type"`
-		Text string      `json:"message,omitempty"`
-	}{m.Type, m.Text})
+	err := enc.Encode(wire)
 	return b.Bytes(), err
 }
 

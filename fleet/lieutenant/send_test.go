@@ -37,13 +37,13 @@ func session(t *testing.T, s *Stream) {
 func TestSend(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, s *Stream) {
-		if err := s.Send(t.Context(), Message{Prompt, "hello"}); !errors.Is(err, ErrNoLieutenant) {
+		if err := s.Send(t.Context(), Message{Type: Prompt, Text: "hello"}); !errors.Is(err, ErrNoLieutenant) {
 			t.Errorf("without a FIFO: %v", err)
 		}
 		check(t, syscall.Mkfifo(s.paths.in, 0o600))
 		session(t, s)
 		begin := time.Now()
-		if err := s.Send(t.Context(), Message{Prompt, "hello"}); !errors.Is(err, ErrNoReader) {
+		if err := s.Send(t.Context(), Message{Type: Prompt, Text: "hello"}); !errors.Is(err, ErrNoReader) {
 			t.Errorf("without a reader: %v", err)
 		}
 		if took := time.Since(begin); took > 10*time.Second {
@@ -67,11 +67,15 @@ func TestSend(t *testing.T) {
 			m    Message
 			want string
 		}{
-			{Message{Prompt, "plain"}, `{"type":"prompt","message":"plain"}`},
-			{Message{Steer, "a\nb\t\"c\" \\ 'd' $(e) `f` %s ;& ü😀"}, `{"type":"steer","message":"a\nb\t\"c\" \\ 'd' $(e) ` + "`f`" + ` %s ;& ü😀"}`},
-			{Message{FollowUp, "-n \x00\x1b"}, `{"type":"follow_up","message":"-n \u0000\u001b"}`},
+			{Message{Type: Prompt, Text: "plain"}, `{"type":"prompt","message":"plain"}`},
+			{Message{Type: Steer, Text: "a\nb\t\"c\" \\ 'd' $(e) `f` %s ;& ü😀"}, `{"type":"steer","message":"a\nb\t\"c\" \\ 'd' $(e) ` + "`f`" + ` %s ;& ü😀"}`},
+			{Message{Type: FollowUp, Text: "-n \x00\x1b"}, `{"type":"follow_up","message":"-n \u0000\u001b"}`},
 			{Message{Type: GetState}, `{"type":"get_state"}`},
-			{Message{Prompt, strings.Repeat("x", 300000)}, `{"type":"prompt","message":"` + strings.Repeat("x", 300000) + `"}`},
+			{Message{Type: GetStats, ID: "vf-1"}, `{"type":"get_session_stats","id":"vf-1"}`},
+			{Message{Type: Abort}, `{"type":"abort"}`},
+			{Message{Type: UIResponse, ID: "u-1", Text: "Allow"}, `{"type":"extension_ui_response","id":"u-1","value":"Allow"}`},
+			{Message{Type: UIResponse, ID: "u-1", Confirmed: new(false)}, `{"type":"extension_ui_response","id":"u-1","confirmed":false}`},
+			{Message{Type: Prompt, Text: strings.Repeat("x", 300000)}, `{"type":"prompt","message":"` + strings.Repeat("x", 300000) + `"}`},
 		} {
 			if err := s.Send(t.Context(), tt.m); err != nil {
 				t.Fatalf("%.40q: %v", tt.m.Text, err)
@@ -91,7 +95,7 @@ func TestSendToAReaderThatStops(t *testing.T) {
 		reader, err := os.OpenFile(s.paths.in, os.O_RDWR, 0)
 		check(t, err)
 		defer reader.Close()
-		if err := s.Send(t.Context(), Message{Prompt, strings.Repeat("x", 500000)}); !errors.Is(err, ErrPartialWrite) {
+		if err := s.Send(t.Context(), Message{Type: Prompt, Text: strings.Repeat("x", 500000)}); !errors.Is(err, ErrPartialWrite) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -107,7 +111,7 @@ func TestSendWithoutALieutenantAtTheOtherEnd(t *testing.T) {
 			s := newStream(t, local{[]string{"sh", "-c"}, tmuxEnv(t)})
 			s.sendWait = 600
 			check(t, prepare(s))
-			if err := s.Send(t.Context(), Message{Prompt, "x"}); !errors.Is(err, ErrNoReader) {
+			if err := s.Send(t.Context(), Message{Type: Prompt, Text: "x"}); !errors.Is(err, ErrNoReader) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -116,12 +120,13 @@ func TestSendWithoutALieutenantAtTheOtherEnd(t *testing.T) {
 
 func TestBadMessages(t *testing.T) {
 	s := &Stream{Conn: local{[]string{"false"}, nil}}
-	for _, m := range []Message{{}, {Prompt, ""}, {GetState, "x"}, {"delete", "x"}, {Prompt, "\xff"}, {Prompt, strings.Repeat("x", maxMessage+1)}} {
+	for _, m := range []Message{{}, {Type: Prompt}, {Type: GetState, Text: "x"}, {Type: Abort, Text: "x"}, {Type: UIResponse, Text: "x"}, {Type: UIResponse, ID: "1"},
+		{Type: "delete", Text: "x"}, {Type: Prompt, Text: "\xff"}, {Type: Prompt, Text: strings.Repeat("x", maxMessage+1)}} {
 		if err := s.Send(t.Context(), m); !errors.Is(err, ErrBadMessage) {
 			t.Errorf("%.20v: %v", m, err)
 		}
 	}
-	if err := s.Send(t.Context(), Message{Prompt, "x"}); !exited(err) || errors.Is(err, ErrDeliveryUnknown) {
+	if err := s.Send(t.Context(), Message{Type: Prompt, Text: "x"}); !exited(err) || errors.Is(err, ErrDeliveryUnknown) {
 		t.Errorf("a VM without a shell: %v", err)
 	}
 }
@@ -137,7 +142,7 @@ func (l lost) Exec(_ context.Context, _ string, _ io.Reader, stdout, _ io.Writer
 func TestSendOverALostConnection(t *testing.T) {
 	for said, want := range map[string]error{"": ErrDeliveryUnknown, "vf:opened\n": ErrDeliveryUnknown, "vf:opened\nvf:sent\n": nil, "vf:nobody\n": ErrNoReader} {
 		s := &Stream{Conn: lost(said)}
-		if err := s.Send(t.Context(), Message{Prompt, "x"}); !errors.Is(err, want) {
+		if err := s.Send(t.Context(), Message{Type: Prompt, Text: "x"}); !errors.Is(err, want) {
 			t.Errorf("%q: %v", said, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
@@ -72,6 +73,8 @@ type API struct {
 	memory  *retry.Memory
 	foreign sync.Once // the warning of warnForeign
 
+	heard atomic.Bool // by the API, to this process
+
 	// client is built on first use, so that commands served by the cache
 	// never read the API key.
 	client func() (*api.Client, error)
@@ -133,6 +136,9 @@ func (a *API) MustBeLive() Mode {
 
 // BaseURL is the API's address.
 func (a *API) BaseURL() string { return a.o.Config.BaseURL }
+
+// Answered reports whether the API has answered this process.
+func (a *API) Answered() bool { return a.heard.Load() }
 
 // Client is the client of the API, which reads the API key when it is first
 // asked for.

@@ -86,6 +86,12 @@ func OfflineError(what string) *problem.Error {
 func (a *API) heldError(what string, s retry.State) *problem.Error {
 	e := &problem.Error{Kind: problem.Unavailable, What: "cannot " + what, Why: a.downReason(s), Origin: problem.OriginAPI, Retryable: true,
 		Next: "add --wait to wait for it, or run: vers-fleet wait"}
+	if s.Outage != nil {
+		e.Lasting = "the API was down since " + problem.Moment(s.Outage.Start)
+		if s.LastError != nil {
+			e.Lasting += ": " + s.LastError.Cause.Text()
+		}
+	}
 	if s.LastError != nil && s.LastError.Cause == retry.CauseNotVers {
 		e.Next = "check the API URL (vers-fleet config view); it usually ends in /api/v1"
 	}

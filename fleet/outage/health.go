@@ -14,6 +14,9 @@ import (
 // remember tells the outage memory how a call ended. Whatever the API itself
 // said is proof that it is up; a call the caller gave up proves nothing.
 func (a *API) remember(err error, calls int, latency time.Duration) {
+	if calls > 0 && err == nil {
+		a.heard.Store(true)
+	}
 	a.rememberIn(a.memory, err, calls, latency)
 }
 

@@ -39,6 +39,7 @@ type Outcome struct {
 
 // Sum says how the failures of work on several VMs become one error.
 type Sum struct {
+	Waiting   string // completes "2 of 12 VMs" where the failures only wait; "" = Failed
 	Failed    string // completes "2 of 12 VMs": "failed", "could not be committed"
 	Next      string // what to do then
 	Cut       string // what to do when work was stopped; it may still be going on
@@ -83,8 +84,10 @@ func (s Sum) Of(ctx context.Context, outcomes []Outcome) error {
 		return s.interrupted(ctx, total-stopped-failed, total)
 	case failed == 0:
 		return nil
-	case total == 1, s.Alike && alike && (failed == total || KindOf(first) == Queued):
+	case total == 1:
 		return first
+	case s.Alike && alike && (failed == total || KindOf(first) == Queued):
+		return s.together(first, failed, total)
 	}
 	for i, reason := range reasons {
 		reasons[i] = someOf(names[reason], ", ") + " (" + reason + ")"
@@ -98,6 +101,20 @@ func (s Sum) Of(ctx context.Context, outcomes []Outcome) error {
 		e.Next = s.Cut
 	}
 	return e
+}
+
+// together is the failure that all have in common, told of all of them.
+func (s Sum) together(first error, failed, total int) error {
+	var e *Error
+	if failed == 1 || !errors.As(first, &e) {
+		return first
+	}
+	all := *e
+	all.What = CountOf(failed, total) + " " + s.Failed
+	if e.Kind == Queued && s.Waiting != "" {
+		all.What = CountOf(failed, total) + " " + s.Waiting
+	}
+	return &all
 }
 
 func (s Sum) interrupted(ctx context.Context, done, total int) error {

@@ -51,6 +51,7 @@ type Error struct {
 	Next      string
 	Origin    Origin
 	Retryable bool
+	Lasting   string // Why, as it is still true when read days later; "" = Why
 	Err       error
 }
 
@@ -155,4 +156,13 @@ func WatchGoesOn(err error, first bool) bool {
 		return false
 	}
 	return !first
+}
+
+// Lasting is Why for what is kept: without what is only true now.
+func Lasting(err error) string {
+	var e *Error
+	if errors.As(err, &e) && e.Lasting != "" {
+		return e.Lasting
+	}
+	return Why(err)
 }

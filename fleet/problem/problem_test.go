@@ -75,7 +75,7 @@ func TestSum(t *testing.T) {
 		"nothing failed":             {t.Context(), Sum{}, named(nil, nil), "", ""},
 		"one VM speaks":              {t.Context(), Sum{}, named(dark), Unreachable, "cannot: no answer"},
 		"some failed":                {t.Context(), Sum{Failed: "failed"}, named(dark, nil, down, dark), Partial, "3 of 4 VMs failed: vm0, vm3 (no answer); vm2 (the API is down)"},
-		"all alike":                  {t.Context(), Sum{Failed: "failed", Alike: true}, named(down, down), Unavailable, "cannot: the API is down"},
+		"all alike":                  {t.Context(), Sum{Failed: "failed", Alike: true}, named(down, down), Unavailable, "2 of 2 VMs failed: the API is down"},
 		"alike, but not all":         {t.Context(), Sum{Failed: "failed", Alike: true}, named(down, nil), Partial, "1 of 2 VMs failed: vm0 (the API is down)"},
 		"what failed only waits":     {t.Context(), Sum{Alike: true}, named(queued, nil), Queued, "queued: the API is down"},
 		"stopped":                    {t.Context(), Sum{Failed: "failed"}, named(dark, stopped), Partial, "1 of 2 VMs failed, 1 were stopped: vm0 (no answer)"},

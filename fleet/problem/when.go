@@ -15,6 +15,9 @@ func Clock(t time.Time) string {
 	return t.Format("2006-01-02 15:04 UTC")
 }
 
+// Moment renders a moment for a text that is kept: it is always dated.
+func Moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
 // Ago renders how long ago t was, for an error text.
 func Ago(now, t time.Time) string {
 	d := now.Sub(t)

@@ -109,9 +109,9 @@ type Activity struct {
 func (l *Output) activity(ctx context.Context, vm inventory.VM, how access.How) (Activity, error) {
 	a := Activity{VMID: vm.ID, Name: vm.Name, Phase: "unknown", Answers: -1}
 	err := l.onStream(ctx, vm, how, "ask for the status of", func(s *lieutenant.Stream) error {
-		st, err := s.Status(ctx)
+		st, err := s.Status(ctx, lieutenant.StatusOptions{})
 		if err == nil {
-			a.Phase, a.Since, a.LastWrite, a.Answers, a.Size = string(st.Phase), st.Since, st.LastWrite, st.Answers, st.Size
+			a.Phase, a.Since, a.LastWrite, a.Answers, a.Size = string(st.Phase), st.Since, st.LastWrite, st.Runs, st.Size
 		}
 		return err
 	})

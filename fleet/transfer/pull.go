@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,7 @@ type pull struct {
 
 	// The plan; only the listing's goroutine touches it until it has ended.
 	roots    []*listing.Root
+	globbed  bool // the patterns among the roots are expanded
 	seed     maphash.Seed
 	seen     map[uint64]bool // true: met in the current listing
 	relist   bool
@@ -139,7 +141,7 @@ func (p *pull) run(ctx context.Context) error {
 // listing if nothing of what is asked for is here yet, so that it is needed for
 // sure: on a slow VM or far away that saves the time of opening it.
 func (p *pull) openEarly() {
-	if p.o.DryRun || p.mixed.Load() {
+	if p.o.DryRun || p.mixed.Load() || slices.ContainsFunc(p.roots, isGlob) {
 		return
 	}
 	for _, r := range p.roots {
@@ -242,6 +244,13 @@ func (q *queue) unfinished() (names []string, open int) {
 // list runs the listing until one came through, on whatever connection lives.
 func (p *pull) list() error {
 	complete, err := withConn(p.ctx, p, func(c *session.Conn) (bool, error) {
+		if !p.globbed {
+			roots, err := expand(p.ctx, c, p.roots)
+			if err != nil {
+				return false, err
+			}
+			p.roots, p.globbed = roots, true
+		}
 		if p.o.GitIgnore {
 			if err := p.f.ReadIgnores(p.ctx, c, p.roots); session.IsDrop(err) {
 				return false, err

@@ -58,3 +58,16 @@ const catCmd = session.Pre + `exec xargs -0 cat --` + session.Post
 const accessCmd = session.Pre + `exec xargs -0 -n 64 sh -c "` +
 	`for f do if [ -f \"\$f\" ] && [ -r \"\$f\" ]; then printf C; elif [ -e \"\$f\" ] || [ -L \"\$f\" ]; ` +
 	`then printf D; else printf G; fi; done" sh` + session.Post
+
+// globCmd prints, for each pattern, what it matches, each ended by NUL, and an
+// empty item. The shell does not evaluate what comes of a variable: without IFS
+// it only looks for names (POSIX.1-2024, XCU 2.6).
+const globCmd = session.Pre + `exec xargs -0 sh -c "IFS=; ` +
+	`for r do if [ -e \"\$r\" ] || [ -L \"\$r\" ]; then printf \"%s\\0\" \"\$r\"; ` +
+	`else for f in \$r; do if [ -e \"\$f\" ] || [ -L \"\$f\" ]; then printf \"%s\\0\" \"\$f\"; fi; done; fi; printf \"\\0\"; done" sh` + session.Post
+
+// oneFileCmd prints "F<size>" and the content of the file named on stdin, or why
+// not, each letter ended by NUL: G gone, D folder, X not to be read, S special.
+const oneFileCmd = session.Pre + `exec xargs -0 sh -c "` +
+	`if [ -d \"\$1\" ]; then printf \"D\\0\"; elif [ ! -e \"\$1\" ]; then printf \"G\\0\"; elif [ ! -f \"\$1\" ]; then printf \"S\\0\"; ` +
+	`elif [ ! -r \"\$1\" ]; then printf \"X\\0\"; else printf \"F%s\\0\" \"\$(stat -L -c %s -- \"\$1\" 2>/dev/null)\"; exec cat -- \"\$1\"; fi" sh` + session.Post

@@ -81,6 +81,10 @@ func (p *pull) listBySFTP(why error) error {
 		return err
 	}
 	p.complete = true
+	if p.roots, err = expandBySFTP(client, p.roots); err != nil {
+		p.complete = false
+		p.c.fail(p.roots[0].Asked, FailRemote, "the listing broke off: "+session.CleanLine(err.Error()), err)
+	}
 	for _, r := range p.roots {
 		if err := p.walkRoot(client, m, r); err != nil {
 			p.complete = false

@@ -1,0 +1,94 @@
+package lieutenant
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+)
+
+// askTimeout is how long the response to a command is waited for. The agent answers at once, also while it works.
+const askTimeout = 10 * time.Second
+
+// ErrNoResponse is the error of a command that was delivered and not answered in time.
+var ErrNoResponse = errors.New("the lieutenant has taken the command and does not answer it")
+
+// ErrRefused is the error of a command that the lieutenant does not carry out.
+var ErrRefused = errors.New("the lieutenant refuses it")
+
+// Stats is what a lieutenant has used in its present session.
+type Stats struct {
+	UserMessages, AssistantMessages, ToolCalls, Messages int
+	Input, Output, CacheRead, CacheWrite, Tokens         int64   // tokens; Tokens is all of them
+	Cost                                                 float64 // in dollars
+}
+
+// Stats asks the lieutenant what it has used. The errors are those of Send, ErrNoResponse and ErrRefused.
+func (s *Stream) Stats(ctx context.Context) (Stats, error) {
+	data, err := s.ask(ctx, GetStats)
+	if err != nil {
+		return Stats{}, err
+	}
+	tokens := cutObject(data["tokens"])
+	count := func(o object, key string) int64 { return int64(o.number(key)) }
+	return Stats{
+		UserMessages: int(count(data, "userMessages")), AssistantMessages: int(count(data, "assistantMessages")),
+		ToolCalls: int(count(data, "toolCalls")), Messages: int(count(data, "totalMessages")),
+		Input: count(tokens, "input"), Output: count(tokens, "output"), CacheRead: count(tokens, "cacheRead"),
+		CacheWrite: count(tokens, "cacheWrite"), Tokens: count(tokens, "total"), Cost: data.number("cost"),
+	}, nil
+}
+
+// maxPath is the longest name of a session file that is believed, in bytes.
+const maxPath = 4096
+
+// sessionFile asks the lieutenant for the file with its whole history; "" if it keeps none.
+func (s *Stream) sessionFile(ctx context.Context) (string, error) {
+	data, err := s.ask(ctx, GetState)
+	file := data.text("sessionFile")
+	if err != nil || !path.IsAbs(file) || len(file) > maxPath || strings.ContainsAny(file, "\x00\n") {
+		return "", err
+	}
+	return file, nil
+}
+
+// ask sends a command and returns the data of the response to it.
+func (s *Stream) ask(ctx context.Context, t MessageType) (object, error) {
+	from, err := s.backward(ctx, 0, func(facts) {}, func(rawLine) bool { return false })
+	if err != nil {
+		return nil, err
+	}
+	id := "vers-fleet-" + rand.Text()
+	if err := s.Send(ctx, Message{Type: t, ID: id}); err != nil {
+		return nil, err
+	}
+	limited, stop := context.WithTimeout(ctx, askTimeout)
+	defer stop()
+	var response object
+	err = s.Follow(limited, FollowOptions{From: from}, func(e Event) error {
+		if e.Kind != KindResponse || !bytes.Contains(e.Raw, []byte(id)) {
+			return nil
+		}
+		if p := parseLine(e.Raw, nil, false); p.fields.text("id") == id {
+			response = p.fields
+			return errStopped
+		}
+		return nil
+	})
+	switch {
+	case response == nil && ctx.Err() == nil && limited.Err() != nil:
+		return nil, ErrNoResponse
+	case response == nil:
+		return nil, err
+	case !response.bool("success"):
+		return nil, fmt.Errorf("%w: %s", ErrRefused, oneLine(response.text("error")))
+	}
+	var data object
+	_ = json.Unmarshal(response["data"], &data) // without any, nothing is known
+	return data, nil
+}
