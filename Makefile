@@ -44,8 +44,8 @@ bench: ## measure against scp, sftp, rsync, rclone, tar and OpenSSH
 	@.ci/setup
 	go run ./cmd/internal/bench
 
-demo: ## play the outage story on a simulated platform
-	@go run . demo
+demo: ## play the outage story on a simulated platform; VMS=sshd: on real OpenSSH
+	@go run . demo --vms $(or $(VMS),box)
 
 cross: ## compile and vet for other operating systems
 	GOOS=darwin GOARCH=arm64 go vet ./...

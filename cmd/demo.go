@@ -52,7 +52,7 @@ func runDemo(ctx context.Context, env *Env, vms sim.Guest) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s, err := startSim(ctx, sim.Config{Guest: vms})
+	s, err := startSim(ctx, env, sim.Config{Guest: vms})
 	if err != nil {
 		return err
 	}

@@ -71,6 +71,9 @@ func scriptSimStart(ts *testscript.TestScript, args []string) {
 	s, err := sim.Start(context.Background(), cfg)
 	ts.Check(err)
 	ts.Defer(func() { _ = s.Close() })
+	if cfg.Guest == sim.GuestSSHD {
+		ts.Check(s.Boot())
+	}
 	for _, kv := range s.Env() {
 		k, v, _ := strings.Cut(kv, "=")
 		ts.Setenv(k, v)

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -62,16 +63,23 @@ func addVMsFlag(c *cobra.Command, vms *string) {
 	completeFlag(c, "vms", []string{string(sim.GuestBox), string(sim.GuestSSHD)})
 }
 
-func startSim(ctx context.Context, cfg sim.Config) (*sim.Sim, error) {
+func startSim(ctx context.Context, env *Env, cfg sim.Config) (*sim.Sim, error) {
 	s, err := sim.Start(ctx, cfg)
 	if err != nil {
 		return nil, usageError("the simulator cannot start", err.Error(), "see what it needs: vers-fleet sim --help")
+	}
+	if cfg.Guest != sim.GuestSSHD {
+		return s, nil
+	}
+	env.Streams.Notef("commands in these VMs are real: they run as root on this machine")
+	if err := s.Boot(); err != nil {
+		return nil, simError(errors.Join(err, s.Close()))
 	}
 	return s, nil
 }
 
 func runSim(ctx context.Context, env *Env, o simOptions) error {
-	s, err := startSim(ctx, sim.Config{Guest: sim.Guest(o.vms), VMs: o.count, Dir: o.dir, Addr: o.addr, Seed: o.seed, Logf: env.Streams.Debugf})
+	s, err := startSim(ctx, env, sim.Config{Guest: sim.Guest(o.vms), VMs: o.count, Dir: o.dir, Addr: o.addr, Seed: o.seed, Logf: env.Streams.Debugf})
 	if err != nil {
 		return err
 	}

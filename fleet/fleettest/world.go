@@ -76,6 +76,11 @@ func NewOf(t testing.TB, c sim.Config) *World {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	if c.Guest == sim.GuestSSHD {
+		if err := s.Boot(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	roots, err := CertPool(s.CAFile())
 	if err != nil {
 		t.Fatal(err)

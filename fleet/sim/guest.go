@@ -124,6 +124,7 @@ func newSSHDGuest(vm *VM) (*sshdGuest, error) {
 	o := vm.sim.cfg.SSHD
 	o.Dir = filepath.Join(vm.sim.dir, "sshd", vm.id)
 	o.Home, o.Tmp, o.Hostname = filepath.Join(vm.folder(), "root"), filepath.Join(vm.folder(), "tmp"), vm.hostname()
+	o.HostnameFile = filepath.Join(vm.folder(), "etc", "hostname")
 	login, err := vm.keyPair()
 	if err != nil {
 		return nil, err

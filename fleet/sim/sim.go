@@ -112,6 +112,24 @@ func (s *Sim) makeDir() error {
 	return err
 }
 
+// Boot starts what runs in the VMs, side by side. Otherwise each begins when
+// somebody first connects, which for a real sshd takes some tenths of a second.
+func (s *Sim) Boot() error {
+	vms := s.VMs()
+	errs := make([]error, len(vms))
+	slots := make(chan struct{}, 4)
+	var wg sync.WaitGroup
+	for i, vm := range vms {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			_, errs[i] = vm.boot()
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
 // Close ends the simulator: connections are cut, lieutenants fall silent, a
 // temporary folder is removed. It is safe to call it again.
 func (s *Sim) Close() error {

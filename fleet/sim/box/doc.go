@@ -1,6 +1,8 @@
-// Package box is what a simulated VM runs commands in: a file system confined
-// to one folder (os.Root), a shell (mvdan.cc/sh/v3/interp) of which every
-// handler is replaced, and the usual commands as Go functions.
+// Package box is a portable VM: a file system confined to one folder (os.Root),
+// a shell (mvdan.cc/sh/v3/interp) of which every handler is replaced, the
+// commands that this project's scripts and stories need as Go functions, and an
+// SSH server with SFTP and terminals in front of them. The commands are held
+// against the real ones by a test.
 //
 // It never starts a process, never opens, lists or stats a path outside its
 // folder, and never connects anywhere. A command it does not have, or cannot

@@ -1,5 +1,6 @@
 // Package simtest starts simulated platforms for tests, so that each test says
 // only what is particular about its own. It owns the rule for machines that
-// lack a program: the test is left out, or fails under CI=true. It is for tests
-// only.
+// lack something: what can be installed must be there under CI=true, else the
+// test is left out. VERS_FLEET_TEST_VMS=sshd runs the tests that work on both
+// kinds of VM on real OpenSSH servers. It is for tests only.
 package simtest

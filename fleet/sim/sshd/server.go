@@ -32,8 +32,9 @@ type Options struct {
 	// Home and Tmp are the folders that sessions see as their home and, where
 	// the server is isolated, as /tmp; "" means folders in Dir.
 	Home, Tmp string
-	// Hostname is the machine's name, where the server is isolated.
-	Hostname string
+	// Hostname is the machine's name, and HostnameFile the file that sessions
+	// see as /etc/hostname, where the server is isolated.
+	Hostname, HostnameFile string
 	// Login is the public key that may log in, in authorized_keys form.
 	Login string
 	// HostKey is the private host key in OpenSSH PEM; MoreHostKeys are types

@@ -104,6 +104,10 @@ func (s *Server) enterScript() (string, error) {
 	for path, file := range accounts {
 		bind(file, path)
 	}
+	if s.opt.HostnameFile != "" {
+		b.WriteString("[ ! -e /etc/hostname ] || ")
+		bind(s.opt.HostnameFile, "/etc/hostname")
+	}
 	bind(s.HomeDir, s.Home)
 	fmt.Fprintf(&b, "mount --rbind %s /tmp\n", quote(s.tmpDir))
 	if s.opt.Hostname != "" {
