@@ -12,27 +12,39 @@ import (
 )
 
 func newDrillCommand(env *Env) *cobra.Command {
-	var sel selectFlags
+	var o drillOptions
 	c := &cobra.Command{
 		Use:   "drill [SELECTOR...]",
 		Short: "Prove which VMs could be reached if the API died now",
 		Long: `Logs in to every VM with what is recorded and every API call forbidden, and
 answers one question: if the API died now, which VMs would I lose? Exit 0 only
-if none.`,
+if none. Paused VMs accept no SSH and count as lost, unless --ignore-paused
+leaves them out. Interrupted, it gives no verdict.`,
 		Example: `  vers-fleet drill
+  vers-fleet drill --ignore-paused
   vers-fleet drill -o json --jq '.[] | select(.reachable | not)'`,
-		RunE: func(c *cobra.Command, args []string) error { return runDrill(c.Context(), env, sel, args) },
+		RunE: func(c *cobra.Command, args []string) error {
+			o.names = args
+			return runDrill(c.Context(), env, o)
+		},
 	}
 	c.ValidArgsFunction = completeVMs(env, 0)
-	sel.register(c.Flags())
+	o.sel.register(c.Flags())
+	c.Flags().BoolVar(&o.ignorePaused, "ignore-paused", false, "leave out VMs that are paused or asleep, for CI")
 	return about(c, groupOutage, "works; that is its purpose", exitOK, exitNotFound, exitUnavailable, exitUnreachable)
 }
 
-func runDrill(ctx context.Context, env *Env, flags selectFlags, names []string) error {
-	if len(names) == 0 && !flags.given() {
-		flags.all = true
+type drillOptions struct {
+	sel          selectFlags
+	names        []string
+	ignorePaused bool
+}
+
+func runDrill(ctx context.Context, env *Env, o drillOptions) error {
+	if len(o.names) == 0 && !o.sel.given() {
+		o.sel.all = true
 	}
-	sel, err := flags.selection(names)
+	sel, err := o.sel.selection(o.names)
 	if err != nil {
 		return err
 	}
@@ -43,10 +55,10 @@ func runDrill(ctx context.Context, env *Env, flags selectFlags, names []string) 
 		return err
 	}
 	w, done := env.Streams.NewWaiter(), 0
-	results, drillErr := f.Drill(ctx, sel, func(fleet.DrillResult) {
+	results, drillErr := f.Drill(ctx, fleet.DrillOptions{Selection: sel, IgnorePaused: o.ignorePaused, OnDone: func(fleet.DrillResult) {
 		done++
-		w.Start(fmt.Sprintf("tried %d VMs without the API", done))
-	})
+		w.Start(fmt.Sprintf("tried %s without the API", ui.Count(done, "VM")))
+	}})
 	w.Stop()
 	if results == nil && drillErr != nil {
 		return drillErr
@@ -76,6 +88,7 @@ func drillListing() ui.Listing[fleet.DrillResult] {
 				return (time.Duration(r.Duration*1000) * time.Millisecond).String()
 			}},
 			{Header: "WHY", Sparse: true, Value: func(r fleet.DrillResult) string { return dash(r.Why) }},
+			{Header: "FIX", Sparse: true, Value: func(r fleet.DrillResult) string { return dash(r.Next) }},
 		},
 		Name:  func(r fleet.DrillResult) string { return orID(r.Name, r.VMID) },
 		Empty: "no VM is recorded yet: run vers-fleet vms while the API is up",

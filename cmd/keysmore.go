@@ -29,7 +29,7 @@ too and says which keys really work.`,
 
 func runKeysCheck(ctx context.Context, env *Env, o keysCheckOptions) error {
 	if o.probe {
-		return runDrill(ctx, env, selectFlags{all: true}, nil)
+		return runDrill(ctx, env, drillOptions{sel: selectFlags{all: true}})
 	}
 	f, err := env.Fleet(ctx)
 	if err != nil {
@@ -56,7 +56,7 @@ func findingListing() ui.Listing[keys.Finding] {
 			}},
 			{Header: "VM", Value: func(x keys.Finding) string { return dash(orID(x.Name, x.VMID)) }},
 			{Header: "WHAT", Value: func(x keys.Finding) string { return x.What }},
-			{Header: "MEND", Value: func(x keys.Finding) string { return dash(x.Next) }},
+			{Header: "FIX", Value: func(x keys.Finding) string { return dash(x.Next) }},
 		},
 		Name:  func(x keys.Finding) string { return orID(x.Name, x.VMID) },
 		Empty: "everything recorded is sound",

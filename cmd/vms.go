@@ -115,8 +115,11 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel in
 	}
 	if o.probe {
 		w := env.Streams.NewWaiter()
-		f.Probe(ctx, list.VMs, func(p keys.Progress) { w.Start(fmt.Sprintf("tried %d of %d VMs over SSH", p.Done, p.Total)) })
+		err := f.Probe(ctx, list.VMs, func(p keys.Progress) { w.Start(fmt.Sprintf("tried %d of %d VMs over SSH", p.Done, p.Total)) })
 		w.Stop()
+		if err != nil {
+			return err
+		}
 	}
 	slices.SortStableFunc(list.VMs, order)
 	reportListing(env, f, list)
@@ -163,15 +166,14 @@ func reportListing(env *Env, f *fleet.Fleet, list inventory.Listing) {
 
 // reportCached tells that the cache answered, how old it is, and why.
 func reportCached(env *Env, asOf time.Time, outage *problem.Error) {
-	age := "of unknown age"
+	what := "cached list of unknown age"
 	if !asOf.IsZero() {
-		age = "as of " + ui.Absolute(asOf) + " (" + ui.Ago(asOf, time.Now()) + ")"
+		what = "cached list from " + ui.Clock(asOf) + " (" + ui.Ago(asOf, time.Now()) + ")"
 	}
 	if outage != nil {
-		env.Streams.Notef("showing what is recorded, %s: %s", age, outage.Why)
-		return
+		what += "; " + outage.Why
 	}
-	env.Streams.Notef("showing what is recorded, %s", age)
+	env.Streams.Notef("%s", what)
 }
 
 // reportKeys tells how fetching keys ended.

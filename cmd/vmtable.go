@@ -18,7 +18,7 @@ func vmListing(probed bool) ui.Listing[inventory.VM] {
 			{Header: "STATE", Value: stateText, Style: stateStyle},
 			{Header: "AGE", Minor: true, Time: func(v inventory.VM) time.Time { return v.CreatedAt }},
 			{Header: "KEY", Value: keyText, Style: keyStyle},
-			{Header: "REACHED", Time: func(v inventory.VM) time.Time { return v.ReachedAt }},
+			{Header: "LAST LOGIN", Time: func(v inventory.VM) time.Time { return v.ReachedAt }},
 			{Header: "ID", Wide: true, Value: func(v inventory.VM) string { return v.ID }},
 			{Header: "ENDPOINT", Wide: true, Value: func(v inventory.VM) string { return v.Endpoint }},
 			{Header: "LABELS", Wide: true, Value: labelText},

@@ -263,7 +263,7 @@ func (m *matrix) afterwards(homes map[string]string) {
 	if r, err := w.Open().Sync(m.t.Context(), fleet.SyncOptions{}); err != nil {
 		m.t.Errorf("keys sync afterwards: %+v, %v", r, err)
 	}
-	if results, err := w.Open().Drill(m.t.Context(), inventory.Selection{All: true}, nil); err != nil || len(results) != 6 {
+	if results, err := w.Open().Drill(m.t.Context(), fleet.DrillOptions{Selection: inventory.Selection{All: true}}); err != nil || len(results) != 6 {
 		m.t.Errorf("drill afterwards: %d VMs, %v: %+v", len(results), err, results)
 	}
 }

@@ -170,7 +170,7 @@ func TestSpoiledAnswersLoseNoKey(t *testing.T) {
 	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Open().Drill(t.Context(), inventory.Selection{All: true}, nil); err != nil {
+	if _, err := w.Open().Drill(t.Context(), fleet.DrillOptions{Selection: inventory.Selection{All: true}}); err != nil {
 		t.Fatal(err)
 	}
 	ends := map[problem.Kind]int{}

@@ -81,7 +81,7 @@ func TestTwoSyncsAtOnce(t *testing.T) {
 	if findings, err := w.Open().Keys.Check(); err != nil {
 		t.Errorf("keys check: %v: %+v", err, findings)
 	}
-	if results, err := w.Open().Drill(t.Context(), inventory.Selection{All: true}, nil); err != nil {
+	if results, err := w.Open().Drill(t.Context(), fleet.DrillOptions{Selection: inventory.Selection{All: true}}); err != nil {
 		t.Errorf("drill: %v: %+v", err, results)
 	}
 }

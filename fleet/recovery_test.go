@@ -30,7 +30,7 @@ func TestOfflineWorkTakesNoProbe(t *testing.T) {
 	}
 	w.Fault(sim.Fault{Kind: "gateway-down"})
 	c.Advance(5 * time.Minute) // a probe is due
-	if _, err := w.Open().Drill(t.Context(), inventory.Selection{All: true}, nil); problem.KindOf(err) != problem.Unreachable {
+	if _, err := w.Open().Drill(t.Context(), fleet.DrillOptions{Selection: inventory.Selection{All: true}}); problem.KindOf(err) != problem.Unreachable {
 		t.Fatal(err)
 	}
 	w.Sim.ClearFaults()

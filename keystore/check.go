@@ -28,7 +28,7 @@ type Finding struct {
 	Kind     Kind     `json:"kind,omitempty"`
 	What     string   `json:"what"`
 	Path     string   `json:"path,omitempty"`
-	Next     string   `json:"mend,omitempty"` // a command that can be pasted
+	Next     string   `json:"fix,omitempty"` // a command that can be pasted
 }
 
 func findingOf(id string, err error) Finding {

@@ -56,9 +56,9 @@ func (s State) Forecast(now time.Time) Forecast {
 func (f Forecast) String() string {
 	switch {
 	case f.N == 0:
-		return "no idea how long: no past outage is recorded yet"
+		return "ETA unknown (no earlier outage seen)"
 	case !f.Known:
-		return fmt.Sprintf("no idea how long: fewer than %d past outages are recorded", forecastEnough)
+		return fmt.Sprintf("ETA unknown (only %d earlier seen)", f.N)
 	}
 	past := fmt.Sprintf("of %d past outages half were over within %s, the longest took %s", f.N, brief(f.Median), brief(f.Longest))
 	switch {

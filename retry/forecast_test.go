@@ -23,8 +23,8 @@ func TestForecast(t *testing.T) {
 		want   Forecast
 		text   string
 	}{
-		{"nothing known", nil, m, Forecast{Lasted: m}, "no idea how long: no past outage is recorded yet"},
-		{"two are too few", past(5, 6), m, Forecast{N: 2, Lasted: m, Longer: 2}, "no idea how long: fewer than 3 past outages are recorded"},
+		{"nothing known", nil, m, Forecast{Lasted: m}, "ETA unknown (no earlier outage seen)"},
+		{"two are too few", past(5, 6), m, Forecast{N: 2, Lasted: m, Longer: 2}, "ETA unknown (only 2 earlier seen)"},
 		{"up", past(5, 60, 10), 0, Forecast{N: 3, Known: true, Median: 10 * m, Longest: 60 * m, Longer: 3, RemainingKnown: true, Remaining: 10 * m},
 			"of 3 past outages half were over within 10m, the longest took 1h0m"},
 		{"lasting", past(2, 4, 20, 30, 100), 10 * m,
@@ -35,7 +35,7 @@ func TestForecast(t *testing.T) {
 		{"longer than all", past(2, 4, 20), 25 * m, Forecast{N: 3, Known: true, Median: 4 * m, Longest: 20 * m, Lasted: 25 * m},
 			"of 3 past outages half were over within 4m, the longest took 20m; this one is already longer than all of them"},
 		{"impossible lengths are left out", append(past(5, -7, 0, 6), Outage{Start: noon()}), m, Forecast{N: 2, Lasted: m, Longer: 2},
-			"no idea how long: fewer than 3 past outages are recorded"},
+			"ETA unknown (only 2 earlier seen)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := State{Past: tt.past}

@@ -228,7 +228,7 @@ func Record(t *testing.T, w *World) {
 	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Open().Drill(t.Context(), inventory.Selection{All: true}, nil); err != nil {
+	if _, err := w.Open().Drill(t.Context(), fleet.DrillOptions{Selection: inventory.Selection{All: true}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Open().Keys.Remove(t.Context(), []string{Missing}, true); err != nil {
