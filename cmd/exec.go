@@ -1,7 +1,9 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
@@ -89,10 +92,11 @@ func runExec(ctx context.Context, env *Env, o execOptions) error {
 	req := remote.ExecRequest{VMs: vms, Command: remote.CommandLine(o.command), Jobs: o.jobs, FailFast: o.failFast,
 		Timeout: env.Timeout(), Stdin: input, Output: out.streams, OnDone: out.done}
 	results, err := f.Remote.Exec(ctx, req)
-	if outErr := out.finish(results); outErr != nil {
-		return outErr
+	outErr := out.finish(results)
+	if err == nil || problem.KindOf(outErr) != problem.Partial { // a failure says more than that its output is cut
+		err = cmp.Or(outErr, err)
 	}
-	if len(vms) == 1 {
+	if len(vms) == 1 && !errors.Is(err, ui.ErrOutputClosed) {
 		return ownFailure(err)
 	}
 	return err
@@ -116,8 +120,11 @@ func (o execOptions) input(env *Env) (func() io.Reader, error) {
 // execLine is one event of -o jsonl, and one element of -o json.
 type execLine struct {
 	remote.ExecResult
-	Stdout string `json:"stdout"`
-	Stderr string `json:"stderr"`
+	Stdout      string `json:"stdout"`
+	Stderr      string `json:"stderr"`
+	Truncated   bool   `json:"truncated,omitempty"`
+	StdoutBytes int64  `json:"stdout_bytes,omitempty"`
+	StderrBytes int64  `json:"stderr_bytes,omitempty"`
 }
 
 func execListing() ui.Listing[execLine] {

@@ -23,15 +23,13 @@ type execOutput struct {
 	single bool
 	group  bool
 	width  int
-	most   int // bytes kept of each stream
+	most   int      // bytes kept of each stream
+	cut    []string // VMs of whose output a part was left out
 	mu     sync.Mutex
 	kept   map[string]*execKept
 	open   map[string][]*lineWriter
 	err    error // the first failure of writing
 }
-
-// execKept is a VM's output while it is collected.
-type execKept struct{ stdout, stderr cappedBuffer }
 
 func newExecOutput(env *Env, vms []inventory.VM, group bool, stop func()) *execOutput {
 	o := &execOutput{env: env, stop: stop, single: len(vms) == 1, group: group,
@@ -48,7 +46,8 @@ func (o *execOutput) streams(vm inventory.VM) (stdout, stderr io.Writer) {
 	s := o.env.Streams
 	switch {
 	case o.group || o.env.Format().Machine():
-		k := &execKept{cappedBuffer{most: o.most}, cappedBuffer{most: o.most}}
+		spill := !o.env.Format().Machine()
+		k := &execKept{keptStream{most: o.most, spill: spill}, keptStream{most: o.most, spill: spill}}
 		o.mu.Lock()
 		o.kept[vm.ID] = k
 		o.mu.Unlock()
@@ -80,23 +79,16 @@ func (o *execOutput) done(r remote.ExecResult) {
 	case o.group:
 		k := o.take(r.VMID)
 		o.keep(writeText(s.Out, "==> "+safe.Clean(orID(r.VMName, r.VMID))+" <==\n"))
-		o.keep(writeText(s.Out, wholeLines(k.stdout.String())))
-		o.keep(writeText(s.Err, wholeLines(k.stderr.String())))
+		o.keep(k.stdout.copyLines(s.Out))
+		o.keep(k.stderr.copyLines(s.Err))
 	}
 	if r.Err != nil && !errors.Is(r.Err, problem.ErrStopped) && !o.single && !o.failed() && !o.env.Format().Machine() {
 		s.Warnf("%s: %s", orID(r.VMName, r.VMID), r.Error)
 	}
 }
 
-// wholeLines cleans a VM's output and ends its last line.
-func wholeLines(text string) string {
-	if text != "" && !strings.HasSuffix(text, "\n") {
-		text += "\n"
-	}
-	return safe.Text(text)
-}
-
-// finish prints the JSON document, and returns the first failure of writing.
+// finish prints the JSON document, and returns the first failure of writing, or
+// that not all was printed.
 func (o *execOutput) finish(results []remote.ExecResult) error {
 	if f := o.env.Format(); f.Machine() && !f.Lines() {
 		lines := make([]execLine, len(results))
@@ -105,12 +97,29 @@ func (o *execOutput) finish(results []remote.ExecResult) error {
 		}
 		o.keep(execListing().Print(o.env.Streams, f, lines))
 	}
+	if o.err == nil && len(o.cut) > 0 {
+		return cutError(o.cut, len(results))
+	}
 	return o.err
 }
 
+// cutError says that a part of what VMs printed was left out.
+func cutError(names []string, vms int) error {
+	return &problem.Error{Kind: problem.Partial, What: "the output of " + problem.CountOf(len(names), vms) + " is not whole", Why: "JSON holds only the beginning: " + strings.Join(names, ", "),
+		Next: "let the command write a file, and fetch it with: vers-fleet pull", Origin: problem.OriginLocal}
+}
+
+// line is a VM's element of the JSON form. What is left out of it is told there
+// and on stderr, and finish makes it an error.
 func (o *execOutput) line(r remote.ExecResult) execLine {
 	k := o.take(r.VMID)
-	return execLine{ExecResult: r, Stdout: k.stdout.String(), Stderr: k.stderr.String()}
+	l := execLine{ExecResult: r, Stdout: k.stdout.text(), Stderr: k.stderr.text()}
+	if l.Truncated = k.stdout.cut() || k.stderr.cut(); l.Truncated {
+		l.StdoutBytes, l.StderrBytes = k.stdout.size, k.stderr.size
+		o.cut = append(o.cut, orID(r.VMName, r.VMID))
+		o.env.Streams.Warnf("%s: only the first %s of its output are in the JSON", orID(r.VMName, r.VMID), ui.Bytes(int64(o.most)))
+	}
+	return l
 }
 
 // take hands out what was collected of a VM, and lets go of it.
@@ -196,37 +205,6 @@ func (l *lineWriter) emit(line string) error {
 	err := writeText(l.w, l.style.Apply(ui.Strong, name)+" | "+safe.Clean(line)+"\n")
 	l.o.note(err)
 	return err
-}
-
-// cappedBuffer keeps the first bytes, so that VMs cannot fill the memory.
-type cappedBuffer struct {
-	most int
-	bytes.Buffer
-	dropped int64
-}
-
-// What is kept at most of one stream of a VM, and of that of all VMs.
-const (
-	maxKept    = 16 << 20
-	maxKeptAll = 512 << 20
-)
-
-func (b *cappedBuffer) Write(p []byte) (int, error) {
-	room := b.most - b.Len()
-	if room < len(p) {
-		b.dropped += int64(len(p) - room)
-		b.Buffer.Write(p[:max(room, 0)])
-		return len(p), nil
-	}
-	return b.Buffer.Write(p)
-}
-
-// String says when something was left out.
-func (b *cappedBuffer) String() string {
-	if b.dropped > 0 {
-		return b.Buffer.String() + "\n[" + ui.Bytes(b.dropped) + " left out]\n"
-	}
-	return b.Buffer.String()
 }
 
 func writeText(w io.Writer, s string) error {

@@ -42,7 +42,9 @@ func TestFileOnTerminal(t *testing.T) {
 			t.Fatal(n, err)
 		}
 	}
-	w.flush()
+	if err := w.flush(); err != nil {
+		t.Fatal(err)
+	}
 	if got := out.String(); !strings.HasPrefix(got, "é\nabé") || !strings.HasSuffix(got, "\nend") || strings.ContainsAny(got, "\x1b\a") {
 		t.Errorf("%q", got)
 	}

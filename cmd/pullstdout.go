@@ -35,7 +35,7 @@ func pullToStdout(ctx context.Context, env *Env, f *fleet.Fleet, o pullOptions, 
 	show := func(_, _ int64) {}
 	if env.Streams.OutTerminal() {
 		clean := &cleanWriter{w: out}
-		defer clean.flush()
+		defer func() { _ = clean.flush() }()
 		out = clean
 	} else {
 		progress := env.Streams.NewProgress()
@@ -64,4 +64,13 @@ func (c *cleanWriter) Write(p []byte) (int, error) {
 	return len(p), writeText(c.w, text)
 }
 
-func (c *cleanWriter) flush() { _ = writeText(c.w, safe.Text(string(c.part))) }
+// flush writes the beginning of a line that did not end.
+func (c *cleanWriter) flush() error { return writeText(c.w, safe.Text(string(c.part))) }
+
+// end is flush that ends the line.
+func (c *cleanWriter) end() error {
+	if len(c.part) > 0 {
+		c.part = append(c.part, '\n')
+	}
+	return c.flush()
+}
