@@ -19,6 +19,7 @@ type Conn struct {
 	name   string
 	wire   *wire // nil on a connection borrowed from another process
 	done   chan struct{}
+	answer time.Duration // Timeouts.Answer
 
 	mu        sync.Mutex
 	why       error     // first cause of the end, set before closing
@@ -42,15 +43,15 @@ func newConn(d *Dialer, h *handshake, client *ssh.Client) *Conn {
 		Server:       string(client.ServerVersion()),
 		Stages:       h.watch.stages,
 	}
-	c := wrap(client, info, h.target.label(), h.wire)
+	c := wrap(client, info, h.target.label(), h.wire, d.Timeouts)
 	if d.KeepAlive > 0 {
 		go c.keepAlive(d.KeepAlive)
 	}
 	return c
 }
 
-func wrap(client *ssh.Client, info Info, name string, w *wire) *Conn {
-	c := &Conn{client: client, info: info, name: name, wire: w, done: make(chan struct{})}
+func wrap(client *ssh.Client, info Info, name string, w *wire, t Timeouts) *Conn {
+	c := &Conn{client: client, info: info, name: name, wire: w, done: make(chan struct{}), answer: t.withDefaults().Answer}
 	go func() {
 		err := client.Wait()
 		c.end(err)
@@ -62,7 +63,7 @@ func wrap(client *ssh.Client, info Info, name string, w *wire) *Conn {
 // Borrow makes a Conn of an SSH client that somebody else has set up, such as
 // one that speaks to a process sharing its connection.
 func Borrow(client *ssh.Client, info Info, name string) *Conn {
-	return wrap(client, info, name, nil)
+	return wrap(client, info, name, nil, Timeouts{})
 }
 
 // Info describes the connection.
@@ -138,6 +139,14 @@ func (c *Conn) sessionError(err error) *Error {
 
 // missedMax is how many keep-alives in a row may stay unanswered.
 const missedMax = 3
+
+// received counts what has arrived, as far as that is known here.
+func (c *Conn) received() uint64 {
+	if c.wire == nil {
+		return 0
+	}
+	return c.wire.received.Load()
+}
 
 // keepAlive probes an idle connection and closes it when nothing at all has
 // arrived for missedMax intervals after a probe.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // listen opens the forwarding's listeners.
@@ -95,23 +97,21 @@ func (f *Forward) listenOnVM(ctx context.Context) (net.Listener, error) {
 		}
 		result <- r
 	}()
-	select {
-	case r := <-result:
-		if r.err == nil {
-			return r.l, nil
-		}
-		if !f.conn.alive() {
-			return nil, ErrLost
-		}
-		return nil, ErrRefused
-	case <-ctx.Done():
+	r, err := await(ctx, f.conn, result)
+	switch {
+	case err != nil:
 		go func() {
 			if r := <-result; r.err == nil {
 				_ = r.l.Close()
 			}
 		}()
-		return nil, context.Cause(ctx)
+		return nil, err
+	case r.err == nil:
+		return r.l, nil
+	case !f.conn.alive():
+		return nil, ErrLost
 	}
+	return nil, ErrRefused
 }
 
 // remoteBind is the address the server is told (RFC 4254 section 7.1).
@@ -144,21 +144,10 @@ func (r *remoteMessage) Error() string {
 // Unwrap is [ErrRefused].
 func (r *remoteMessage) Unwrap() error { return ErrRefused }
 
-// clean makes a server's words safe to show: one line without control
-// characters, of bounded length.
+// clean makes a server's words safe to show: one line of bounded length.
 func clean(s string) string {
 	const most = 200
-	out := make([]rune, 0, most)
-	for _, r := range s {
-		if len(out) == most {
-			break
-		}
-		if r < ' ' || r >= 127 && r < 160 {
-			r = ' '
-		}
-		out = append(out, r)
-	}
-	return string(out)
+	return safe.OneLine(s[:min(most, len(s))])
 }
 
 // join copies both ways until both directions have ended, passing on each

@@ -57,6 +57,26 @@ func (c *Conn) settling() bool {
 }
 
 func (c *Conn) openSessionOnce(ctx context.Context) (*session, error) {
+	ch, reqs, err := c.OpenSession(ctx)
+	var own *Error
+	switch {
+	case err == nil:
+		s := &session{conn: c, ch: ch, exit: make(chan *ExitError, 1), gone: make(chan struct{})}
+		go s.watch(reqs)
+		return s, nil
+	case errors.As(err, &own):
+		own.NotStarted = true
+		return nil, err
+	case ctx.Err() != nil:
+		return nil, err
+	}
+	return nil, c.openError(err)
+}
+
+// OpenSession opens a bare session channel, for the package that shares
+// connections. The error is the library's, ctx's, or an *[Error] with [ErrDead]
+// if the server does not answer: the connection is then given up.
+func (c *Conn) OpenSession(ctx context.Context) (ssh.Channel, <-chan *ssh.Request, error) {
 	type opened struct {
 		ch   ssh.Channel
 		reqs <-chan *ssh.Request
@@ -67,24 +87,50 @@ func (c *Conn) openSessionOnce(ctx context.Context) (*session, error) {
 		ch, reqs, err := c.client.OpenChannel("session", nil)
 		result <- opened{ch, reqs, err}
 	}()
-	select {
-	case o := <-result:
-		if o.err != nil {
-			return nil, c.openError(o.err)
+	o, err := await(ctx, c, result)
+	if err == nil {
+		return o.ch, o.reqs, o.err
+	}
+	go func() {
+		if o := <-result; o.err == nil {
+			go ssh.DiscardRequests(o.reqs)
+			_ = o.ch.Close()
 		}
-		s := &session{conn: c, ch: o.ch, exit: make(chan *ExitError, 1), gone: make(chan struct{})}
-		go s.watch(o.reqs)
-		return s, nil
-	case <-ctx.Done():
-		go func() {
-			if o := <-result; o.err == nil {
-				go ssh.DiscardRequests(o.reqs)
-				_ = o.ch.Close()
-			}
-		}()
-		return nil, context.Cause(ctx)
+	}()
+	return nil, nil, err
+}
+
+// await waits for one answer of the server. A server that does not give it is as
+// good as dead, whatever else it says meanwhile: it may answer keep-alives and
+// send a byte now and then for ever. Only much data, behind which the answer may
+// be waiting on a slow line, buys it more time.
+func await[T any](ctx context.Context, c *Conn, answer <-chan T) (T, error) {
+	var none T
+	late := time.NewTimer(c.answer)
+	defer late.Stop()
+	before := c.received()
+	for more := answerRounds; ; more-- {
+		select {
+		case a := <-answer:
+			return a, nil
+		case <-ctx.Done():
+			return none, context.Cause(ctx)
+		case <-late.C:
+		}
+		now := c.received()
+		if more == 0 || now-before < answerRate*uint64(c.answer/time.Second) {
+			c.giveUp(ErrDead)
+			return none, c.sessionError(ErrDead)
+		}
+		before = now
+		late.Reset(c.answer)
 	}
 }
+
+const (
+	answerRounds = 9       // how often much data buys as much time again
+	answerRate   = 4 << 10 // bytes a second that are much
+)
 
 func (c *Conn) openError(err error) error {
 	e := c.lost()
@@ -151,19 +197,17 @@ func (s *session) request(ctx context.Context, name string, payload any) error {
 		ok, err := s.ch.SendRequest(name, true, marshal(payload))
 		result <- answer{ok, err}
 	}()
-	select {
-	case a := <-result:
-		switch {
-		case a.err != nil:
-			return s.conn.ended()
-		case !a.ok:
-			return s.conn.sessionError(ErrRefused)
-		}
-		return nil
-	case <-ctx.Done():
+	a, err := await(ctx, s.conn, result)
+	switch {
+	case err != nil:
 		s.close()
-		return context.Cause(ctx)
+		return err
+	case a.err != nil:
+		return s.conn.ended()
+	case !a.ok:
+		return s.conn.sessionError(ErrRefused)
 	}
+	return nil
 }
 
 // tell sends a channel request without asking for an answer.

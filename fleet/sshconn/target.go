@@ -58,14 +58,19 @@ func (t Target) label() string {
 	return "VM"
 }
 
-// Timeouts are the deadlines of the stages of one connection attempt. A zero
-// field takes the default: DNS 4 s, TCP 6 s, TLS 6 s, KEX 10 s, Login 20 s.
+// Timeouts are the deadlines of the stages of one connection. A zero
+// field takes the default: DNS 4 s, TCP 6 s, TLS 6 s, KEX 10 s, Login 20 s,
+// Answer 30 s.
 type Timeouts struct {
 	DNS   time.Duration
 	TCP   time.Duration
 	TLS   time.Duration
 	KEX   time.Duration // from the connection's start to the checked host key
 	Login time.Duration
+
+	// Answer is for the server's answer when a session is opened or something
+	// asked for in it. More is granted only while much data arrives.
+	Answer time.Duration
 }
 
 func (t Timeouts) withDefaults() Timeouts {
@@ -79,6 +84,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	set(&t.TLS, 6*time.Second)
 	set(&t.KEX, 10*time.Second)
 	set(&t.Login, 20*time.Second)
+	set(&t.Answer, 30*time.Second)
 	return t
 }
 

@@ -23,14 +23,14 @@ type opened struct {
 // spareSession keeps one session channel open in advance, so that a borrowed command
 // needs one round trip instead of two. sshd holds nothing but a number for it.
 type spareSession struct {
-	client *ssh.Client
+	conn   *sshconn.Conn
 	mu     sync.Mutex
 	ready  *opened
 	making bool
 }
 
-func newSpare(client *ssh.Client) *spareSession {
-	s := &spareSession{client: client}
+func newSpare(conn *sshconn.Conn) *spareSession {
+	s := &spareSession{conn: conn}
 	s.refill()
 	return s
 }
@@ -45,7 +45,7 @@ func (s *spareSession) refill() {
 	}
 	s.making = true
 	go func() {
-		ch, reqs, err := s.client.OpenChannel("session", nil)
+		ch, reqs, err := s.conn.OpenSession(context.Background())
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.making = false
@@ -64,7 +64,7 @@ func (s *spareSession) take() (*opened, error) {
 	if o != nil {
 		return o, nil
 	}
-	ch, reqs, err := s.client.OpenChannel("session", nil)
+	ch, reqs, err := s.conn.OpenSession(context.Background())
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func Serve(ctx context.Context, l net.Listener, conn *sshconn.Conn, o Options) e
 	defer stop(nil)
 	defer l.Close()
 	defer conn.Close()
-	s := &server{conn: conn, spare: newSpare(conn.Client()), o: o, stop: stop, clients: map[net.Conn]bool{}, heard: wallClock()}
+	s := &server{conn: conn, spare: newSpare(conn), o: o, stop: stop, clients: map[net.Conn]bool{}, heard: wallClock()}
 	var err error
 	if s.config, err = serverConfig(); err != nil {
 		return err
