@@ -133,7 +133,13 @@ func TestInterruptedProbeIsNotHeldAgainstOthers(t *testing.T) {
 	w.Sim.ClearFaults()
 	w.Fault(sim.Fault{Kind: "hang", Count: 1})
 	ctx, interrupt := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, interrupt)
+	asked := len(w.Sim.Calls())
+	go func() {
+		for len(w.Sim.Calls()) == asked {
+			time.Sleep(time.Millisecond)
+		}
+		interrupt()
+	}()
 	if _, err := w.Open().List(ctx, fleet.ListOptions{}); problem.KindOf(err) != problem.Interrupted {
 		t.Fatalf("got %v, want interrupted", err)
 	}

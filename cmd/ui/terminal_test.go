@@ -69,7 +69,7 @@ func (y *tty) shown() string {
 // await waits until the terminal shows text; there is no event to wait for.
 func (y *tty) await(t *testing.T, text string) {
 	t.Helper()
-	for range 1000 {
+	for range 6000 {
 		if strings.Contains(y.shown(), text) {
 			return
 		}

@@ -26,7 +26,7 @@ func TestCommitTakenAfterTheClientGaveUp(t *testing.T) {
 		w := fleettest.New(t, 6)
 		front := fleettest.NewFront(w)
 		vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
-		w.Options.API.Timeouts.Action = 200 * time.Millisecond
+		w.Options.API.Timeouts.Action = time.Second
 		w.Options.Retry.MaxAttempts = 1
 		held := make(chan *http.Request, 1)
 		front.Set(func(r *http.Request) *fleettest.Reply {
@@ -103,7 +103,7 @@ func TestTimeoutEndsSoon(t *testing.T) {
 	if _, err := w.Open().Commits.Commit(ctx, inventory.VM{ID: sim.MarketingID}, commits.Request{}); problem.KindOf(err) != problem.Queued {
 		t.Errorf("commit: %v", err)
 	}
-	if took := time.Since(began); took > 8*time.Second {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("commit took %s", took)
 	}
 	w.Forget()

@@ -88,9 +88,9 @@ func NewOf(t testing.TB, c sim.Config) *World {
 	w := &World{T: t, Sim: s, Home: t.TempDir()}
 	w.Options = fleet.Options{
 		Home: w.Home, RootCAs: roots, TLSVerify: true, VMGateway: s.Gateway(),
-		API: api.Config{BaseURL: s.BaseURL(), APIKey: func(context.Context) (string, error) { return s.APIKey(), nil },
-			Timeouts: api.Timeouts{Connect: time.Second, Headers: time.Second, Whole: 2 * time.Second, Action: 2 * time.Second}},
-		Retry: retry.Policy{Base: time.Millisecond, Cap: 5 * time.Millisecond, MaxElapsed: 500 * time.Millisecond},
+		API: api.Config{BaseURL: s.BaseURL(), APIKey: func(context.Context) (string, error) { return s.APIKey(), nil }},
+		// Attempts are counted, so that a busy machine makes as many of them.
+		Retry: retry.Policy{Base: time.Millisecond, Cap: 5 * time.Millisecond, MaxAttempts: 5, MaxElapsed: 20 * time.Second},
 	}
 	return w
 }
