@@ -64,7 +64,7 @@ func TestBundleTakesAFleetOver(t *testing.T) {
 		wantFleet(t, to, 3)
 		rec, err := to.Record(testID(0))
 		must(t, err)
-		if rec.Source != "import" || !rec.ProvedAt.IsZero() || rec.ReportedAt.IsZero() || len(rec.HostKeys) != 1 || rec.HostKeys[0].Confirmed || rec.Endpoints[0].IPs[0] != "192.0.2.1" {
+		if rec.Source != "import" || !rec.ProvedAt.IsZero() || rec.ReportedAt.IsZero() || len(rec.HostKeys) != 1 || rec.HostKeys[0].Confirmed || !rec.HostKeys[0].Imported || rec.Endpoints[0].IPs[0] != "192.0.2.1" {
 			t.Fatalf("record %+v", rec)
 		}
 		again, err := to.Import(t.Context(), bytes.NewReader(bundle), o)

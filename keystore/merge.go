@@ -323,7 +323,7 @@ func (m *merger) sanitize(in Record) Record {
 		ReportedAt: latest(in.ProvedAt, in.ReportedAt), GoneAt: past(in.GoneAt)}
 	for _, h := range in.HostKeys {
 		if key, ok := cleanHostKey(h.Key); ok && len(out.HostKeys) < maxHostKeys {
-			out.HostKeys = append(out.HostKeys, HostKey{Key: key, FirstSeen: past(h.FirstSeen)})
+			out.HostKeys = append(out.HostKeys, HostKey{Key: key, FirstSeen: past(h.FirstSeen), Imported: true})
 		}
 	}
 	out.HostNames = slices.DeleteFunc(slices.Clone(in.HostNames), func(n string) bool {

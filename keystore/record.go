@@ -66,7 +66,8 @@ type FileRef struct {
 type HostKey struct {
 	Key       string    `json:"key"` // "ssh-ed25519 AAAA..."
 	FirstSeen time.Time `json:"first_seen,omitzero"`
-	Confirmed bool      `json:"confirmed,omitempty"` // a login with our key worked behind it
+	Confirmed bool      `json:"confirmed,omitempty"` // somebody vouched for it: the API's front, or the user by accepting it
+	Imported  bool      `json:"imported,omitempty"`  // a bundle claimed it
 }
 
 // Endpoint is an address that a login worked through.

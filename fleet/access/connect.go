@@ -112,6 +112,9 @@ func (d *Dialer) dialWith(ctx context.Context, vm inventory.VM, how How, keys []
 	}
 	conn, err := ssh.Dial(ctx, target)
 	if err != nil {
+		conn, err = d.supersede(ctx, vm, how, &ssh, target, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	d.learn(vm, how, conn.Info())
@@ -122,10 +125,11 @@ func (d *Dialer) dialWith(ctx context.Context, vm inventory.VM, how How, keys []
 // the address remembered. A full disk must not cost the connection that was
 // just made, so failing to is a warning.
 func (d *Dialer) learn(vm inventory.VM, how How, info sshconn.Info) {
+	vouched := d.vouched(how.Mode) && info.Endpoint.Network == sshconn.NetworkTLS // at a bare address nobody answers for it
 	err := d.store.Proved(vm.ID, info.PublicKey, keystore.Endpoint{Network: info.Endpoint.Network, Address: info.Endpoint.Address,
-		IPs: info.Endpoint.IPs}, info.HostKey, d.vouched(how.Mode))
+		IPs: info.Endpoint.IPs}, info.HostKey, vouched)
 	if err == nil && info.FirstContact {
-		err = d.store.PinHostKey(vm.ID, info.HostKey, d.vouched(how.Mode), []string{d.front.HostName(vm.ID)})
+		err = d.store.PinHostKey(vm.ID, info.HostKey, vouched, []string{d.front.HostName(vm.ID)})
 	}
 	if info.FirstContact {
 		d.met(vm, how, info, err == nil)

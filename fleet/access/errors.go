@@ -76,10 +76,23 @@ func (d *Dialer) identityError(vm inventory.VM, hk *sshconn.HostKeyError, err er
 		e.Next = "compare it with one from a trusted source; if it is the same: vers-fleet keys accept-host " + vm.Arg() + " " + hk.Got
 		return e
 	}
+	unconfirmed, imported := d.claimsOnly(vm.ID)
+	if imported && unconfirmed {
+		e.Why += "; the recorded one came from a bundle and was never confirmed"
+	} else if unconfirmed {
+		e.Why += "; the recorded one was never confirmed"
+	}
 	if other := d.ownerOfHostKey(vm.ID, hk.Key); other != "" {
 		e.Why += "; it is the host key of " + other
 	}
-	e.Next = "if the VM was rebuilt, accept the new host key: vers-fleet keys accept-host " + vm.Arg() + " " + hk.Got
+	accept := "vers-fleet keys accept-host " + vm.Arg() + " " + hk.Got
+	e.Next = "if the VM was rebuilt, accept the new host key: " + accept
+	if unconfirmed {
+		e.Next = "compare both with a trusted source; if the one shown now is right: " + accept
+	}
+	if unconfirmed && imported && d.o.TLSVerify && !d.o.StrictSSH {
+		e.Next = "when the API is up again (vers-fleet wait), the right one is recorded by itself; or compare both with a trusted source: " + accept
+	}
 	return e
 }
 

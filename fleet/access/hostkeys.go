@@ -2,6 +2,8 @@ package access
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
@@ -101,15 +103,60 @@ func (d *Dialer) AcceptHostKey(ctx context.Context, vm inventory.VM, fingerprint
 		return &problem.Error{Kind: problem.Identity, What: "the host key of " + vm.Title() + " was not accepted", Origin: problem.OriginSSH,
 			Why: "it is " + got + ", not " + fingerprint, Next: "compare again with a trusted source"}
 	}
-	// One step: without any pin, whoever connects meanwhile would pin what it meets.
-	err = d.store.UpdateRecord(vm.ID, func(r *keystore.Record) error {
+	return problem.OfStorage("record the host key", d.replaceHostKeys(vm.ID, key))
+}
+
+// replaceHostKeys pins one confirmed host key instead of all others. It is one
+// step: without any pin, whoever connects meanwhile would pin what it meets.
+func (d *Dialer) replaceHostKeys(id, key string) error {
+	err := d.store.UpdateRecord(id, func(r *keystore.Record) error {
 		r.HostKeys = []keystore.HostKey{{Key: key, FirstSeen: d.o.Now().UTC(), Confirmed: true}}
 		return nil
 	})
 	if err == nil {
-		err = d.store.PinHostKey(vm.ID, key, true, []string{d.front.HostName(vm.ID)})
+		err = d.store.PinHostKey(id, key, true, []string{d.front.HostName(id)})
 	}
-	return problem.OfStorage("record the host key", err)
+	return err
+}
+
+// supersede connects once more to a VM that was refused for its host key when
+// nothing speaks for the recorded one but a bundle, and the platform's front
+// answers for the VM now. What it shows there takes the claim's place. In every
+// other case the refusal stands.
+func (d *Dialer) supersede(ctx context.Context, vm inventory.VM, how How, ssh *sshconn.Dialer, target sshconn.Target, refused error) (*sshconn.Conn, error) {
+	var hk *sshconn.HostKeyError
+	if !errors.As(refused, &hk) || d.o.StrictSSH || !d.vouched(how.Mode) {
+		return nil, refused
+	}
+	if unconfirmed, imported := d.claimsOnly(vm.ID); !unconfirmed || !imported {
+		return nil, refused
+	}
+	target.Endpoints, target.HostKeys = target.Endpoints[:1], []string{hk.Key} // the front, which has a certificate
+	conn, err := ssh.Dial(ctx, target)
+	if errors.Is(err, sshconn.ErrKeyRefused) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, refused
+	}
+	d.o.Warn("the host key that a bundle claimed for " + vm.Title() + " (" + strings.Join(hk.Want, ", ") + ") is wrong: it is " + hk.Got +
+		", by the word of the platform, and recorded so")
+	if err := d.replaceHostKeys(vm.ID, hk.Key); err != nil {
+		d.o.Warn("the host key could not be recorded: " + err.Error())
+	}
+	return conn, nil
+}
+
+// claimsOnly reports whether nobody ever vouched for any recorded host key of a
+// VM, and whether they all came from bundles.
+func (d *Dialer) claimsOnly(id string) (unconfirmed, imported bool) {
+	r, err := d.store.Record(id)
+	unconfirmed = err == nil && len(r.HostKeys) > 0
+	imported = unconfirmed
+	for _, k := range r.HostKeys {
+		unconfirmed, imported = unconfirmed && !k.Confirmed, imported && k.Imported
+	}
+	return unconfirmed, imported
 }
 
 // vouched reports whether a host key that a VM shows now has somebody's word
