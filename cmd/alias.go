@@ -36,7 +36,9 @@ new VM. One that would hide another VM's name is refused without --force.`,
 			}
 			return completeAliases(env)(c, args, word)
 		},
-		RunE: func(c *cobra.Command, args []string) error { return runAliasSet(c.Context(), env, args[0], args[1], force) },
+		RunE: func(c *cobra.Command, args []string) error {
+			return runAliasSet(c.Context(), env, args[0], args[1], force)
+		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "let it hide another VM's name")
 	return about(c, "", "works for VMs that are recorded", exitOK, exitNotFound, exitUnavailable, exitStorage)

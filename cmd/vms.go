@@ -186,7 +186,7 @@ func reportKeys(env *Env, r keys.SyncReport) {
 	}
 }
 
-// vmStates are the states there are (platform.md), and unknown for a VM of
+// vmStates are the states there are (docs/platform.md), and unknown for a VM of
 // which only the key is recorded.
 func vmStates() []string {
 	return []string{"booting", "running", "paused", "sleeping", "dead", "unknown"}

@@ -139,7 +139,7 @@ type errorBody struct {
 	text string // not yet cleaned
 }
 
-// readErrorBody finds the error text in a body of any of the forms in platform.md.
+// readErrorBody finds the error text in a body of any of the forms in docs/platform.md.
 func readErrorBody(h http.Header, body []byte) errorBody {
 	body = bytes.TrimSpace(body)
 	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestErrorAnswers holds every form of error in platform.md, and what proxies
+// TestErrorAnswers holds every form of error in docs/platform.md, and what proxies
 // and portals send, against the kind it must have.
 func TestErrorAnswers(t *testing.T) {
 	const page = "<!DOCTYPE html><html><head><title>Sign in &amp; pay</title></head></html>"

@@ -54,7 +54,7 @@ func redact(s, secret string) string {
 }
 
 // secretPart returns what of a token may not be shown. Of an API key,
-// <owner uuid><64 hex> (platform.md), the owner's id may.
+// <owner uuid><64 hex> (docs/platform.md), the owner's id may.
 func secretPart(token string) string {
 	if len(token) > 36 && ValidID(strings.ToLower(token[:36])) {
 		return token[36:]

@@ -21,7 +21,7 @@ func (c *Client) RegistryVMs(ctx context.Context, baseURL, token string) ([]Regi
 	return call(ctx, c, req, readRegistry)
 }
 
-// wireRegistryVM is what is read of an entry as platform.md describes it.
+// wireRegistryVM is what is read of an entry as docs/platform.md describes it.
 type wireRegistryVM struct {
 	ID   text `json:"id"`
 	Name text `json:"name"`

@@ -26,7 +26,7 @@ type Lieutenant struct {
 	LastActivityAt time.Time // zero if unknown
 }
 
-// LocalPrefix stands before the name in the vmId of a local lieutenant (platform.md).
+// LocalPrefix stands before the name in the vmId of a local lieutenant (docs/platform.md).
 const LocalPrefix = "local-"
 
 // Alias is one entry of aliases.json.

@@ -55,7 +55,7 @@ const (
 )
 
 // settleTime is how long after a failed run nothing may be written before it counts as given up, where the agent does
-// not say so: auto_retry_start follows at once (platform.md), but the VM tells times in whole seconds.
+// not say so: auto_retry_start follows at once (docs/platform.md), but the VM tells times in whole seconds.
 const settleTime = 5 * time.Second
 
 // Status asks the VM, in one command unless the last event is far from the end of the stream. ErrNoLieutenant means

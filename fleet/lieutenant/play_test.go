@@ -12,7 +12,7 @@ import (
 )
 
 // play writes a lieutenant's day at random, and knows at every moment what is to be found out about it. What it writes,
-// and in which order, is what the agent does (platform.md).
+// and in which order, is what the agent does (docs/platform.md).
 type play struct {
 	*rand.Rand
 	stream strings.Builder

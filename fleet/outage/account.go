@@ -35,7 +35,7 @@ func (a *account) apiKey(ctx context.Context) (string, error) {
 }
 
 // owner is the account that the key in use belongs to, "" when it does not
-// tell: a live API key begins with its owner's id (platform.md).
+// tell: a live API key begins with its owner's id (docs/platform.md).
 func (a *account) owner() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/sim/box"
 )
 
-// The files through which a lieutenant is spoken to (platform.md).
+// The files through which a lieutenant is spoken to (docs/platform.md).
 const (
 	piDir = "/tmp/pi-rpc"
 	piIn  = piDir + "/in"
