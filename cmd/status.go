@@ -66,6 +66,13 @@ func showStatus(ctx context.Context, env *Env, f *fleet.Fleet, u outage.Urgency)
 func statusText(t *ui.Text, s fleet.Status) {
 	text, style := apiLine(t, s)
 	t.Field("API", style, "%s", text)
+	if h := s.Halves; h != nil {
+		style := ui.Notice
+		if h.Front == "down" {
+			style = ui.Bad
+		}
+		t.Field("Which half", style, "%s", h.Text)
+	}
 	if s.API.State == "down" {
 		t.Field("Outlook", ui.Normal, "%s", s.API.Forecast.String())
 	}
@@ -138,6 +145,10 @@ func apiLine(t *ui.Text, s fleet.Status) (string, ui.Style) {
 	case "down":
 		text := fmt.Sprintf("down since %s (%s): %s", ui.Absolute(a.Since), ui.Span(s.AsOf.Sub(a.Since)), a.LastError)
 		return text + "; next try " + t.Time(a.NextProbe, s.AsOf), ui.Bad
+	case "limited":
+		return fmt.Sprintf("up, but it asks for fewer calls (429) since %s (%s); next try %s", ui.Absolute(a.Since), ui.Span(s.AsOf.Sub(a.Since)), t.Time(a.NextProbe, s.AsOf)), ui.Notice
+	case "portal":
+		return fmt.Sprintf("not heard: something else answers in its place since %s (%s); next try %s", ui.Absolute(a.Since), ui.Span(s.AsOf.Sub(a.Since)), t.Time(a.NextProbe, s.AsOf)), ui.Bad
 	case "refused":
 		return "up, but it refuses the API key", ui.Bad
 	case "no_key":

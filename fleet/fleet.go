@@ -70,6 +70,8 @@ type Fleet struct {
 	o     Options
 	keys  *keystore.Store
 	front inventory.Front
+
+	lastHalves lastHalves
 }
 
 // Open opens the profile's local state. It makes no network call and creates

@@ -17,6 +17,7 @@ import (
 // fleet, what should I do now. The JSON names are stable.
 type Status struct {
 	API      APIHealth                   `json:"api"`
+	Halves   *Halves                     `json:"halves,omitempty"` // which half is down, while the API is
 	Fleet    Readiness                   `json:"fleet"`
 	Queue    []commits.QueueItem         `json:"queue"`
 	Warnings []retry.Warning             `json:"warnings"`
@@ -30,7 +31,7 @@ type Status struct {
 
 // APIHealth is what is known about the API.
 type APIHealth struct {
-	State      string         `json:"state"` // up, slow (no answer within seconds), down, unknown, refused (the API key), no_key or local (trouble on this machine)
+	State      string         `json:"state"` // up, slow (no answer within seconds), down, limited (429), portal (something else answers), unknown, refused (the API key), no_key or local (trouble on this machine)
 	Since      time.Time      `json:"since,omitzero"`
 	Lasted     float64        `json:"lasted_seconds,omitempty"`
 	LastAnswer time.Time      `json:"last_answer,omitzero"`
@@ -41,6 +42,11 @@ type APIHealth struct {
 	Latency    float64        `json:"latency_seconds,omitempty"` // of recent answers
 	Outages    []PastOutage   `json:"outages"`
 	Cause      string         `json:"cause,omitempty"`
+}
+
+// away reports whether the API does not answer, whatever the reason.
+func (h APIHealth) away() bool {
+	return h.State == string(retry.Down) || h.State == string(retry.Limited) || h.State == string(retry.Portal)
 }
 
 // Outlook is what past outages say about the present one.
@@ -109,11 +115,14 @@ func (f *Fleet) Status(ctx context.Context, u outage.Urgency) (Status, error) {
 	case !errors.As(err, &e) || e.Kind != problem.Auth:
 	case e.Origin != problem.OriginLocal:
 		s.API.State, s.API.LastError, s.Source = "refused", e.Why, outage.FromAPI
-	case s.API.State != "down": // no API key, or none that can be sent: the API was not asked
+	case !s.API.away(): // no API key, or none that can be sent: the API was not asked
 		s.API.State, s.API.LastError, noKey = "no_key", e.What+": "+e.Why, e.Next
 	}
 	if err != nil { // the VMs are there all the same, and so are their keys
 		list, _ = f.Inventory.List(ctx, inventory.ListOptions{Mode: outage.Offline})
+	}
+	if s.API.State == string(retry.Down) {
+		s.Halves = f.halves(ctx)
 	}
 	s.VMs = append([]inventory.VM{}, list.VMs...)
 	s.Fleet, s.Locals = readiness(list), f.Inventory.Locals()
@@ -132,7 +141,7 @@ func health(s retry.State, now time.Time) APIHealth {
 	h.Outlook = Outlook{Text: f.String(), Past: f.N, Median: f.Median.Seconds(), Longest: f.Longest.Seconds(), Remaining: f.Remaining.Seconds()}
 	switch {
 	case s.Down():
-		h.State, h.Since, h.NextProbe = "down", s.Outage.Start, s.NextProbe
+		h.State, h.Since, h.NextProbe = string(s.Condition()), s.Outage.Start, s.NextProbe
 		h.Lasted = s.Outage.Length(now).Seconds()
 	case s.Local != nil:
 		h.State, h.Since, h.Cause, h.LastError = "local", s.Local.First, string(s.Local.Cause), s.Local.Cause.Text()
@@ -170,11 +179,15 @@ func (f *Fleet) advice(s Status) string {
 	case s.API.State == "refused":
 		return "check the API key: vers-fleet config view"
 	case s.API.State == "local":
-		return "mend this machine's network first: " + s.API.LastError
+		return "fix this machine's network first: " + s.API.LastError
+	case s.API.State == "portal":
+		return "sign in to this network in a browser, or check the API URL: vers-fleet config view; ssh and pull work meanwhile if VMs can be reached"
+	case s.API.State == "limited":
+		return "ask less often, or wait until it allows calls again (vers-fleet wait); ssh and pull do not need it"
 	case s.API.State == "down" && s.Fleet.WithKey == 0 && f.Keys.Adoptable() > 0:
 		return "no key is recorded, but other Vers clients left some here: vers-fleet keys import --found"
 	case s.API.State == "down" && s.Fleet.WithKey == 0:
-		return "no key is recorded: ask a colleague for a bundle (vers-fleet keys export), or wait: vers-fleet wait"
+		return "no key is recorded: ask a colleague for a bundle (vers-fleet keys export), see vers-fleet help outage, or wait: vers-fleet wait"
 	case s.API.State == "slow":
 		return "what is recorded works meanwhile; see whether the API answers at all: vers-fleet vms --live"
 	case s.API.State == "down":

@@ -184,7 +184,7 @@ func (m *Memory) Succeeded(latency time.Duration) error {
 		if s.routine(now, latency) { // another process was faster
 			return errUnchanged
 		}
-		if s.Outage != nil {
+		if s.Outage != nil && !s.Outage.excused() {
 			over := *s.Outage
 			over.End = now
 			s.Past = append(slices.Clip(s.Past), over)

@@ -86,6 +86,41 @@ type Lease struct {
 // Down reports whether an outage of the API is known.
 func (s State) Down() bool { return s.Outage != nil }
 
+// Condition says in one word how the API is, as far as known.
+type Condition string
+
+// The conditions. The last two are no outages: the API is there and asks for
+// fewer calls, or something before it answers in its place.
+const (
+	Up      Condition = "up"
+	Down    Condition = "down"
+	Limited Condition = "limited"
+	Portal  Condition = "portal"
+)
+
+// Condition is what the latest failure of the present outage means.
+func (s State) Condition() Condition {
+	switch {
+	case s.Outage == nil:
+		return Up
+	case s.LastError != nil && s.LastError.Cause == CauseHTTP(429):
+		return Limited
+	case s.LastError != nil && s.LastError.Cause == CauseNotVers:
+		return Portal
+	}
+	return Down
+}
+
+// excused reports whether nothing that failed in it says that the API was down.
+func (o Outage) excused() bool {
+	for cause := range o.Causes {
+		if c := Cause(cause); c != CauseHTTP(429) && c != CauseNotVers {
+			return false
+		}
+	}
+	return len(o.Causes) > 0
+}
+
 // decodeState reads the JSON form. Whatever cannot be read counts as unknown: the result is then the zero State. A
 // state of a newer version keeps only its Version, which guards it from being overwritten.
 func decodeState(data []byte) State {

@@ -16,6 +16,15 @@ func (c *Client) VMs(ctx context.Context) ([]VM, error) {
 	return call(ctx, c, request{op: "list VMs", path: "/vms"}, readVMs)
 }
 
+// Health asks the host's /health, which needs no key and lies outside the
+// base. It counts the connections of the front: that it is well says nothing of
+// the rest.
+func (c *Client) Health(ctx context.Context) error {
+	root := url.URL{Scheme: c.base.Scheme, Host: c.base.Host}
+	_, err := call(ctx, c, request{op: "ask for the host's health", path: "/health", base: &root}, func(*warnings, []byte) (struct{}, error) { return struct{}{}, nil })
+	return err
+}
+
 // Status returns one VM as the platform sees it now. Besides the kinds that
 // every call has, KindNotFound.
 func (c *Client) Status(ctx context.Context, id string) (VM, error) {

@@ -92,7 +92,7 @@ func (a *API) heldError(what string, s retry.State) *problem.Error {
 			e.Lasting += ": " + s.LastError.Cause.Text()
 		}
 	}
-	if s.LastError != nil && s.LastError.Cause == retry.CauseNotVers {
+	if s.Condition() == retry.Portal {
 		e.Next = "check the API URL (vers-fleet config view); it usually ends in /api/v1"
 	}
 	return e

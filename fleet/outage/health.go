@@ -88,20 +88,33 @@ func cause(e *api.Error) retry.Cause {
 // downReason says in one clause why the API is not asked now.
 func (a *API) downReason(s retry.State) string {
 	now := a.o.Now()
-	switch {
+	since := ""
+	if s.Outage != nil {
+		since = fmt.Sprintf("since %s (%s)", problem.Clock(s.Outage.Start), problem.Ago(now, s.Outage.Start))
+	}
+	switch condition := s.Condition(); {
+	case condition == retry.Limited:
+		return "the API asks for fewer calls (429) " + since + a.nextTry(s)
+	case condition == retry.Portal:
+		return "something other than the Vers API answers in its place " + since + a.nextTry(s)
 	case s.Outage != nil:
-		text := fmt.Sprintf("the API has been down since %s (%s)", problem.Clock(s.Outage.Start), problem.Ago(now, s.Outage.Start))
+		text := "the API has been down " + since
 		if s.LastError != nil {
 			text += ": " + s.LastError.Cause.Text()
 		}
-		if s.NextProbe.After(now) {
-			text += "; next try at " + problem.Clock(s.NextProbe)
-		}
-		return text
+		return text + a.nextTry(s)
 	case s.Local != nil:
 		return fmt.Sprintf("%s (%s)", s.Local.Cause.Text(), problem.Ago(now, s.Local.Last))
 	}
 	return "the API is not asked right now"
+}
+
+// nextTry tells when the API is asked again by whoever is in no hurry.
+func (a *API) nextTry(s retry.State) string {
+	if !s.NextProbe.After(a.o.Now()) {
+		return ""
+	}
+	return "; next try at " + problem.Clock(s.NextProbe)
 }
 
 // waiting describes a pause between two attempts.
