@@ -91,7 +91,7 @@ func pullForCommit(ctx context.Context, env *Env, f *fleet.Fleet, vms []inventor
 	for _, vm := range vms {
 		req.Items = append(req.Items, remote.PullItem{VM: vm})
 	}
-	results, err := doPull(ctx, env, f, req)
+	results, err := doPull(ctx, env, f, req, false)
 	for _, r := range results {
 		env.Streams.Notef("%s: %d files, %s saved in %s", orID(r.VMName, r.VMID), r.Files+r.Unchanged, ui.Bytes(r.Bytes), r.Dest)
 	}

@@ -26,7 +26,7 @@ func TestJSONIsDocumented(t *testing.T) {
 	doc := documentedFields(t)
 	types := map[string]any{
 		"vms": inventory.VM{}, "exec": execLine{}, "pull, push": remote.PullResult{}, "pull events": pullEvent{},
-		"output": remote.Answer{}, "output --status": remote.Activity{}, "commit, queue run": commits.Result{},
+		"output": remote.Answer{}, "output --status": remote.Activity{}, "output --stats": remote.Usage{}, "commit, queue run": commits.Result{},
 		"branch": branched{}, "pause, resume": lifecycle.StateChange{}, "status": fleet.Status{},
 		"drill, keys check --probe": fleet.DrillResult{}, "queue list": commits.QueueItem{}, "keys list": keys.Info{},
 		"keys sync": keys.SyncReport{}, "keys check": keys.Finding{}, "keys import": keystore.PlanItem{},

@@ -81,7 +81,7 @@ func (o *pullOptions) register(c *cobra.Command) {
 	f.StringVar(&o.keepFree, "keep-free", "256M", "`SIZE` that stays free on the disk here")
 	f.StringVar(&o.newer, "newer", "", "only files changed since `TIME` (RFC 3339, or a duration such as 2h)")
 	addWatchFlag(f, &o.watch, 30*time.Second, "keep the mirror fresh, looking again and again, until interrupted")
-	f.BoolVar(&o.whenDone, "when-done", false, "wait until the lieutenant is idle, then pull")
+	f.BoolVar(&o.whenDone, "when-done", false, "pull each VM when its lieutenant's task is over")
 	f.StringVar(&o.receipt, "receipt", "", "write a manifest with hashes to `FILE`")
 	c.MarkFlagsMutuallyExclusive("watch", "when-done")
 	c.MarkFlagsMutuallyExclusive("watch", "dry-run")
@@ -118,15 +118,10 @@ func runPull(ctx context.Context, env *Env, o pullOptions) error {
 	}
 	o.transfer.KeepManifest = o.receipt != ""
 	req := remote.PullRequest{Items: items, Dest: dest, Jobs: o.jobs, Options: o.transfer, PerVM: o.sel.given()}
-	switch {
-	case o.watch > 0:
+	if o.watch > 0 {
 		return watchPull(ctx, env, f, o, req)
-	case o.whenDone:
-		if err := awaitIdle(ctx, env, f, items); err != nil {
-			return err
-		}
 	}
-	results, pullErr := doPull(ctx, env, f, req)
+	results, pullErr := doPull(ctx, env, f, req, o.whenDone)
 	if o.receipt != "" {
 		if err := f.Remote.WriteReceipt(o.receipt, results); err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 )
 
 // doPull pulls with a progress display, or with events for -o jsonl.
-func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req remote.PullRequest) ([]remote.PullResult, error) {
+func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req remote.PullRequest, whenDone bool) ([]remote.PullResult, error) {
 	progress := env.Streams.NewProgress()
 	defer progress.Stop()
 	req.OnEvent = func(vm inventory.VM, e remote.TransferEvent) {
@@ -38,6 +38,11 @@ func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req remote.PullReques
 		progress.Update(ui.Update{Key: orID(r.VMName, r.VMID), Done: r.Bytes, Total: r.Bytes, Text: r.Error, End: end})
 		if env.Format().Lines() {
 			_ = ui.PrintLine(env.Streams, pullDone{Event: "result", PullResult: r})
+		}
+	}
+	if whenDone {
+		req.Await = func(ctx context.Context, vm inventory.VM) (remote.Activity, error) {
+			return awaitTask(ctx, env, f, vm, len(req.Items) > 1, func(text string) { progress.Update(ui.Update{Key: vm.Title(), Text: text}) })
 		}
 	}
 	return f.Remote.Pull(ctx, req)

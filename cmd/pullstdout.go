@@ -26,7 +26,9 @@ func pullToStdout(ctx context.Context, env *Env, f *fleet.Fleet, o pullOptions, 
 		}
 	}
 	if o.whenDone {
-		if err := awaitIdle(ctx, env, f, items); err != nil {
+		w := env.Streams.NewWaiter()
+		_, err := awaitTask(ctx, env, f, items[0].VM, false, w.Start)
+		if w.Stop(); err != nil {
 			return err
 		}
 	}

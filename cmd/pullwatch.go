@@ -9,6 +9,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // watchPull keeps a local mirror fresh until it is interrupted. It says
@@ -48,21 +49,41 @@ func watchPull(ctx context.Context, env *Env, f *fleet.Fleet, o pullOptions, req
 	})
 }
 
-// awaitIdle waits until every lieutenant of a pull has finished its answer. Of
-// several VMs, one that cannot be asked does not hold up the others.
-func awaitIdle(ctx context.Context, env *Env, f *fleet.Fleet, items []remote.PullItem) error {
-	w := env.Streams.NewWaiter()
-	defer w.Stop()
-	for _, item := range items {
-		err := f.Output.AwaitIdle(ctx, item.VM, func(a remote.Activity) {
-			w.Start(fmt.Sprintf("%s is %s since %s", item.VM.Title(), a.Phase, ui.Ago(a.Since, time.Now())))
-		})
-		switch {
-		case err != nil && (len(items) == 1 || ctx.Err() != nil):
-			return err
-		case err != nil:
-			env.Streams.Warnf("%s: not waited for: %v", item.VM.Title(), err)
+// awaitTask waits until the task of the VM's lieutenant is over, and tells why
+// it goes on. Of several VMs, one that cannot be asked is not waited for.
+func awaitTask(ctx context.Context, env *Env, f *fleet.Fleet, vm inventory.VM, several bool, show func(text string)) (remote.Activity, error) {
+	said := ""
+	a, err := f.Output.AwaitDone(ctx, vm, func(a remote.Activity) {
+		if why := goesOn(vm, a); why != said {
+			if said = why; why != "" {
+				env.Streams.Notef("%s", why)
+			}
 		}
+		text := string(a.Phase)
+		if !a.Since.IsZero() {
+			text += " since " + ui.Ago(a.Since, time.Now())
+		}
+		show(text)
+		env.Streams.Debugf("%s is %s", vm.Title(), text)
+	})
+	if err != nil && several && ctx.Err() == nil {
+		env.Streams.Warnf("%s: not waited for: %v", vm.Title(), err)
+		return remote.Activity{}, nil
 	}
-	return nil
+	return a, err
+}
+
+// goesOn says why a task is still waited for; "" if the lieutenant just works.
+func goesOn(vm inventory.VM, a remote.Activity) string {
+	switch a.Phase {
+	case remote.PhaseWaiting:
+		return fmt.Sprintf("%s waits for an answer: %s; give it: vers-fleet send %s --answer %s TEXT", vm.Title(), a.Text, vm.Arg(), safe.Word(a.Question.ID))
+	case remote.PhaseRetrying:
+		return fmt.Sprintf("%s has failed and tries again: %s", vm.Title(), a.Text)
+	case remote.PhaseSilent:
+		return vm.Title() + " should be working, and says nothing"
+	case remote.PhaseUnknown:
+		return fmt.Sprintf("%s cannot be asked now, and is asked again: %s", vm.Title(), a.Text)
+	}
+	return ""
 }

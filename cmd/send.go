@@ -16,6 +16,8 @@ type sendOptions struct {
 	text     string
 	steer    bool
 	followUp bool
+	abort    bool
+	answer   string
 }
 
 func newSendCommand(env *Env) *cobra.Command {
@@ -24,21 +26,35 @@ func newSendCommand(env *Env) *cobra.Command {
 		Use:   "send VM MESSAGE",
 		Short: "Give a lieutenant something to do",
 		Long: `Writes one message to the lieutenant over SSH: a new task, a hint while it
-works (--steer) or what to do afterwards (--follow-up). With - the message is
-read from stdin. When nobody listens it is refused, never left hanging.`,
+works (--steer), what to do afterwards (--follow-up), or the answer to what it
+asks (--answer): one of the options, yes or no, or a text, as the question
+wants. --abort stops what it is doing, and takes no message. With - the message
+is read from stdin. When nobody listens it is refused, never left hanging.
+vers-fleet output VM --status shows the question and its id.`,
 		Example: `  vers-fleet send marketing "Render the banner in 4:3 as well"
   vers-fleet send marketing --steer "Use the darker palette"
-  vers-fleet send chad-dev - < task.md`,
-		Args: oneMessage,
+  vers-fleet send chad-dev - < task.md
+  vers-fleet send marketing --answer 3f2a yes
+  vers-fleet send marketing --abort`,
+		Args: func(c *cobra.Command, args []string) error {
+			if o.abort {
+				return argCount(1, 1)(c, args)
+			}
+			return oneMessage(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
-			o.vm, o.text = args[0], args[1]
+			if o.vm = args[0]; !o.abort {
+				o.text = args[1]
+			}
 			return runSend(c.Context(), env, o)
 		},
 	}
 	c.ValidArgsFunction = completeVMs(env, 1)
 	c.Flags().BoolVar(&o.steer, "steer", false, "a hint for what it is doing now")
 	c.Flags().BoolVar(&o.followUp, "follow-up", false, "what to do when it is done")
-	c.MarkFlagsMutuallyExclusive("steer", "follow-up")
+	c.Flags().BoolVar(&o.abort, "abort", false, "stop what it is doing")
+	c.Flags().StringVar(&o.answer, "answer", "", "the answer to the question with this `ID`")
+	c.MarkFlagsMutuallyExclusive("steer", "follow-up", "abort", "answer")
 	return about(c, groupEveryday, "connects directly with the recorded key", exitOK, exitNotFound, exitUnavailable, exitUnreachable)
 }
 
@@ -60,6 +76,8 @@ func runSend(ctx context.Context, env *Env, o sendOptions) error {
 		m.Type = remote.Steer
 	case o.followUp:
 		m.Type = remote.FollowUp
+	case o.abort:
+		m.Type = remote.Abort
 	}
 	if o.text == "-" {
 		data, err := io.ReadAll(io.LimitReader(env.Streams.In, maxSendStdin))
@@ -78,7 +96,12 @@ func runSend(ctx context.Context, env *Env, o sendOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := f.Output.Send(ctx, vm, m); err != nil {
+	if o.answer != "" {
+		err = f.Output.Reply(ctx, vm, o.answer, m.Text)
+	} else {
+		err = f.Output.Send(ctx, vm, m)
+	}
+	if err != nil {
 		return err
 	}
 	env.Streams.Notef("%s has it; see what it says: vers-fleet output %s --follow", vm.Title(), vm.Title())

@@ -3,6 +3,8 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
 // usualWatch is how often vms and status --watch look. The outage memory
@@ -90,6 +93,9 @@ func statusText(t *ui.Text, s fleet.Status) {
 	if len(s.Locals) > 0 {
 		t.Field("Local", ui.Normal, "%s: on this machine, not on a VM", localsLine(s.Locals))
 	}
+	if text := phasesLine(t, s); text != "" {
+		t.Field("Lieutenants", ui.Normal, "%s", text)
+	}
 	if len(s.Queue) > 0 {
 		t.Field("Queue", ui.Normal, "%s waiting: vers-fleet queue list", ui.Count(len(s.Queue), "commit"))
 	}
@@ -164,6 +170,29 @@ func fleetLine(r fleet.Readiness) string {
 		return "no VM is recorded yet"
 	}
 	return fmt.Sprintf("%d of %d VMs have a recorded key, %d proved by a login", r.WithKey, r.VMs, r.Proved)
+}
+
+// phasesLine counts what the lieutenants did when they were asked last, and says
+// since when that is known of all of them; "" if none was asked.
+func phasesLine(t *ui.Text, s fleet.Status) string {
+	counts, oldest := map[string]int{}, time.Time{}
+	for _, vm := range s.VMs {
+		if vm.Phase == "" || vm.Phase == string(remote.PhaseNone) {
+			continue
+		}
+		counts[vm.Phase]++
+		if oldest.IsZero() || vm.PhaseAsOf.Before(oldest) {
+			oldest = vm.PhaseAsOf
+		}
+	}
+	var parts []string
+	for _, phase := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[phase], phase))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return strings.Join(parts, ", ") + ", asked " + t.Time(oldest, s.AsOf) + " or later"
 }
 
 func titles(s fleet.Status) []string {

@@ -25,6 +25,7 @@ type vmsOptions struct {
 	noSync bool
 	gone   bool
 	probe  bool
+	phase  bool
 	states []string
 	sort   string
 	watch  time.Duration
@@ -44,6 +45,7 @@ are told below it: they are no VMs.`,
 		Example: `  vers-fleet vms
   vers-fleet vms -l role=lieutenant -w
   vers-fleet vms --probe
+  vers-fleet vms --phase
   vers-fleet vms --watch
   vers-fleet vms --jq '.[] | select(.key.recorded | not) | .name'`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -63,6 +65,7 @@ are told below it: they are no VMs.`,
 		return err
 	})
 	f.BoolVar(&o.probe, "probe", false, "try every VM over SSH, side by side, with what is recorded")
+	f.BoolVar(&o.phase, "phase", false, "ask every VM over SSH, side by side, what its lieutenant does")
 	f.BoolVar(&o.gone, "gone", false, "also VMs that the API no longer lists")
 	f.StringArrayVar(&o.states, "state", nil, "only VMs in this `STATE`; repeat it for several")
 	f.StringVar(&o.sort, "sort", "name", "sort by `FIELD`: "+strings.Join(vmSorts(), ", "))
@@ -121,9 +124,14 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel in
 			return err
 		}
 	}
+	if o.phase {
+		w := env.Streams.NewWaiter()
+		f.Output.Phases(ctx, list.VMs, func(done int) { w.Start(fmt.Sprintf("asked %d of %d VMs over SSH", done, len(list.VMs))) })
+		w.Stop()
+	}
 	slices.SortStableFunc(list.VMs, order)
 	reportListing(env, f, list)
-	if err := vmListing(o.probe).Print(env.Streams, env.Format(), list.VMs); err != nil {
+	if err := vmListing(o.probe, o.phase).Print(env.Streams, env.Format(), list.VMs); err != nil {
 		return err
 	}
 	if locals := f.Inventory.Locals(); sel.Empty() && len(locals) > 0 && env.Format().Table() {

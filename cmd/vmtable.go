@@ -7,10 +7,11 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
 // vmListing declares the columns of a list of VMs.
-func vmListing(probed bool) ui.Listing[inventory.VM] {
+func vmListing(probed, phased bool) ui.Listing[inventory.VM] {
 	l := ui.Listing[inventory.VM]{
 		Columns: []ui.Column[inventory.VM]{
 			{Header: "NAME", Value: inventory.VM.Title, Style: func(inventory.VM) ui.Style { return ui.Strong }},
@@ -29,7 +30,30 @@ func vmListing(probed bool) ui.Listing[inventory.VM] {
 	if probed {
 		l.Columns = slices.Insert(l.Columns, 5, ui.Column[inventory.VM]{Header: "SSH", Value: probeText, Style: probeStyle})
 	}
+	if phased {
+		l.Columns = slices.Insert(l.Columns, 3, ui.Column[inventory.VM]{Header: "PHASE", Value: phaseText, Style: phaseStyle})
+	}
 	return l
+}
+
+// phaseText is what the lieutenant does, and why if that says more.
+func phaseText(v inventory.VM) string {
+	if v.PhaseText == "" {
+		return dash(v.Phase)
+	}
+	return v.Phase + ": " + v.PhaseText
+}
+
+func phaseStyle(v inventory.VM) ui.Style {
+	switch remote.Phase(v.Phase) {
+	case remote.PhaseWorking, remote.PhaseIdle:
+		return ui.Good
+	case remote.PhaseRetrying, remote.PhaseWaiting, remote.PhaseSilent:
+		return ui.Notice
+	case remote.PhaseNone:
+		return ui.Faint
+	}
+	return ui.Bad
 }
 
 func dash(s string) string {

@@ -37,11 +37,12 @@ type Options struct {
 	StrictSSH bool                           // refuse VMs whose host key was never seen before
 	Share     access.Sharing                 // of connections between commands
 
-	PullPaths []string
-	Retry     retry.Policy
-	Mode      outage.Mode
-	WaitFor   time.Duration // with Wait: give up after this long; 0 = never
-	QueueTTL  time.Duration // a queued commit older than this is not sent
+	PullPaths   []string
+	SilentAfter time.Duration // a lieutenant at work that says nothing for so long is silent; 0 = never
+	Retry       retry.Policy
+	Mode        outage.Mode
+	WaitFor     time.Duration // with Wait: give up after this long; 0 = never
+	QueueTTL    time.Duration // a queued commit older than this is not sent
 
 	UserHome string   // where ~/.pi and ~/.vers are; "" = none
 	VersHome string   // $VERS_HOME
@@ -91,12 +92,12 @@ func Open(o Options) (*Fleet, error) {
 	f.Inventory = inventory.New(inventory.Options{API: f.API, Store: store, Front: f.front, UserHome: o.UserHome, VersHome: o.VersHome,
 		Registry: o.Registry, Now: o.Now, Warn: o.Warn, Logf: o.Logf})
 	f.Keys = keys.New(keys.Options{API: f.API, Inventory: f.Inventory, Store: store, TempDirs: o.TempDirs, Keyring: o.Keystore.Keyring,
-		Now: o.Now, Warn: o.Warn, Logf: o.Logf, Confirm: o.Confirm, OnRemove: func(id string) { f.Access.Forget(id) }})
+		Now: o.Now, Warn: o.Warn, Logf: o.Logf, Confirm: o.Confirm, OnRemove: func(id string) { f.Access.Forget(id); f.Output.Forget(id) }})
 	f.Access = access.New(access.Options{API: f.API, Inventory: f.Inventory, Keys: f.Keys, Store: store, Front: f.front, RootCAs: o.RootCAs,
 		LoadRoots: o.LoadRoots, TLSVerify: o.TLSVerify, StrictSSH: o.StrictSSH, Share: o.Share, Now: o.Now, Warn: o.Warn, Logf: o.Logf})
-	f.Remote, f.Output, f.OpenSSH = remote.New(remote.Options{Access: f.Access, Inventory: f.Inventory, Store: store, Front: f.front, Profile: o.Profile,
+	f.Remote, f.Output, f.OpenSSH = remote.New(remote.Options{API: f.API, Access: f.Access, Inventory: f.Inventory, Store: store, Front: f.front, Profile: o.Profile,
 		PullPaths: o.PullPaths, UserHome: o.UserHome, TLSVerify: o.TLSVerify, CAFile: o.CAFile, LoadRoots: o.LoadRoots, ProxyEnv: o.ProxyEnv,
-		Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait,
+		SilentAfter: o.SilentAfter, Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait,
 		List: func(ctx context.Context, ask inventory.ListOptions) (inventory.Listing, error) {
 			return f.List(ctx, ListOptions{ListOptions: ask})
 		}})

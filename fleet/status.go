@@ -125,6 +125,7 @@ func (f *Fleet) Status(ctx context.Context, u outage.Urgency) (Status, error) {
 		s.Halves = f.halves(ctx)
 	}
 	s.VMs = append([]inventory.VM{}, list.VMs...)
+	f.Output.RecallPhases(s.VMs)
 	s.Fleet, s.Locals = readiness(list), f.Inventory.Locals()
 	if s.Queue, err = f.Commits.Queue(); err != nil {
 		f.o.Warn(err.Error()) // what can be read is shown

@@ -32,6 +32,12 @@ func (f *SealedFolder) Read(name string) ([]byte, error) {
 	return f.f.s.decrypt(f.f.s.path(f.f.doc(name).rel), data)
 }
 
+// Has reports whether there is a document, which it does not open.
+func (f *SealedFolder) Has(name string) bool {
+	_, err := os.Lstat(f.f.s.path(f.f.doc(name).rel))
+	return err == nil
+}
+
 // Update replaces one document as Doc.Update does; one that is damaged is as
 // good as none. It asks nobody: KindSealed if the present content could only be
 // read with a passphrase that was not given yet.

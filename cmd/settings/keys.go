@@ -55,6 +55,8 @@ func (s *Settings) keys() []Key {
 			into: &s.home, path: true, travels: true},
 		{Name: "pull.paths", Default: "/root/workspace", Help: "what pull fetches when no path is given; commas separate in the variable",
 			into: &s.PullPaths},
+		{Name: "lieutenant.silent_after", Default: "10m", Help: "a lieutenant at work that says nothing for so long is silent; or off",
+			into: &s.SilentAfter, check: orOff},
 		{Name: "retry.max_elapsed", Default: "10s", Help: "how long a call of the API is retried", into: &s.RetryMaxElapsed},
 		{Name: "retry.base", Default: "250ms", Help: "first wait between two tries, before jitter", into: &s.RetryBase},
 		{Name: "retry.cap", Default: "5s", Help: "longest wait between two tries", into: &s.RetryCap},

@@ -29,6 +29,8 @@ type Settings struct {
 	TLSVerify bool
 	PullPaths []string
 
+	SilentAfter time.Duration // 0 = never
+
 	RetryMaxElapsed, RetryBase, RetryCap time.Duration
 	QueueExpires                         time.Duration
 

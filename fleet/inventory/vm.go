@@ -22,6 +22,10 @@ type VM struct {
 	ReachedAt  time.Time     `json:"reached_at,omitzero"` // last login that worked
 	Reachable  *bool         `json:"reachable,omitempty"` // only after a probe
 	ProbeError string        `json:"probe_error,omitempty"`
+	Phase      string        `json:"phase,omitempty"` // what its lieutenant does, where that was asked for or is known
+	PhaseText  string        `json:"phase_text,omitempty"`
+	PhaseSince time.Time     `json:"phase_since,omitzero"`
+	PhaseAsOf  time.Time     `json:"phase_as_of,omitzero"`
 	GoneAt     time.Time     `json:"gone_at,omitzero"` // since when the API no longer lists it
 	Source     outage.Source `json:"source"`
 	AsOf       time.Time     `json:"as_of"`

@@ -25,12 +25,12 @@ type Position struct {
 
 // Answer is what the lieutenant wrote between an agent_start and its agent_end, tries that failed on the way left out.
 type Answer struct {
-	Text     string    // as it was written: use safe.Text before it reaches a terminal
-	Complete bool      // the agent_end is there; otherwise it is still being written, or the lieutenant crashed over it
-	Failed   string    // why the run failed in the end, in one line; "" = it did not
-	Damaged  bool      // something is missing: its beginning was rotated away, a piece of text stood in a line over 4 MiB, or the text exceeds maxText
-	Started  time.Time // if the events say so
-	Ended    time.Time // if the events say so
+	Text     string    `json:"text"`                // as it was written: use safe.Text before it reaches a terminal
+	Complete bool      `json:"complete"`            // the agent_end is there; otherwise it is still being written, or the lieutenant crashed over it
+	Failed   string    `json:"failed,omitempty"`    // why the run failed in the end, in one line; "" = it did not
+	Damaged  bool      `json:"damaged,omitempty"`   // something is missing: its beginning was rotated away, a piece of text stood in a line over 4 MiB, or the text exceeds maxText
+	Started  time.Time `json:"started_at,omitzero"` // if the events say so
+	Ended    time.Time `json:"ended_at,omitzero"`   // if the events say so
 	start    int64     // offset of its first line
 }
 

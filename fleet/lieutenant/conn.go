@@ -38,8 +38,11 @@ func (p paths) withDefaults() paths {
 var (
 	ErrNoLieutenant    = errors.New("no lieutenant has run on this VM")
 	ErrNoAnswer        = errors.New("the lieutenant has not finished any answer")
+	ErrNoQuestion      = errors.New("the lieutenant has asked no such thing")
 	ErrNoReader        = errors.New("nobody listens: the lieutenant's process is not running")
 	ErrPartialWrite    = errors.New("the lieutenant stopped reading in the middle of the message")
+	ErrNoResponse      = errors.New("the lieutenant has taken the command and does not answer it")
+	ErrRefused         = errors.New("the lieutenant refuses it")
 	ErrDeliveryUnknown = errors.New("the connection ended before the VM said whether the message was delivered")
 	errUnstable        = errors.New("the event stream is replaced faster than it can be read")
 	errProtocol        = errors.New("the VM's shell did not answer as expected")

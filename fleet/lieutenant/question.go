@@ -1,6 +1,8 @@
 package lieutenant
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -10,12 +12,12 @@ import (
 
 // Question is a dialog that an extension of the agent has opened, and that blocks the agent until it is answered.
 type Question struct {
-	ID      string        // names it in an answer
-	Method  string        // select, confirm, input or editor
-	Title   string        // as the agent wrote it, but bounded
-	Message string        // likewise; of confirm only
-	Options []string      // of select
-	Timeout time.Duration // after which the agent answers by itself; 0 = never
+	ID      string        `json:"id"`                // names it in an answer
+	Method  string        `json:"method"`            // select, confirm, input or editor
+	Title   string        `json:"title"`             // as the agent wrote it, but bounded
+	Message string        `json:"message,omitempty"` // likewise; of confirm only
+	Options []string      `json:"options,omitempty"` // of select
+	Timeout time.Duration `json:"-"`                 // after which the agent answers by itself; 0 = never
 }
 
 // The dialogs. Other methods of an extension_ui_request want no answer.
@@ -47,6 +49,24 @@ func questionOf(o object) *Question {
 	}
 	q.Timeout = time.Duration(min(max(o.number("timeout"), 0), 1e12)) * time.Millisecond
 	return &q
+}
+
+// FindQuestion looks in the stream for the question with this id, answered or not. ErrNoQuestion means that it is not
+// among the last events.
+func (s *Stream) FindQuestion(ctx context.Context, id string) (q Question, err error) {
+	found := false
+	_, err = s.backward(ctx, 0, func(facts) { found = false }, func(l rawLine) bool {
+		if bytes.Contains(l.text, []byte("extension_ui_request")) {
+			if p := l.parse(); p.kind == KindAsk && p.question.ID == id {
+				q, found = *p.question, true
+			}
+		}
+		return !found && l.fetched < statusScan
+	})
+	if err == nil && !found {
+		err = ErrNoQuestion
+	}
+	return q, err
 }
 
 // Line is the question in one line that is fit to be shown.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -14,12 +13,6 @@ import (
 
 // askTimeout is how long the response to a command is waited for. The agent answers at once, also while it works.
 const askTimeout = 10 * time.Second
-
-// ErrNoResponse is the error of a command that was delivered and not answered in time.
-var ErrNoResponse = errors.New("the lieutenant has taken the command and does not answer it")
-
-// ErrRefused is the error of a command that the lieutenant does not carry out.
-var ErrRefused = errors.New("the lieutenant refuses it")
 
 // Stats is what a lieutenant has used in its present session.
 type Stats struct {

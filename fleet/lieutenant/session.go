@@ -14,8 +14,8 @@ import (
 // Sessions are the session files that a lieutenant has named: JSON lines with its whole history, which outlive the
 // event stream.
 type Sessions struct {
-	Files  []string // oldest first
-	Stream uint64   // inode of the event stream of the agent that named the last one
+	Files  []string `json:"files,omitempty"`  // oldest first
+	Stream uint64   `json:"stream,omitempty"` // inode of the event stream of the agent that named the last one
 }
 
 // maxSessions is how many session files are remembered and read: each is an agent's life.

@@ -5,25 +5,25 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
-	"github.com/vers-fleet/vers-fleet/retry"
 )
 
-// Answer is one answer of a lieutenant.
+// Answer is one answer of a lieutenant, as the VM has it or as it was kept
+// here when it was read last.
 type Answer struct {
-	VMID     string    `json:"vm_id"`
-	Name     string    `json:"name,omitempty"`
-	Text     string    `json:"text"`
-	Complete bool      `json:"complete"`
-	Damaged  bool      `json:"damaged,omitempty"` // something is missing
-	Started  time.Time `json:"started_at,omitzero"`
-	Ended    time.Time `json:"ended_at,omitzero"`
+	VMID string `json:"vm_id"`
+	Name string `json:"name,omitempty"`
+	lieutenant.Answer
+	Source outage.Source `json:"source"`
+	AsOf   time.Time     `json:"as_of"`
 }
 
 // AnswerOptions selects answers.
@@ -31,30 +31,109 @@ type AnswerOptions struct {
 	History int       // the last so many; 0 = 1
 	All     bool      // every answer
 	Since   time.Time // those that ended later
+
+	// OnRecall, if not nil, is told of VMs whose answers were kept here, when
+	// they were read and why they had to serve; one at a time.
+	OnRecall func(vm inventory.VM, asOf time.Time, why string)
 }
 
-// answers reads what the lieutenant on the VM said, from its event stream.
-func (l *Output) answers(ctx context.Context, vm inventory.VM, how access.How, o AnswerOptions) ([]Answer, error) {
+func (o AnswerOptions) query() lieutenant.Query {
 	q := lieutenant.Query{Last: max(o.History, 1), Since: o.Since}
 	if o.All || !o.Since.IsZero() {
 		q.Last = 0
 	}
-	var out []Answer
+	return q
+}
+
+// Answers reads the answers of several lieutenants, side by side, from their
+// event streams and session files, and keeps what it reads. Where a VM has
+// less than was kept of it, what was kept serves; with --offline it also
+// serves for a VM that cannot be reached. The error says how many failed.
+func (l *Output) Answers(ctx context.Context, vms []inventory.VM, o AnswerOptions) ([]Answer, error) {
+	how, done := l.o.Access.Batch(len(vms))
+	defer done()
+	if tell := o.OnRecall; tell != nil {
+		var mu sync.Mutex
+		o.OnRecall = func(vm inventory.VM, asOf time.Time, why string) {
+			mu.Lock()
+			defer mu.Unlock()
+			tell(vm, asOf, why)
+		}
+	} else {
+		o.OnRecall = func(inventory.VM, time.Time, string) {}
+	}
+	known := l.recall()
+	lists, errs := make([][]Answer, len(vms)), make([]error, len(vms))
+	problem.Each(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = l.answers(ctx, vms[n], how, o, known[vms[n].ID]) })
+	return slices.Concat(lists...), problem.Sum{Failed: "could not be read", Next: "--status says why for each", Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
+}
+
+// answers reads what the lieutenant on one VM said.
+func (l *Output) answers(ctx context.Context, vm inventory.VM, how access.How, o AnswerOptions, known memory) ([]Answer, error) {
+	q := o.query()
+	var live lieutenant.Answers
 	err := l.onStream(ctx, vm, how, "read the answers of", func(s *lieutenant.Stream) error {
-		answers, err := s.Answers(ctx, q)
-		if err == nil && len(answers.List) == 0 && o.Since.IsZero() {
+		var sessions lieutenant.Sessions
+		var err error
+		live, sessions, err = s.History(ctx, q, known.Sessions)
+		l.rememberSessions(ctx, vm, known, sessions)
+		if err == nil && len(live.List) == 0 && o.Since.IsZero() {
 			err = lieutenant.ErrNoAnswer
-		}
-		if answers.Cut {
-			l.o.Warn("older answers are left out: all together exceed what is kept")
-		}
-		for _, a := range answers.List {
-			out = append(out, Answer{VMID: vm.ID, Name: vm.Name, Text: a.Text, Complete: a.Complete, Damaged: a.Damaged,
-				Started: a.Started, Ended: a.Ended})
 		}
 		return err
 	})
-	return out, err
+	said := problem.KindOf(err) == problem.NotFound && ctx.Err() == nil // the VM answered: there is nothing, or nothing any more
+	switch {
+	case err != nil && !l.mayRecall(how, err, said):
+		return nil, l.hint(vm, err)
+	case err != nil && said:
+		live.List = nil
+	case err != nil:
+		return l.recalled(vm, q, o, err)
+	}
+	kept, asOf := l.keep(ctx, vm, live.List)
+	if live.Cut {
+		l.o.Warn(vm.Title() + ": older answers are left out: all together exceed what is kept")
+	}
+	if live.Failed != "" {
+		l.o.Warn(vm.Title() + ": its last run failed: " + live.Failed)
+	}
+	var out []Answer
+	if len(live.List) < q.Last || q.Last == 0 {
+		all := lieutenant.Join(kept, live.List)
+		if older := wanted(all[:len(all)-len(live.List)], q, len(live.List)); len(older) > 0 {
+			out = l.present(vm, older, outage.FromCache, asOf)
+			why := "the lieutenant was started anew since"
+			if err != nil {
+				why = problem.Why(err)
+			}
+			o.OnRecall(vm, asOf, why)
+		}
+	}
+	if err != nil && len(out) == 0 {
+		return nil, err
+	}
+	return append(out, l.present(vm, live.List, outage.FromAPI, l.o.Now().UTC())...), nil
+}
+
+// wanted are those of the kept answers that q selects, where more were read
+// from the VM.
+func wanted(kept []lieutenant.Answer, q lieutenant.Query, more int) []lieutenant.Answer {
+	if !q.Since.IsZero() {
+		kept = slices.DeleteFunc(slices.Clone(kept), func(a lieutenant.Answer) bool { return a.Ended.Before(q.Since) })
+	}
+	if q.Last > 0 {
+		kept = kept[max(0, len(kept)-max(0, q.Last-more)):]
+	}
+	return kept
+}
+
+func (l *Output) present(vm inventory.VM, list []lieutenant.Answer, source outage.Source, asOf time.Time) []Answer {
+	out := make([]Answer, len(list))
+	for i, a := range list {
+		out[i] = Answer{VMID: vm.ID, Name: vm.Name, Answer: a, Source: source, AsOf: asOf}
+	}
+	return out
 }
 
 // Raw writes the JSON lines of the last n answers, all if n is 0.
@@ -93,57 +172,30 @@ func (l *Output) Follow(ctx context.Context, vm inventory.VM, fn func(lieutenant
 	})
 }
 
-// Activity is what a lieutenant does, and since when.
-type Activity struct {
-	VMID      string    `json:"vm_id"`
-	Name      string    `json:"name,omitempty"`
-	Phase     string    `json:"phase"` // working, idle, stopped or crashed
-	Since     time.Time `json:"since,omitzero"`
-	LastWrite time.Time `json:"last_write,omitzero"`
-	Answers   int       `json:"answers"` // -1: not known
-	Size      int64     `json:"stream_bytes"`
-	Error     string    `json:"error,omitempty"`
-}
-
-// activity asks what the lieutenant on the VM does.
-func (l *Output) activity(ctx context.Context, vm inventory.VM, how access.How) (Activity, error) {
-	a := Activity{VMID: vm.ID, Name: vm.Name, Phase: "unknown", Answers: -1}
-	err := l.onStream(ctx, vm, how, "ask for the status of", func(s *lieutenant.Stream) error {
-		st, err := s.Status(ctx, lieutenant.StatusOptions{})
-		if err == nil {
-			a.Phase, a.Since, a.LastWrite, a.Answers, a.Size = string(st.Phase), st.Since, st.LastWrite, st.Runs, st.Size
-		}
-		return err
-	})
-	if err != nil {
-		a.Error = problem.Why(err)
-	}
-	return a, err
-}
-
-// AwaitIdle returns when the lieutenant has finished its answer: it is idle,
-// stopped or crashed.
-func (l *Output) AwaitIdle(ctx context.Context, vm inventory.VM, onWait func(Activity)) error {
-	for {
-		a, err := l.activity(ctx, vm, access.How{})
-		if err != nil || a.Phase != string(lieutenant.PhaseWorking) {
-			return err
-		}
-		if onWait != nil {
-			onWait(a)
-		}
-		if err := retry.Sleep(ctx, idlePoll); err != nil {
-			return streamError(ctx, vm, "wait for", err)
-		}
-	}
-}
-
-// idlePoll is how often a working lieutenant is looked at.
-const idlePoll = 3 * time.Second
-
 // Send writes one command to the lieutenant over SSH.
 func (l *Output) Send(ctx context.Context, vm inventory.VM, m lieutenant.Message) error {
 	return l.onStream(ctx, vm, access.How{}, "send to", func(s *lieutenant.Stream) error { return s.Send(ctx, m) })
+}
+
+// Reply answers a question that the lieutenant has asked, by its id. The error
+// is of kind NotFound when it has asked no such thing, and Usage when the text
+// is no answer to it.
+func (l *Output) Reply(ctx context.Context, vm inventory.VM, id, text string) error {
+	err := l.onStream(ctx, vm, access.How{}, "answer", func(s *lieutenant.Stream) error {
+		q, err := s.FindQuestion(ctx, id)
+		if err != nil {
+			return err
+		}
+		m, err := q.Reply(text)
+		if err != nil {
+			return err
+		}
+		return s.Send(ctx, m)
+	})
+	if err == nil {
+		l.rememberAnswered(ctx, vm, id)
+	}
+	return err
 }
 
 // onStream connects and works on the VM's event stream.
@@ -159,6 +211,7 @@ func (l *Output) onStream(ctx context.Context, vm inventory.VM, how access.How, 
 // streamError gives a failure on the event stream its kind and words.
 func streamError(ctx context.Context, vm inventory.VM, verb string, err error) error {
 	return problem.Of(ctx, err, problem.Error{Kind: problem.Unreachable, What: "cannot " + verb + " " + vm.Title(), Origin: problem.OriginSSH}, func(e *problem.Error) {
+		status := "see what it does: vers-fleet output " + vm.Arg() + " --status"
 		switch {
 		case e.Kind == problem.Interrupted:
 		case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -167,33 +220,18 @@ func streamError(ctx context.Context, vm inventory.VM, verb string, err error) e
 			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see which VMs have one: vers-fleet output --all --status"
 		case errors.Is(err, lieutenant.ErrNoAnswer):
 			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see it at work: vers-fleet output "+vm.Arg()+" --follow"
-		case errors.Is(err, lieutenant.ErrNoReader):
-			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see what it does: vers-fleet output "+vm.Arg()+" --status"
+		case errors.Is(err, lieutenant.ErrNoReader), errors.Is(err, lieutenant.ErrNoQuestion):
+			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, status
 		case errors.Is(err, lieutenant.ErrBadMessage):
 			e.Kind, e.Origin = problem.Usage, problem.OriginLocal
+		case errors.Is(err, lieutenant.ErrNoResponse):
+			e.Origin, e.Retryable, e.Next = problem.OriginRemote, true, status
+		case errors.Is(err, lieutenant.ErrRefused):
+			e.Kind, e.Origin, e.Next = problem.Refused, problem.OriginRemote, status
 		case errors.Is(err, lieutenant.ErrDeliveryUnknown), errors.Is(err, lieutenant.ErrPartialWrite):
 			e.Next = "look before sending again: vers-fleet output " + vm.Arg() + " --follow"
 		default:
 			e.Retryable = true
 		}
 	})
-}
-
-// Answers reads the answers of several lieutenants, side by side; the error
-// says how many failed.
-func (l *Output) Answers(ctx context.Context, vms []inventory.VM, o AnswerOptions) ([]Answer, error) {
-	how, done := l.o.Access.Batch(len(vms))
-	defer done()
-	lists, errs := make([][]Answer, len(vms)), make([]error, len(vms))
-	problem.Each(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = l.answers(ctx, vms[n], how, o) })
-	return slices.Concat(lists...), problem.Sum{Failed: "could not be read", Next: "--status says why for each", Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
-}
-
-// Activities asks what several lieutenants do, side by side.
-func (l *Output) Activities(ctx context.Context, vms []inventory.VM) ([]Activity, error) {
-	how, done := l.o.Access.Batch(len(vms))
-	defer done()
-	list, errs := make([]Activity, len(vms)), make([]error, len(vms))
-	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = l.activity(ctx, vms[n], how) })
-	return list, problem.Sum{Failed: "could not be asked", Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -66,6 +67,11 @@ type PullRequest struct {
 	OnEvent func(inventory.VM, transfer.Event) // called from several goroutines
 	OnDone  func(PullResult)                   // called as each VM is done, one at a time
 
+	// Await, if not nil, is called for each VM, for all at once, and its files
+	// are fetched when it returns, unless with an error. What it returns is
+	// how the lieutenant's task ended.
+	Await func(context.Context, inventory.VM) (Activity, error)
+
 	pool   *connPool   // of a Watch
 	budget *connBudget // of this pull
 }
@@ -90,6 +96,8 @@ type PullResult struct {
 	Deletions []string         `json:"deletions"`          // what --delete removed, the first thousand
 	HostKey   string           `json:"host_key,omitempty"` // fingerprint
 	KeySource string           `json:"key_source,omitempty"`
+	Phase     lieutenant.Phase `json:"phase,omitempty"` // of the lieutenant when its task was over, if that was waited for
+	PhaseText string           `json:"phase_text,omitempty"`
 	Summary   transfer.Summary `json:"-"`
 	Err       error            `json:"-"`
 }
@@ -124,11 +132,26 @@ func (rm *Remote) Pull(ctx context.Context, r PullRequest) ([]PullResult, error)
 	if r.Jobs <= 0 {
 		r.Jobs = PullJobs
 	}
-	problem.Each(len(r.Items), r.Jobs, func(n int) {
-		item := r.Items[n]
+	width := r.Jobs
+	if r.Await != nil {
+		width = len(r.Items)
+	}
+	slots := make(chan struct{}, r.Jobs)
+	problem.Each(len(r.Items), width, func(n int) {
+		item, end := r.Items[n], Activity{}
+		if r.Await != nil {
+			var err error
+			if end, err = r.Await(ctx, item.VM); err != nil {
+				results[n] = PullResult{VMID: item.VM.ID, VMName: item.VM.Name, Dest: r.destOf(item), Failures: []PullFailure{}}.failed(err)
+				return
+			}
+		}
+		slots <- struct{}{}
 		r.budget.working.Add(1)
 		res := rm.pullOne(ctx, r, item)
 		r.budget.working.Add(-1)
+		<-slots
+		res.Phase, res.PhaseText = end.Phase, end.Text
 		mu.Lock()
 		defer mu.Unlock()
 		results[n] = res
@@ -293,7 +316,25 @@ func pullError(ctx context.Context, results []PullResult, maxTotal int64) error 
 	if err == nil && files > 0 {
 		return filesError(files, results, maxTotal)
 	}
+	if err == nil {
+		return unfinishedError(ctx, results)
+	}
 	return err
+}
+
+// unfinishedError says that files came of work that was not finished.
+func unfinishedError(ctx context.Context, results []PullResult) error {
+	outcomes := make([]problem.Outcome, len(results))
+	for i, r := range results {
+		name := cmp.Or(r.VMName, r.VMID)
+		outcomes[i].Name = name
+		if (Activity{Phase: r.Phase}).Unfinished() {
+			outcomes[i].Err = &problem.Error{Kind: problem.Partial, What: "the task of " + name + " was not finished", Origin: problem.OriginRemote,
+				Why:  strings.TrimSuffix("the lieutenant "+string(r.Phase)+": "+r.PhaseText, ": "),
+				Next: "what it had made is here; see what it said: vers-fleet output " + safe.Word(name)}
+		}
+	}
+	return problem.Sum{Failed: "did not finish their task", Next: "what they had made is here; --status of vers-fleet output says more", Origin: problem.OriginRemote}.Of(ctx, outcomes)
 }
 
 // filesError says that single files did not come, and what helps depends on

@@ -13,21 +13,23 @@ import (
 
 // Options is what Remote, Output and OpenSSH are made of.
 type Options struct {
-	Access    *access.Dialer
-	Inventory *inventory.Inventory
-	Store     *keystore.Store
-	Front     inventory.Front
-	Profile   string
-	PullPaths []string
-	UserHome  string // where ~/.ssh is; "" = none
-	TLSVerify bool
-	CAFile    string                         // PEM file behind LoadRoots, which Export copies; "" = none
-	LoadRoots func() (*x509.CertPool, error) // reads CAFile
-	ProxyEnv  []string                       // NAME=VALUE words with which a ProxyCommand finds the same configuration in an empty environment
-	Now       func() time.Time
-	Warn      func(string)
-	Logf      func(string, ...any)
-	OnWait    func(outage.Waiting) func() // shown while waiting; the result ends the display
+	API         *outage.API
+	Access      *access.Dialer
+	Inventory   *inventory.Inventory
+	Store       *keystore.Store
+	Front       inventory.Front
+	Profile     string
+	PullPaths   []string
+	UserHome    string // where ~/.ssh is; "" = none
+	TLSVerify   bool
+	CAFile      string                         // PEM file behind LoadRoots, which Export copies; "" = none
+	LoadRoots   func() (*x509.CertPool, error) // reads CAFile
+	ProxyEnv    []string                       // NAME=VALUE words with which a ProxyCommand finds the same configuration in an empty environment
+	SilentAfter time.Duration                  // a lieutenant at work that says nothing for so long is silent; 0 = never
+	Now         func() time.Time
+	Warn        func(string)
+	Logf        func(string, ...any)
+	OnWait      func(outage.Waiting) func() // shown while waiting; the result ends the display
 
 	// List lists the fleet for a watch, and fetches the keys of new VMs.
 	List func(context.Context, inventory.ListOptions) (inventory.Listing, error)

@@ -23,6 +23,8 @@ type (
 	ForwardKind = sshconn.ForwardKind
 	// Message is what a lieutenant is told.
 	Message = lieutenant.Message
+	// Phase is what a lieutenant does.
+	Phase = lieutenant.Phase
 	// OutputEvent is a piece of what a lieutenant says.
 	OutputEvent = lieutenant.Event
 )
@@ -47,6 +49,17 @@ const (
 	Prompt   = lieutenant.Prompt
 	Steer    = lieutenant.Steer
 	FollowUp = lieutenant.FollowUp
+	Abort    = lieutenant.Abort
+)
+
+// The phases of an Activity that callers tell apart.
+const (
+	PhaseWorking  = lieutenant.PhaseWorking
+	PhaseIdle     = lieutenant.PhaseIdle
+	PhaseRetrying = lieutenant.PhaseRetrying
+	PhaseWaiting  = lieutenant.PhaseWaiting
+	PhaseSilent   = lieutenant.PhaseSilent
+	PhaseNone     = lieutenant.PhaseNone
 )
 
 // How a shell or command gets a terminal, and the kinds of forwards.
