@@ -16,7 +16,7 @@ import (
 
 func pushTest(t *testing.T, r Remote, o PushOptions) (Summary, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	sum, err := Push(ctx, r, o)
 	for _, f := range sum.Failures {

@@ -82,8 +82,10 @@ func kept(t *testing.T, dest string) (n int64) {
 			continue
 		}
 		var size, mtime, dev, ino int64
-		_, err = fmt.Fscanf(f, "v1 %d %d %d %d\n", &size, &mtime, &dev, &ino)
-		check(t, err)
+		if _, err := fmt.Fscanf(f, "v1 %d %d %d %d\n", &size, &mtime, &dev, &ino); err != nil {
+			_ = f.Close() // killed before the head was written: nothing of it counts
+			continue
+		}
 		it := listing.Item{Size: size, Mtime: mtime, Dev: uint64(dev), Ino: uint64(ino)}
 		_, _ = f.Seek(0, 0)
 		ss, _ := readJournal(f, &it)

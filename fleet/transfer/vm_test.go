@@ -125,7 +125,7 @@ func (vm *testVM) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout,
 	args := append(vm.shell[1:], "-c", cmd)
 	c := exec.CommandContext(ctx, vm.shell[0], args...)
 	c.Dir, c.Env = vm.home, []string{"PATH=" + vm.path, "HOME=" + vm.home}
-	c.WaitDelay = 100 * time.Millisecond
+	c.WaitDelay = 10 * time.Second // what it said last must arrive, also on a busy machine
 	if vm.edit != nil {
 		stdout = vm.edit(cmd, stdout)
 	}
