@@ -43,6 +43,11 @@ func runShare(ctx context.Context, env *Env, o shareOptions) error {
 	if o.socket == "" || !o.keys {
 		return usageError(shareName+" is started by ssh, exec, output and send", "", "see the setting ssh.share: vers-fleet help environment")
 	}
+	// It holds what logs in, for longer than any command: no core file, and no
+	// debugger of another program of this user's, may have that.
+	if err := hideMemory(); err != nil {
+		env.Streams.Debugf("this process can be dumped: %v", err)
+	}
 	b := access.Background{VMID: o.vm, Socket: o.socket}
 	if err := json.NewDecoder(io.LimitReader(env.Streams.In, maxShareKeys)).Decode(&b.Keys); err != nil {
 		return usageError("no keys on stdin", safe.Clean(err.Error()), "")

@@ -15,3 +15,5 @@ func (e *Env) startShare(*settings.Settings, []string, access.Background) error 
 }
 
 func closeInherited() {}
+
+func hideMemory() error { return errors.ErrUnsupported }
