@@ -104,6 +104,12 @@ func ownFailure(err error) error {
 	return &codeError{code: exitSSH, err: err}
 }
 
+// commandStatus is the status, not 0, of a command that sim ran here: it has said
+// itself what is wrong.
+type commandStatus int
+
+func (s commandStatus) Error() string { return fmt.Sprintf("the command ended with status %d", int(s)) }
+
 // remoteStatus returns the status of the user's command on a VM if that is what
 // err is. Commands that vers-fleet runs there for itself fail with other errors.
 func remoteStatus(err error) (int, bool) {
@@ -131,6 +137,10 @@ func view(err error) (v ui.ErrorView, silent bool) {
 			Kind: "remote_exit", Message: fmt.Sprintf("the remote command ended with status %d", status),
 			Origin: string(problem.OriginRemote), ExitCode: status,
 		}, true
+	}
+	var own commandStatus
+	if errors.As(err, &own) {
+		return ui.ErrorView{Kind: "command_exit", Message: own.Error(), Origin: string(problem.OriginLocal), ExitCode: int(own)}, true
 	}
 	v = describe(err)
 	var ce *codeError

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -27,12 +29,13 @@ type simOptions struct {
 func newSimCommand(env *Env) *cobra.Command {
 	var o simOptions
 	c := &cobra.Command{
-		Use:   "sim",
+		Use:   "sim [-- CMD...]",
 		Short: "Run a simulated platform to rehearse on",
 		Long: `Runs the Vers platform in one process on loopback: the REST API, and VMs
 reachable by SSH inside TLS, six of them lieutenants at work. It prints lines
 that a shell can eval, then runs until it is interrupted. Faults are switched
-with vers-fleet sim fault.
+with vers-fleet sim fault. With -- CMD it runs CMD with those variables set, and
+ends with it and with its status.
 
 With --vms box commands inside a VM are interpreted and never touch this
 machine; what the interpreter does not know is refused. With --vms sshd each VM
@@ -43,9 +46,15 @@ its commands see and change is this machine.`,
   . ./env.sh && vers-fleet vms     # in another
   vers-fleet sim fault 503
   vers-fleet sim fault off
-  vers-fleet sim --vms sshd > env.sh &`,
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runSim(c.Context(), env, o) },
+  vers-fleet sim --vms sshd > env.sh &
+  vers-fleet sim -- sh -c 'vers-fleet vms && vers-fleet drill'`,
+		Args: func(c *cobra.Command, args []string) error {
+			if c.ArgsLenAtDash() > 0 || c.ArgsLenAtDash() < 0 && len(args) > 0 {
+				return usageError("sim takes a command behind -- alone", "got "+safe.Clean(args[0]), "see: vers-fleet sim --help")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return runSim(c.Context(), env, o, args) },
 	}
 	f := c.Flags()
 	addVMsFlag(c, &o.vms)
@@ -78,14 +87,18 @@ func startSim(ctx context.Context, env *Env, cfg sim.Config) (*sim.Sim, error) {
 	return s, nil
 }
 
-func runSim(ctx context.Context, env *Env, o simOptions) error {
+func runSim(ctx context.Context, env *Env, o simOptions, command []string) error {
 	s, err := startSim(ctx, env, sim.Config{Guest: sim.Guest(o.vms), VMs: o.count, Dir: o.dir, Addr: o.addr, Seed: o.seed, Logf: env.Streams.Debugf})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	// A home of its own keeps simulated keys out of the real keystore; no process outlives a rehearsal.
-	for _, kv := range append(s.Env(), "VERS_FLEET_HOME="+filepath.Join(s.Dir(), "home"), "VERS_FLEET_SSH_SHARE=off") {
+	vars := append(s.Env(), "VERS_FLEET_HOME="+filepath.Join(s.Dir(), "home"), "VERS_FLEET_SSH_SHARE=off")
+	if len(command) > 0 {
+		return runInSim(ctx, env, command, vars)
+	}
+	for _, kv := range vars {
 		k, v, _ := strings.Cut(kv, "=")
 		if err := printLine(env, "export "+k+"='"+strings.ReplaceAll(v, "'", `'\''`)+"'"); err != nil {
 			return err
@@ -93,6 +106,26 @@ func runSim(ctx context.Context, env *Env, o simOptions) error {
 	}
 	env.Streams.Notef("%d VMs at %s; stop with Ctrl-C or: vers-fleet sim do stop", len(s.VMs()), s.BaseURL())
 	<-s.Done()
+	return nil
+}
+
+// runInSim runs a command of this machine on the simulated platform. Its status
+// is the result.
+func runInSim(ctx context.Context, env *Env, command, vars []string) error {
+	c := exec.CommandContext(ctx, command[0], command[1:]...)
+	c.Env = append(os.Environ(), vars...)
+	c.Stdin, c.Stdout, c.Stderr = env.Streams.In, env.Streams.Out, env.Streams.Err
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
+	err := c.Run()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &exit) && exit.ExitCode() > 0:
+		return commandStatus(exit.ExitCode())
+	case err != nil:
+		return &problem.Error{Kind: problem.NotFound, What: "cannot run " + command[0], Why: err.Error(), Origin: problem.OriginLocal, Err: err}
+	}
 	return nil
 }
 
