@@ -27,7 +27,7 @@ func TestJSONIsDocumented(t *testing.T) {
 	types := map[string]any{
 		"vms": inventory.VM{}, "exec": execLine{}, "pull, push": remote.PullResult{}, "pull events": pullEvent{},
 		"output": remote.Answer{}, "output --status": remote.Activity{}, "output --stats": remote.Usage{}, "commit, queue run": commits.Result{},
-		"branch": branched{}, "pause, resume": lifecycle.StateChange{}, "status": fleet.Status{},
+		"branch": branched{}, "pause, resume": lifecycle.StateChange{}, "status": fleet.Status{}, "status --history": fleet.HistoryItem{},
 		"drill, keys check --probe": fleet.DrillResult{}, "queue list": commits.QueueItem{}, "keys list": keys.Info{},
 		"keys sync": keys.SyncReport{}, "keys check": keys.Finding{}, "keys import": keystore.PlanItem{},
 		"keys import --found": keys.AdoptableKey{}, "alias list": inventory.Alias{}, "version": Build{},

@@ -45,7 +45,9 @@ func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req remote.PullReques
 			return awaitTask(ctx, env, f, vm, len(req.Items) > 1, func(text string) { progress.Update(ui.Update{Key: vm.Title(), Text: text}) })
 		}
 	}
-	return f.Remote.Pull(ctx, req)
+	results, err := f.Remote.Pull(ctx, req)
+	f.NoteHome(ctx, req, results)
+	return results, err
 }
 
 func progressOf(vm inventory.VM, e remote.TransferEvent) ui.Update {

@@ -22,31 +22,39 @@ const usualWatch = 2 * time.Second
 
 func newStatusCommand(env *Env) *cobra.Command {
 	var every time.Duration
+	var history bool
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Is the API up, can I reach my fleet, what should I do now",
 		Long: `Tells whether the API answers, for how long it has not, what earlier outages
 say about how long this one may last, which VMs could be reached without it,
 and what to do next. With --verbose it also checks what all this depends on:
-permissions, clock, proxy variables, names and TLS. Exit status 0 whatever the
+permissions, clock, proxy variables, names and TLS. While the API is down one
+VM is logged in to, to tell which half of the platform is down. Exit status 0 whatever the
 answer is; scripts read -o json.`,
 		Example: `  vers-fleet status
   vers-fleet status --verbose
   vers-fleet status --watch
+  vers-fleet status --history
   vers-fleet status --jq .api.state`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runStatus(c.Context(), env, every) },
+		RunE: func(c *cobra.Command, _ []string) error { return runStatus(c.Context(), env, every, history) },
 	}
+	c.Flags().BoolVar(&history, "history", false, "the outages seen from here: since, until, how long, why")
 	addWatchFlag(c.Flags(), &every, usualWatch, "show it again and again, until interrupted")
+	c.MarkFlagsMutuallyExclusive("history", "watch")
 	return about(c, groupOutage, "works; that is its purpose", exitOK, exitStorage)
 }
 
-func runStatus(ctx context.Context, env *Env, every time.Duration) error {
+func runStatus(ctx context.Context, env *Env, every time.Duration, history bool) error {
 	ctx, stop := env.WithTimeout(ctx)
 	defer stop()
 	f, err := env.Fleet(ctx)
 	if err != nil {
 		return err
+	}
+	if history {
+		return showHistory(env, f)
 	}
 	if every > 0 {
 		return watch(ctx, env, every, func(ctx context.Context) error { return showStatus(ctx, env, f, outage.Soon) })
@@ -86,6 +94,9 @@ func statusText(t *ui.Text, s fleet.Status) {
 	t.Field("Fleet", style, "%s", fleetLine(s.Fleet))
 	if !s.Fleet.InventoryAt.IsZero() {
 		t.Field("Inventory", ui.Normal, "%s", t.Time(s.Fleet.InventoryAt, s.AsOf))
+	}
+	if s.Home.VMs > 0 {
+		t.Field("Home", ui.Normal, "%s", homeLine(t, s))
 	}
 	if len(s.Fleet.MissingKeys) > 0 {
 		t.Field("No key for", ui.Bad, "%s", strings.Join(titles(s), ", "))
@@ -193,6 +204,18 @@ func phasesLine(t *ui.Text, s fleet.Status) string {
 		return ""
 	}
 	return strings.Join(parts, ", ") + ", asked " + t.Time(oldest, s.AsOf) + " or later"
+}
+
+// homeLine tells whose work is on this machine, and since when.
+func homeLine(t *ui.Text, s fleet.Status) string {
+	text := fmt.Sprintf("the work of %d of %d VMs was pulled whole %s", s.Home.VMs, s.Home.Of, t.Time(s.Home.SinceAt, s.AsOf))
+	if s.Home.VMs > 1 {
+		text += " or later"
+	}
+	if s.Home.Folder != "" {
+		text += ", into " + s.Home.Folder
+	}
+	return text
 }
 
 func titles(s fleet.Status) []string {

@@ -19,6 +19,7 @@ type Status struct {
 	API      APIHealth                   `json:"api"`
 	Halves   *Halves                     `json:"halves,omitempty"` // which half is down, while the API is
 	Fleet    Readiness                   `json:"fleet"`
+	Home     Home                        `json:"home"`
 	Queue    []commits.QueueItem         `json:"queue"`
 	Warnings []retry.Warning             `json:"warnings"`
 	Advice   string                      `json:"advice"`
@@ -126,7 +127,7 @@ func (f *Fleet) Status(ctx context.Context, u outage.Urgency) (Status, error) {
 	}
 	s.VMs = append([]inventory.VM{}, list.VMs...)
 	f.Output.RecallPhases(s.VMs)
-	s.Fleet, s.Locals = readiness(list), f.Inventory.Locals()
+	s.Fleet, s.Locals, s.Home = readiness(list), f.Inventory.Locals(), f.home(list.VMs)
 	if s.Queue, err = f.Commits.Queue(); err != nil {
 		f.o.Warn(err.Error()) // what can be read is shown
 	}
@@ -192,7 +193,7 @@ func (f *Fleet) advice(s Status) string {
 	case s.API.State == "slow":
 		return "what is recorded works meanwhile; see whether the API answers at all: vers-fleet vms --live"
 	case s.API.State == "down":
-		return "bring the work home: vers-fleet pull --all ./rescue"
+		return s.Home.bringHome(s.AsOf)
 	case s.Fleet.VMs == 0:
 		return "record the fleet and its keys: vers-fleet vms"
 	case missing > 0:
