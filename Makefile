@@ -37,7 +37,7 @@ lint: ## run every linter
 verify: ## check that generated files, go.mod and imports are in order
 	@.ci/verify
 
-generate: ## write man pages, reference and completions from the command tree
+generate: ## write man pages and reference from the command tree
 	go run ./cmd/internal/gen
 
 bench: ## measure against scp, sftp, rsync, rclone, tar and OpenSSH

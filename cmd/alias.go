@@ -75,7 +75,7 @@ func completeAliases(env *Env) cobra.CompletionFunc {
 		var out []cobra.Completion
 		for _, a := range list {
 			if strings.HasPrefix(a.Alias, word) {
-				out = append(out, cobra.CompletionWithDesc(a.Alias, a.VMID))
+				out = append(out, offer(a.Alias, a.VMID)...)
 			}
 		}
 		return out, cobra.ShellCompDirectiveNoFileComp

@@ -37,7 +37,11 @@ func completeFlags(env *Env, root *cobra.Command) {
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return append(s.Profiles(), "default"), cobra.ShellCompDirectiveNoFileComp
+		var out []cobra.Completion
+		for _, name := range append(s.Profiles(), "default") {
+			out = append(out, offer(name, "")...)
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
 	})
 	for _, name := range []string{"api-url", "jq", "template", "timeout"} {
 		register(name, cobra.NoFileCompletions)

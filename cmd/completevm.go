@@ -11,6 +11,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // completeVMs completes names of VMs from the cache alone, with state and
@@ -21,7 +22,7 @@ func completeVMs(env *Env, most int) cobra.CompletionFunc {
 		if most > 0 && len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return vmCompletions(env, word, ""), cobra.ShellCompDirectiveNoFileComp
+		return vmCompletions(env, word), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -29,7 +30,8 @@ func completeVMs(env *Env, most int) cobra.CompletionFunc {
 const remotePathTime = 500 * time.Millisecond
 
 // completeVMPaths is completeVMs for VM:PATH arguments, which may also be
-// paths here. Paths on the VM are asked for over SSH with what is recorded.
+// paths here. Paths on the VM are asked for over SSH with what is recorded; those
+// that are not plain are for shells that quote them.
 func completeVMPaths(env *Env) cobra.CompletionFunc {
 	return func(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if name, path, ok := strings.Cut(word, ":"); ok && !strings.ContainsAny(name, "/.") {
@@ -38,7 +40,7 @@ func completeVMPaths(env *Env) cobra.CompletionFunc {
 		if strings.ContainsAny(word, "/.") {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
-		return vmCompletions(env, word, ""), cobra.ShellCompDirectiveDefault
+		return vmCompletions(env, word), cobra.ShellCompDirectiveDefault
 	}
 }
 
@@ -53,13 +55,18 @@ func remotePaths(env *Env, name, path string) []cobra.Completion {
 	if err != nil {
 		return nil
 	}
-	for i, p := range paths {
-		paths[i] = name + ":" + p
+	var out []cobra.Completion
+	for _, p := range paths {
+		if word := name + ":" + p; env.quotes || safe.Plain(word) {
+			out = append(out, word)
+		}
 	}
-	return paths
+	return out
 }
 
-func vmCompletions(env *Env, word, suffix string) []cobra.Completion {
+// vmCompletions are the plain names that begin with word, and the ids of VMs that
+// have none: who called a VM may have called it anything.
+func vmCompletions(env *Env, word string) []cobra.Completion {
 	f, err := recordedFleet(env)
 	if err != nil {
 		return nil
@@ -68,10 +75,17 @@ func vmCompletions(env *Env, word, suffix string) []cobra.Completion {
 	if err != nil {
 		return nil
 	}
+	called := map[string]bool{} // the VMs that a plain name means
+	for _, n := range names {
+		called[n.ID] = called[n.ID] || safe.Plain(n.Name)
+	}
 	var out []cobra.Completion
 	for _, n := range names {
+		if !called[n.ID] {
+			n.Name = n.ID
+		}
 		if strings.HasPrefix(n.Name, word) {
-			out = append(out, cobra.CompletionWithDesc(n.Name+suffix, describeVM(n)))
+			out = append(out, offer(n.Name, describeVM(n))...)
 		}
 	}
 	return out

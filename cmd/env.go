@@ -28,6 +28,7 @@ type Env struct {
 
 	opened  *fleet.Fleet // by Fleet; nil as long as no command asked
 	flags   globalFlags
+	quotes  bool // a shell that completes a word quotes what is offered
 	format  ui.Format
 	loaded  func() (*settings.Settings, error)
 	restore atomic.Pointer[func()] // puts the terminal back as it was

@@ -128,7 +128,7 @@ func completeQueued(env *Env) cobra.CompletionFunc {
 		var out []cobra.Completion
 		for _, i := range items {
 			if strings.HasPrefix(i.CommitID, word) && !slices.Contains(args, i.CommitID) {
-				out = append(out, cobra.CompletionWithDesc(i.CommitID, orID(i.VMName, i.VMID)+" "+i.Status))
+				out = append(out, offer(i.CommitID, orID(i.VMName, i.VMID)+" "+i.Status)...)
 			}
 		}
 		return out, cobra.ShellCompDirectiveNoFileComp

@@ -34,12 +34,19 @@ func sit(t *testing.T, env []string, args ...string) *person {
 	t.Helper()
 	p := &person{t: t, cmd: exec.Command("vers-fleet", args...)}
 	p.cmd.Env = env
-	ptmx, err := pty.StartWithSize(p.cmd, &pty.Winsize{Rows: 24, Cols: 200})
+	p.sit(&pty.Winsize{Rows: 24, Cols: 200})
+	return p
+}
+
+// sit starts the person's program on a terminal of this size.
+func (p *person) sit(size *pty.Winsize) {
+	p.t.Helper()
+	ptmx, err := pty.StartWithSize(p.cmd, size)
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	p.ptmx = ptmx
-	t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = ptmx.Close() })
+	p.t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = ptmx.Close() })
 	go func() {
 		b := make([]byte, 64<<10)
 		for {
@@ -52,7 +59,6 @@ func sit(t *testing.T, env []string, args ...string) *person {
 			}
 		}
 	}()
-	return p
 }
 
 // sees waits until the screen shows want, after what was seen last.

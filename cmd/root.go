@@ -69,6 +69,7 @@ and push work on when it does not. In an outage: vers-fleet help outage`,
 	root.InitDefaultHelpCmd()
 	explainHelp(root)
 	root.InitDefaultCompletionCmd()
+	printScripts(env, root)
 	finish(env, root)
 	return root
 }
@@ -99,6 +100,7 @@ func subcommands(env *Env) []*cobra.Command {
 		newDemoCommand(env),
 		newConfigCommand(env),
 		newVersionCommand(env),
+		newOfferCommand(env),
 	}
 }
 

@@ -123,12 +123,12 @@ func (p *picker) render(width int, st Styler) []string {
 	first := max(0, min(p.at-pickLines/2, len(p.found)-pickLines))
 	var lines []string
 	for i := first; i < min(len(p.found), first+pickLines); i++ {
-		text := truncate("  "+p.choices[p.found[i]], width)
+		text := Truncate("  "+p.choices[p.found[i]], width)
 		if i == p.at {
 			text = st.Apply(Strong, "> "+strings.TrimPrefix(text, "  "))
 		}
 		lines = append(lines, text)
 	}
 	count := fmt.Sprintf(" (%d of %d) ", len(p.found), len(p.choices))
-	return append(lines, truncate(p.question+count+"> "+p.typed, width))
+	return append(lines, Truncate(p.question+count+"> "+p.typed, width))
 }

@@ -75,15 +75,15 @@ func (p *Progress) render(width, height int) []string {
 		case len(out) >= max(1, height-2):
 			hidden++
 		default:
-			head := pad(truncate(l.Key, name), name)
-			out = append(out, truncate(head+"  "+l.amount(narrow)+join(l.rate.text(now, l.Total-l.Done, narrow))+join(l.Text), width))
+			head := pad(Truncate(l.Key, name), name)
+			out = append(out, Truncate(head+"  "+l.amount(narrow)+join(l.rate.text(now, l.Total-l.Done, narrow))+join(l.Text), width))
 		}
 	}
 	if hidden > 0 {
-		out = append(out, truncate(fmt.Sprintf("%s  … and %d more", pad("", name), hidden), width))
+		out = append(out, Truncate(fmt.Sprintf("%s  … and %d more", pad("", name), hidden), width))
 	}
 	if len(p.lines) > 1 {
-		out = append(out, truncate(pad("total", name)+"  "+p.total(now, narrow), width))
+		out = append(out, Truncate(pad("total", name)+"  "+p.total(now, narrow), width))
 	}
 	return out
 }

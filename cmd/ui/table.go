@@ -61,7 +61,7 @@ func (t tableText) render() string {
 
 func (t tableText) line(b *strings.Builder, widths []int, row []cell) {
 	for i, c := range row {
-		text := truncate(c.text, widths[i])
+		text := Truncate(c.text, widths[i])
 		gap := widths[i] - Width(text)
 		if t.head[i].right {
 			b.WriteString(strings.Repeat(" ", gap))

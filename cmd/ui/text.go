@@ -9,9 +9,9 @@ import (
 // Width is the number of terminal columns that s takes. s must be clean.
 func Width(s string) int { return widths().StringWidth(s) }
 
-// truncate shortens s to at most width columns, marking the cut with an
+// Truncate shortens s to at most width columns, marking the cut with an
 // ellipsis. s must be clean and without styles.
-func truncate(s string, width int) string {
+func Truncate(s string, width int) string {
 	if width <= 0 {
 		return ""
 	}

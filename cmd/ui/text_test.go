@@ -14,8 +14,8 @@ func FuzzTruncate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		got := safe.Clean(s)
-		if w := Width(truncate(got, 7)); w > 7 {
-			t.Fatalf("truncate(%q, 7) takes %d columns", got, w)
+		if w := Width(Truncate(got, 7)); w > 7 {
+			t.Fatalf("Truncate(%q, 7) takes %d columns", got, w)
 		}
 	})
 }

@@ -92,7 +92,7 @@ func (w *Waiter) show() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.text != nil {
-			sp.Suffix = truncate(" "+safe.Clean(w.text()), w.s.errWidth()-2)
+			sp.Suffix = Truncate(" "+safe.Clean(w.text()), w.s.errWidth()-2)
 		}
 	}
 	w.spin.Start()

@@ -115,7 +115,7 @@ func (iv *Inventory) updateNames(ctx context.Context, change func(*namesDoc)) er
 }
 
 // CompletionName is a name that a shell may complete to.
-type CompletionName struct{ Name, State, Role string }
+type CompletionName struct{ ID, Name, State, Role string }
 
 // CompletionNames returns every name in the cache, and the ids of VMs without
 // one, without reading a key or asking the API.
@@ -136,7 +136,7 @@ func (iv *Inventory) CompletionNames() ([]CompletionName, error) {
 			}
 		}
 		for _, n := range names {
-			out = append(out, CompletionName{Name: n, State: vm.State, Role: vm.Role})
+			out = append(out, CompletionName{ID: vm.ID, Name: n, State: vm.State, Role: vm.Role})
 		}
 	}
 	return out, nil

@@ -1,5 +1,5 @@
-// Command gen writes what is derived from the command tree: manual pages, the
-// Markdown reference and shell completions. The output depends on the tree
+// Command gen writes what is derived from the command tree: manual pages and
+// the Markdown reference. The output depends on the tree
 // alone, so that `make verify` can compare it.
 //
 //	go run ./cmd/internal/gen [FOLDER]
@@ -8,7 +8,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"io"
 	"log"
 	"os"
 	"path/filepath"
@@ -37,7 +36,6 @@ func generate(to string) error {
 	return errors.Join(
 		manPages(root, filepath.Join(to, "docs", "man")),
 		reference(root, filepath.Join(to, "docs", "reference")),
-		completions(root, filepath.Join(to, "completions")),
 	)
 }
 
@@ -70,23 +68,6 @@ func reference(root *cobra.Command, dir string) error {
 		}
 		return os.WriteFile(filepath.Join(dir, fileName(c, "_")+".md"), b.Bytes(), 0o644)
 	})
-}
-
-func completions(root *cobra.Command, dir string) error {
-	if err := emptyFolder(dir, ""); err != nil {
-		return err
-	}
-	var errs []error
-	for name, write := range map[string]func(io.Writer) error{
-		"vers-fleet.bash": func(w io.Writer) error { return root.GenBashCompletionV2(w, true) },
-		"_vers-fleet":     root.GenZshCompletion,
-		"vers-fleet.fish": func(w io.Writer) error { return root.GenFishCompletion(w, true) },
-		"vers-fleet.ps1":  root.GenPowerShellCompletionWithDesc,
-	} {
-		var b bytes.Buffer
-		errs = append(errs, write(&b), os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644))
-	}
-	return errors.Join(errs...)
 }
 
 // each visits every command that can be run or holds some, but not the help
