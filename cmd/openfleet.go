@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/spf13/pflag"
 
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
@@ -98,6 +101,7 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 			Base: s.RetryBase, Cap: s.RetryCap, MaxElapsed: s.RetryMaxElapsed,
 		},
 		Mode: mode, WaitFor: limit, QueueTTL: s.QueueExpires,
+		Config:   configOwn(e.flags.set),
 		UserHome: settings.UserHome(), VersHome: e.Getenv("VERS_HOME"), TempDirs: []string{os.TempDir()},
 		Registry: inventory.Registry{URL: s.RegistryURL, Token: s.RegistryToken},
 		Keystore: keys.StoreOptions{
@@ -106,6 +110,19 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 		Warn: warn, Logf: e.Streams.Debugf,
 		OnWait: e.showWait, Confirm: func(question string) error { return e.confirm(ctx, question) },
 	}, nil
+}
+
+// configOwn is the configuration file, and its folder where that is ours alone.
+func configOwn(flags *pflag.FlagSet) []string {
+	path, err := settings.Path(flags)
+	if err != nil {
+		return nil
+	}
+	own := []string{path}
+	if dir := filepath.Dir(path); filepath.Base(dir) == "vers-fleet" {
+		own = append(own, dir)
+	}
+	return own
 }
 
 // patience is how long the API may take before it is worth a word.

@@ -75,6 +75,7 @@ func (o *pullOptions) register(c *cobra.Command) {
 	f.StringArrayVar(&t.Exclude, "exclude", nil, "no files that match this gitignore `PATTERN`")
 	f.BoolVar(&t.GitIgnore, "gitignore", false, "heed the .gitignore files on the VM")
 	f.BoolVar(&t.AllLinks, "all-links", false, "keep symlinks that lead out of DEST too")
+	f.BoolVar(&t.Dotfiles, "dotfiles", false, "with DEST at your home folder, bring dotfiles too")
 	f.BoolVar(&t.Fsync, "fsync", false, "flush each file, not all at the end")
 	f.StringVar(&o.maxSize, "max-size", "", "skip files larger than `SIZE` (such as 100M)")
 	f.StringVar(&o.maxTotal, "max-total", "", "fetch no more than `SIZE` from each VM")

@@ -36,6 +36,7 @@ func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req remote.PullReques
 			end = ui.Failed
 		}
 		progress.Update(ui.Update{Key: orID(r.VMName, r.VMID), Done: r.Bytes, Total: r.Bytes, Text: r.Error, End: end})
+		warnOfSelfRunning(env, r)
 		if env.Format().Lines() {
 			_ = ui.PrintLine(env.Streams, pullDone{Event: "result", PullResult: r})
 		}
@@ -173,9 +174,29 @@ func reportOne(env *Env, r remote.PullResult, several bool, verb transferVerb) {
 	if r.Outward > 0 {
 		env.Streams.Notef("%s: left out %s leading out of the folder; --all-links keeps such links", name, ui.Count(r.Outward, "symlink"))
 	}
+	if r.Dotfiles > 0 {
+		env.Streams.Notef("%s: left out %s, as DEST is your home folder; --dotfiles brings them too", name, ui.Count(r.Dotfiles, "dotfile"))
+	}
 	if strings.HasPrefix(r.Verified, "none") && r.Err == nil && r.Files > 0 {
 		env.Streams.Warnf("%s: the files were not checked by hash (%s)", name, strings.TrimPrefix(r.Verified, "none: "))
 	}
+}
+
+// warnOfSelfRunning names what arrived and other programs run or obey by
+// themselves: files of a VM are the word of whoever is on it.
+func warnOfSelfRunning(env *Env, r remote.PullResult) {
+	if len(r.Beware) == 0 {
+		return
+	}
+	names := make([]string, 0, maxShown)
+	for _, path := range firstOf(r.Beware) {
+		names = append(names, shownPath(path))
+	}
+	text := strings.Join(names, ", ")
+	if more := len(r.Beware) - len(names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	env.Streams.Warnf("%s: look before you work in %s: shells, editors and git run or obey by themselves: %s", orID(r.VMName, r.VMID), r.Dest, text)
 }
 
 // firstOf is as much of a list as is told on stderr.

@@ -98,6 +98,7 @@ func (t *watchTeller) result(r remote.PullResult) {
 	case len(r.Failures) > 0:
 		news = t.trouble(name, ui.Count(r.Failed, "file")+" did not come, the first: "+failureText(r.Failures[0])) || news
 	}
+	warnOfSelfRunning(t.env, r)
 	switch {
 	case !news:
 	case t.env.Format().Lines():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/access"
@@ -44,6 +45,7 @@ type Options struct {
 	WaitFor     time.Duration // with Wait: give up after this long; 0 = never
 	QueueTTL    time.Duration // a queued commit older than this is not sent
 
+	Config   []string // configuration file and folder, which no pull writes to
 	UserHome string   // where ~/.pi and ~/.vers are; "" = none
 	VersHome string   // $VERS_HOME
 	TempDirs []string // where other clients leave keys
@@ -96,7 +98,7 @@ func Open(o Options) (*Fleet, error) {
 	f.Access = access.New(access.Options{API: f.API, Inventory: f.Inventory, Keys: f.Keys, Store: store, Front: f.front, RootCAs: o.RootCAs,
 		LoadRoots: o.LoadRoots, TLSVerify: o.TLSVerify, StrictSSH: o.StrictSSH, Share: o.Share, Now: o.Now, Warn: o.Warn, Logf: o.Logf})
 	f.Remote, f.Output, f.OpenSSH = remote.New(remote.Options{API: f.API, Access: f.Access, Inventory: f.Inventory, Store: store, Front: f.front, Profile: o.Profile,
-		PullPaths: o.PullPaths, UserHome: o.UserHome, TLSVerify: o.TLSVerify, CAFile: o.CAFile, LoadRoots: o.LoadRoots, ProxyEnv: o.ProxyEnv,
+		PullPaths: o.PullPaths, UserHome: o.UserHome, Own: o.own(), TLSVerify: o.TLSVerify, CAFile: o.CAFile, LoadRoots: o.LoadRoots, ProxyEnv: o.ProxyEnv,
 		SilentAfter: o.SilentAfter, Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait,
 		List: func(ctx context.Context, ask inventory.ListOptions) (inventory.Listing, error) {
 			return f.List(ctx, ListOptions{ListOptions: ask})
@@ -104,6 +106,19 @@ func Open(o Options) (*Fleet, error) {
 	f.Commits = commits.New(commits.Options{API: f.API, Store: store, QueueTTL: o.QueueTTL, Now: o.Now, Warn: o.Warn})
 	f.Lifecycle = lifecycle.New(lifecycle.Options{API: f.API, Inventory: f.Inventory, Store: store, Warn: o.Warn, Record: f.recordNow})
 	return f, nil
+}
+
+// own are the files and folders that this program reads its configuration and
+// state from.
+func (o Options) own() []string {
+	own := slices.Concat([]string{o.Home}, o.Config)
+	if o.UserHome != "" {
+		own = append(own, filepath.Join(o.UserHome, ".vers"), filepath.Join(o.UserHome, ".versrc"))
+	}
+	if o.VersHome != "" {
+		own = append(own, o.VersHome)
+	}
+	return own
 }
 
 func (o Options) withDefaults() Options {

@@ -87,6 +87,7 @@ type PullResult struct {
 	Unchanged int64            `json:"unchanged"`
 	Skipped   int64            `json:"skipped"`
 	Outward   int64            `json:"outward_links"` // of skipped: symlinks that lead out of DEST
+	Dotfiles  int64            `json:"dotfiles"`      // of skipped: dotfiles, because DEST is the home folder
 	Deleted   int64            `json:"deleted"`
 	Failed    int64            `json:"failed"`
 	Verified  string           `json:"verified"` // "" in a dry run
@@ -94,6 +95,7 @@ type PullResult struct {
 	Error     string           `json:"error,omitempty"`
 	Failures  []PullFailure    `json:"failures"`
 	Deletions []string         `json:"deletions"`          // what --delete removed, the first thousand
+	Beware    []string         `json:"beware"`             // what arrived that other programs run or obey by themselves
 	HostKey   string           `json:"host_key,omitempty"` // fingerprint
 	KeySource string           `json:"key_source,omitempty"`
 	Phase     lieutenant.Phase `json:"phase,omitempty"` // of the lieutenant when its task was over, if that was waited for
@@ -124,8 +126,14 @@ func (s *connBudget) now() int { return max(2, 32/int(max(1, s.working.Load())))
 // Pull fetches files from VMs, each over its own connection and into its own
 // folder. One VM that fails does not hold up the others. The error is nil when
 // everything came; with one VM it is that VM's, with several its kind is
-// Partial.
+// Partial. A DEST in vers-fleet's own folders is refused with kind Usage.
 func (rm *Remote) Pull(ctx context.Context, r PullRequest) ([]PullResult, error) {
+	for _, item := range r.Items {
+		if in, ok := transfer.Within(r.destOf(item), rm.o.Own); ok {
+			return nil, &problem.Error{Kind: problem.Usage, What: "cannot pull into " + safe.Line(r.destOf(item)), Origin: problem.OriginLocal,
+				Why: "it lies in " + in + ", which is vers-fleet's own configuration or state", Next: "choose another DEST"}
+		}
+	}
 	results := make([]PullResult, len(r.Items))
 	r.budget = &connBudget{}
 	var mu sync.Mutex
@@ -191,7 +199,7 @@ func folderName(items []PullItem, vm inventory.VM) string {
 // pullOne fetches one VM's files.
 func (rm *Remote) pullOne(ctx context.Context, r PullRequest, item PullItem) (res PullResult) {
 	began := rm.o.Now()
-	res = PullResult{VMID: item.VM.ID, VMName: item.VM.Name, Dest: r.destOf(item), DryRun: r.Options.DryRun, Failures: []PullFailure{}, Deletions: []string{}}
+	res = PullResult{VMID: item.VM.ID, VMName: item.VM.Name, Dest: r.destOf(item), DryRun: r.Options.DryRun, Failures: []PullFailure{}, Deletions: []string{}, Beware: []string{}}
 	defer func() { res.Duration = rm.o.Now().Sub(began).Seconds() }()
 	if err := ctx.Err(); err != nil {
 		return res.failed(transferError(ctx, item.VM, "pull from", err))
@@ -211,8 +219,10 @@ func (rm *Remote) pullOne(ctx context.Context, r PullRequest, item PullItem) (re
 	if r.OnEvent != nil {
 		o.Events = func(e transfer.Event) { r.OnEvent(item.VM, e) }
 	}
+	o.Own, o.Home, o.Notable = rm.o.Own, rm.o.UserHome, notable
 	sum, err := transfer.Pull(ctx, rm.remote(item.VM, conn), o)
 	res.fill(sum)
+	res.Beware = bewareOf(res.Dest, sum.Notable)
 	return res.failed(transferError(ctx, item.VM, "pull from", err))
 }
 
@@ -246,7 +256,7 @@ func (rm *Remote) remote(vm inventory.VM, conn transfer.Conn) transfer.Remote {
 
 func (r *PullResult) fill(s transfer.Summary) {
 	r.Summary, r.Files, r.Bytes, r.Unchanged = s, s.Files, s.Bytes, s.Unchanged
-	r.Skipped, r.Outward, r.Failed, r.Verified = s.Skipped, s.Outward, s.Failed, s.Verified
+	r.Skipped, r.Outward, r.Dotfiles, r.Failed, r.Verified = s.Skipped, s.Outward, s.Dotfiles, s.Failed, s.Verified
 	r.Deleted, r.Deletions = s.Deleted, append(r.Deletions, s.Deletions...)
 	if r.DryRun {
 		r.Verified = "" // nothing was there to check
@@ -369,7 +379,7 @@ func filesError(files int64, results []PullResult, maxTotal int64) *problem.Erro
 // folder on the VM as Dest.
 func (rm *Remote) Push(ctx context.Context, vm inventory.VM, o transfer.PushOptions) (res PullResult, err error) {
 	began := rm.o.Now()
-	res = PullResult{VMID: vm.ID, VMName: vm.Name, Dest: o.Dest, DryRun: o.DryRun, Failures: []PullFailure{}, Deletions: []string{}}
+	res = PullResult{VMID: vm.ID, VMName: vm.Name, Dest: o.Dest, DryRun: o.DryRun, Failures: []PullFailure{}, Deletions: []string{}, Beware: []string{}}
 	defer func() { res.Duration = rm.o.Now().Sub(began).Seconds() }()
 	conn, err := rm.o.Access.Connect(ctx, vm, access.How{})
 	if err != nil {

@@ -20,7 +20,8 @@ type Options struct {
 	Front       inventory.Front
 	Profile     string
 	PullPaths   []string
-	UserHome    string // where ~/.ssh is; "" = none
+	UserHome    string   // where ~/.ssh is; "" = none
+	Own         []string // files and folders that no pull writes to: configuration and state
 	TLSVerify   bool
 	CAFile      string                         // PEM file behind LoadRoots, which Export copies; "" = none
 	LoadRoots   func() (*x509.CertPool, error) // reads CAFile

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
@@ -46,6 +47,12 @@ type PullOptions struct {
 	Fsync    bool // flush each file; otherwise all at the end
 	AllLinks bool // keep symlinks that lead out of Dest too; otherwise they are left out
 
+	Own      []string // files and folders here that are never written to, wherever Dest is (see dest.Options)
+	Home     string   // the home folder here, whose dotfiles are left alone
+	Dotfiles bool     // those are fetched too
+	// Notable tells for which names, below Dest, Summary.Notable is meant.
+	Notable func(rel string) bool
+
 	MaxConns     int        // connections at most, 0 = up to 8 as it pays
 	ConnsNow     func() int // how many of these may be used now, asked again while it runs; nil = all
 	KeepManifest bool       // fill Summary.Manifest (a receipt); costs memory per file
@@ -67,6 +74,7 @@ type Summary struct {
 	Skipped   int64 // left out by a filter, or a socket, FIFO or device
 	Special   int64 // of Skipped: sockets, FIFOs, devices
 	Outward   int64 // of Skipped: symlinks that lead out of Dest
+	Dotfiles  int64 // of Skipped: dotfiles of the home folder here
 	Vanished  int64 // gone from the source between listing and reading
 	Dirs      int64 // folders made
 	Links     int64 // symlinks and hard links made
@@ -84,6 +92,9 @@ type Summary struct {
 	// Deletions are the paths that Delete removed (or would, in a dry run),
 	// at most MaxFailures of them.
 	Deletions []string
+	// Notable are the files and links that arrived (or would) and that
+	// PullOptions.Notable tells apart, at most MaxFailures of them.
+	Notable []string
 }
 
 // MaxFailures bounds the lists in a Summary; the counts go on.
@@ -166,6 +177,10 @@ type Event struct {
 	TotalFiles int64
 	Conns      int
 }
+
+// Within tells whether a folder here is, or lies in, one of own, and in which: as
+// Dest it is refused.
+func Within(folder string, own []string) (in string, ok bool) { return dest.Within(folder, own) }
 
 // PathError says that a path asked for is not on the VM. It matches
 // fs.ErrNotExist.

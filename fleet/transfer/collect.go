@@ -14,7 +14,8 @@ type collector struct {
 	ev     Event // the running totals
 	events func(Event)
 	logf   func(string, ...any)
-	keep   bool // the manifest
+	keep   bool                  // the manifest
+	marks  func(rel string) bool // which names are notable; nil = none
 	last   time.Time
 	path   string // what is at work
 }
@@ -134,6 +135,9 @@ func (c *collector) entry(it *listing.Item, t Type, fetched bool) {
 }
 
 func (c *collector) keepLocked(it *listing.Item, t Type, sha string, fetched bool) {
+	if fetched && t != TypeDir && c.marks != nil && c.marks(it.Rel()) && len(c.sum.Notable) < MaxFailures {
+		c.sum.Notable = append(c.sum.Notable, it.Rel())
+	}
 	if !c.keep {
 		return
 	}

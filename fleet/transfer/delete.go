@@ -81,7 +81,7 @@ func (p *pull) deleteInUnlisted(r *listing.Root, name string) (empty bool) {
 	return empty
 }
 
-// shielded tells whether a filter leaves a name out.
+// shielded tells whether a filter leaves a name out, or it is none of the VM's.
 func (p *pull) shielded(r *listing.Root, name string, e fs.DirEntry) bool {
 	it := listing.Item{Root: r, Sub: strings.TrimPrefix(strings.TrimPrefix(name, r.Land), "/"), Kind: 'f'}
 	if e.IsDir() {
@@ -89,7 +89,7 @@ func (p *pull) shielded(r *listing.Root, name string, e fs.DirEntry) bool {
 	} else if fi, err := e.Info(); err == nil {
 		it.Size, it.Mtime = fi.Size(), fi.ModTime().UnixNano()
 	}
-	if it.Kind == 'd' && p.f.HasInclude() {
+	if it.Kind == 'd' && p.f.HasInclude() || p.d.Shields(name, it.Kind == 'd') != "" {
 		return true
 	}
 	return !p.f.Wants(&it)

@@ -102,6 +102,10 @@ func (p *pull) Item(it listing.Item) error {
 		return nil
 	}
 	p.seen[key] = true
+	if why := p.d.Shields(rel, it.Kind == 'd'); why != "" {
+		p.leaveAlone(&it, why)
+		return nil
+	}
 	if !p.f.Wants(&it) {
 		if it.Kind != 'd' {
 			p.skip(false)
@@ -119,6 +123,22 @@ func (p *pull) Item(it listing.Item) error {
 	}
 	p.skip(true)
 	return p.ctx.Err()
+}
+
+// leaveAlone passes over what is not the VM's to write here. A folder of
+// vers-fleet's own is told once, not with all that is in it.
+func (p *pull) leaveAlone(it *listing.Item, why string) {
+	rel := it.Rel()
+	switch {
+	case p.d.Dotfile(rel):
+		if it.Kind != 'd' {
+			p.c.update(func(s *Summary) { s.Skipped, s.Dotfiles = s.Skipped+1, s.Dotfiles+1 })
+		}
+	case path.Dir(rel) != "." && p.d.Shields(path.Dir(rel), true) != "":
+		p.skip(false)
+	default:
+		p.Refused(rel, why)
+	}
 }
 
 func (p *pull) skip(special bool) {

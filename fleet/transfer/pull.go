@@ -65,7 +65,7 @@ type pull struct {
 // the context's error.
 func Pull(ctx context.Context, r Remote, o PullOptions) (Summary, error) {
 	d, err := dest.Open(o.Dest, dest.Options{Token: o.Source + "\x00" + strings.Join(o.Paths, "\x00"),
-		DryRun: o.DryRun, Fsync: o.Fsync, AllLinks: o.AllLinks})
+		DryRun: o.DryRun, Fsync: o.Fsync, AllLinks: o.AllLinks, Own: o.Own, Home: o.Home, Dotfiles: o.Dotfiles})
 	if err != nil {
 		return Summary{}, &LocalError{o.Dest, err}
 	}
@@ -73,6 +73,7 @@ func Pull(ctx context.Context, r Remote, o PullOptions) (Summary, error) {
 		seen: map[uint64]bool{}, inodes: map[inode]listing.Item{},
 		c: newCollector(o.Events, o.Logf, o.KeepManifest),
 		f: listing.NewFilter(o.Include, o.Exclude, o.MaxSize, o.Newer)}
+	p.c.marks = o.Notable
 	p.latency.done = make(chan struct{})
 	p.pool.cond, p.pool.changed = sync.NewCond(&p.pool.mu), make(chan struct{}, 1)
 	p.pool.most = maxConns

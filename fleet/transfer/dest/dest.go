@@ -23,6 +23,12 @@ type Options struct {
 	DryRun   bool // nothing is written, DEST need not exist
 	Fsync    bool // each file is flushed by itself; otherwise Flush does it at the end
 	AllLinks bool // symlinks that lead out of DEST are made too
+
+	// Own are files and folders of this machine, absolute, that nothing is
+	// written to or removed from, wherever DEST is.
+	Own      []string
+	Home     string // the home folder, whose dotfiles are left alone; "" = none
+	Dotfiles bool   // these are written too
 }
 
 // Dest is an open destination folder. Its methods take names below it, with
@@ -40,17 +46,25 @@ type Dest struct {
 	folds  bool // the file system ignores case or Unicode form
 	lock   *os.File
 	dirs   *dirCache
+
+	own       []string // names below DEST of Options.Own
+	home      string   // name below DEST of Options.Home, if holdsHome
+	holdsHome bool
 }
 
 // Open makes and opens the destination and, unless it is a dry run, the partial
 // folder of o.Token. The caller closes it.
 func Open(dir string, o Options) (*Dest, error) {
 	d := &Dest{path: dir, o: o}
+	if in, ok := Within(dir, o.Own); ok {
+		return nil, &OwnError{dir, in}
+	}
 	if !o.DryRun {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return nil, err
 		}
 	}
+	d.findOwn()
 	root, err := os.OpenRoot(dir)
 	if o.DryRun && errors.Is(err, fs.ErrNotExist) {
 		return d, nil

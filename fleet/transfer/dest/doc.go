@@ -15,10 +15,13 @@
 //   - A final name is absent, old or whole: content is written below a name that
 //     this package made, and renamed. What lies at a final name is replaced by
 //     rename, never written into, and a folder is never replaced by a file.
+//   - Nothing is written to or removed from vers-fleet's own configuration and
+//     state, nor the home folder's dotfiles unless they were asked for, wherever
+//     DEST is (Shields).
 //   - Setuid, setgid and sticky bits are never set; devices, sockets and FIFOs
 //     never made.
 //
 // It never talks to a VM, knows no hash and no connection, and decides nothing
 // about what is wanted: package transfer does. It returns plain errors of the
-// file system, ErrInTheWay and *NameError.
+// file system, ErrInTheWay, *NameError and *OwnError.
 package dest

@@ -158,6 +158,9 @@ func (p Part) Remove() { _ = p.d.part.Remove(p.id) }
 // Commit moves the finished content to its place. A folder there is not
 // replaced: ErrInTheWay.
 func (p Part) Commit() error {
+	if err := p.d.free(p.rel, false); err != nil {
+		return err
+	}
 	h, base, err := p.d.parent(p.rel, true)
 	if err != nil {
 		return err

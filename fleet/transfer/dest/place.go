@@ -16,6 +16,9 @@ var ErrInTheWay = errors.New("something of another type is in the way here")
 
 // Mkdir makes the folder rel and those above it, and reports whether it is new.
 func (d *Dest) Mkdir(rel string) (made bool, err error) {
+	if err := d.free(rel, true); err != nil {
+		return false, err
+	}
 	h, base, err := d.parent(rel, true)
 	if err != nil {
 		return false, err
@@ -64,6 +67,9 @@ func (d *Dest) Hardlink(first, rel string) (made bool, err error) {
 
 // SetMeta gives rel (a file or folder, never a link) mode and time.
 func (d *Dest) SetMeta(rel string, mode fs.FileMode, mtime time.Time) error {
+	if err := d.free(rel, true); err != nil {
+		return err
+	}
 	h, base, err := d.parent(rel, false)
 	if err != nil {
 		return err
@@ -111,6 +117,9 @@ func (d *Dest) ReadDir(rel string) ([]fs.DirEntry, error) {
 
 // Remove removes a file, a link or an empty folder.
 func (d *Dest) Remove(rel string) error {
+	if err := d.free(rel, true); err != nil {
+		return err
+	}
 	d.dirs.forgetBelow(rel)
 	h, base, err := d.parent(rel, false)
 	if err != nil {
@@ -127,6 +136,9 @@ func (d *Dest) Remove(rel string) error {
 // Unlock gives the owner every right to the folder rel, so that what is in it
 // can be removed.
 func (d *Dest) Unlock(rel string) error {
+	if err := d.free(rel, true); err != nil {
+		return err
+	}
 	h, base, err := d.parent(rel, false)
 	if err != nil {
 		return err
