@@ -20,6 +20,7 @@ import (
 type How struct {
 	Mode      outage.Mode
 	KeepAlive time.Duration // how often an idle connection is probed; 0 = keepAlive
+	Banner    func(string)  // shows what the VM's SSH server says before the login; nil = nobody
 
 	contacts *contacts // of a Batch; nil: first contacts are told one by one
 	alone    bool      // no connection is kept for later commands
@@ -107,6 +108,7 @@ func (d *Dialer) dialWith(ctx context.Context, vm inventory.VM, how How, keys []
 	}
 	target.Keys = keys
 	ssh := d.ssh
+	ssh.Banner = how.Banner
 	if how.KeepAlive > 0 {
 		ssh.KeepAlive = how.KeepAlive
 	}

@@ -57,7 +57,7 @@ const (
 )
 
 func (s *lasting) keep(ctx context.Context) error {
-	conn, err := s.rm.o.Access.Connect(ctx, s.vm, access.How{KeepAlive: reconnectAlive})
+	conn, err := s.rm.o.Access.Connect(ctx, s.vm, access.How{KeepAlive: reconnectAlive, Banner: showBanner(s.run)})
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (s *lasting) reconnect(ctx context.Context, base time.Duration, short bool)
 			return lostAgain{errShort}
 		}
 		var err error
-		conn, err = s.rm.o.Access.Connect(ctx, s.vm, access.How{KeepAlive: reconnectAlive})
+		conn, err = s.rm.o.Access.Connect(ctx, s.vm, access.How{KeepAlive: reconnectAlive, Banner: showBanner(s.run)})
 		var own *problem.Error
 		if errors.As(err, &own) && own.Retryable {
 			return lostAgain{err}

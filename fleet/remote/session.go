@@ -30,14 +30,14 @@ func (e *RemoteStatus) Unwrap() error { return e.Err }
 // other than 0 of the command is a *RemoteStatus, everything else an *Error.
 func (rm *Remote) Session(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
 	if len(forwards) == 0 && o.AgentSocket == "" {
-		conn, err := rm.o.Access.Borrow(ctx, vm, access.How{})
+		conn, err := rm.o.Access.Borrow(ctx, vm, access.How{Banner: showBanner(o)})
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
 		return sessionError(ctx, vm, conn.With(ctx, func(c *sshconn.Conn) error { return c.Run(ctx, o) }))
 	}
-	conn, err := rm.o.Access.Connect(ctx, vm, access.How{})
+	conn, err := rm.o.Access.Connect(ctx, vm, access.How{Banner: showBanner(o)})
 	if err != nil {
 		return err
 	}
@@ -46,6 +46,14 @@ func (rm *Remote) Session(ctx context.Context, vm inventory.VM, o sshconn.RunOpt
 		return err
 	}
 	return sessionError(ctx, vm, conn.Run(ctx, o))
+}
+
+// showBanner shows what the SSH server says before the login where OpenSSH does.
+func showBanner(o sshconn.RunOptions) func(string) {
+	if o.Quiet || o.Stderr == nil {
+		return nil
+	}
+	return func(text string) { _, _ = io.WriteString(o.Stderr, text) }
 }
 
 // sessionError separates the command's own status from trouble on the way.

@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // Dial connects to the target and logs in. Addresses are tried side by side;
@@ -105,6 +108,7 @@ type handshake struct {
 	seen    hostKeyCapture
 	login   atomic.Bool // the host key was accepted
 	refused error       // why the login failed, as far as the server said
+	shown   int         // bytes of banners
 }
 
 // errStop ends a handshake that only wanted the host key.
@@ -131,6 +135,7 @@ func (h *handshake) run() (*ssh.Client, error) {
 		HostKeyAlgorithms: hostKeyAlgorithms(h.pins.keys),
 		HostKeyCallback:   h.seen.callback,
 		AuthCallback:      h.authenticate,
+		BannerCallback:    h.banner,
 	}
 	if config.User == "" {
 		config.User = "root"
@@ -156,6 +161,18 @@ func (h *handshake) hostKey(key ssh.PublicKey) error {
 	}
 	h.login.Store(true)
 	h.deadline(h.dialer.Timeouts.withDefaults().Login)
+	return nil
+}
+
+// maxBanner bounds what a server may have shown before the login.
+const maxBanner = 16 << 10
+
+// banner passes on what the server wants shown.
+func (h *handshake) banner(text string) error {
+	h.shown += len(text)
+	if h.dialer.Banner != nil && text != "" && h.shown <= maxBanner {
+		h.dialer.Banner(strings.TrimSuffix(safe.Text(text), "\n") + "\n")
+	}
 	return nil
 }
 

@@ -99,6 +99,10 @@ type Dialer struct {
 	KeepAlive          time.Duration // between probes of an idle connection; 0 means none
 	Logf               func(format string, args ...any)
 
+	// Banner is handed what the server wants shown before the login (RFC 4252
+	// section 5.4), with what a terminal acts on made visible; nil drops it.
+	Banner func(text string)
+
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error) // nil means the system's resolver
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 }
