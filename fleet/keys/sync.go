@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
@@ -165,9 +167,27 @@ func (ks *Keys) fetchKey(ctx context.Context, m outage.Mode, id string) (changed
 		if problem.KindOf(answer.Unsaved) == problem.Storage { // not a key of another account
 			ks.memory.put(id, answer.Value.PrivateKey)
 		}
-		return false, answer.Unsaved
+		return false, unusable(id, answer.Unsaved)
 	}
 	return changed && had, nil
+}
+
+// unusable is err, or what it means if the API gave what is no key for a login.
+// Nobody is asked for a passphrase: it would be wanted again in the outage, and
+// by every command that runs unattended.
+func unusable(id string, err error) error {
+	e := &problem.Error{Kind: problem.LoginRefused, What: "cannot use the key of " + id, Origin: problem.OriginAPI, Err: err}
+	switch {
+	case errors.Is(err, sshconn.ErrKeyEncrypted):
+		e.Why = "the key that the API gives is protected by a passphrase, which is of no use to a program that runs unattended"
+		e.Next = "have the platform give the VM a key without one, or look for another client's: vers-fleet keys import --found"
+	case errors.Is(err, sshconn.ErrKeyDamaged):
+		e.Why = "what the API gives is no private key that this program can use"
+		e.Next = "look for another client's key of the VM: vers-fleet keys import --found"
+	default:
+		return err
+	}
+	return e
 }
 
 // fetchAddress records the VM's address inside the platform's network, which

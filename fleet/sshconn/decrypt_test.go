@@ -19,13 +19,13 @@ func TestDecryptKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	locked := pem.EncodeToMemory(block)
-	if _, err := ParseKey(locked); !errors.Is(err, errKeyEncrypted) {
+	if _, err := ParseKey(locked); !errors.Is(err, ErrKeyEncrypted) {
 		t.Errorf("a locked key: %v", err)
 	}
 	if _, err := DecryptKey(locked, []byte("wrong")); !errors.Is(err, errPassphrase) {
 		t.Errorf("a wrong passphrase: %v", err)
 	}
-	if _, err := DecryptKey([]byte("no key"), nil); !errors.Is(err, errKeyDamaged) {
+	if _, err := DecryptKey([]byte("no key"), nil); !errors.Is(err, ErrKeyDamaged) {
 		t.Errorf("no key at all: %v", err)
 	}
 	open, err := DecryptKey(locked, []byte("right"))

@@ -15,10 +15,10 @@ import (
 
 // Sentinels found with errors.Is in the error of [ParseKey] and of a dial.
 var (
-	// errKeyEncrypted: the private key is protected by a passphrase.
-	errKeyEncrypted = errors.New("the private key is protected by a passphrase")
-	// errKeyDamaged: the bytes are no private key this program can use.
-	errKeyDamaged = errors.New("not a usable private key")
+	// ErrKeyEncrypted: the private key is protected by a passphrase.
+	ErrKeyEncrypted = errors.New("the private key is protected by a passphrase")
+	// ErrKeyDamaged: the bytes are no private key this program can use.
+	ErrKeyDamaged = errors.New("not a usable private key")
 	// errNoKey: the target has no private key.
 	errNoKey = errors.New("no private key")
 )
@@ -31,8 +31,8 @@ const maxKeyBytes = 64 << 10
 const maxOffered = 5
 
 // ParseKey reads a private key in PEM form (OpenSSH's own or PKCS) and returns
-// its public half as "type base64". The error is errKeyEncrypted or
-// errKeyDamaged and never contains any part of the key.
+// its public half as "type base64". The error is ErrKeyEncrypted or
+// ErrKeyDamaged and never contains any part of the key.
 func ParseKey(pem []byte) (string, error) {
 	s, err := parseSigner(pem)
 	if err != nil {
@@ -62,24 +62,24 @@ func authorizedKey(k ssh.PublicKey) string {
 
 func parseSigner(pem []byte) (ssh.Signer, error) {
 	if len(pem) > maxKeyBytes {
-		return nil, errKeyDamaged
+		return nil, ErrKeyDamaged
 	}
 	raw, err := ssh.ParseRawPrivateKey(pem)
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case errors.As(err, &locked):
-		return nil, errKeyEncrypted
+		return nil, ErrKeyEncrypted
 	case err != nil:
-		return nil, errKeyDamaged // the parser's text may quote input
+		return nil, ErrKeyDamaged // the parser's text may quote input
 	}
 	// Of this type alone the parser believes the public half unseen: one wrong
 	// bit would make a key that looks like the good one and opens nothing.
 	if k, ok := raw.(*ed25519.PrivateKey); ok && !k.Equal(ed25519.NewKeyFromSeed(k.Seed())) {
-		return nil, errKeyDamaged
+		return nil, ErrKeyDamaged
 	}
 	s, err := ssh.NewSignerFromKey(raw)
 	if err != nil {
-		return nil, errKeyDamaged
+		return nil, ErrKeyDamaged
 	}
 	return modern(s)
 }
@@ -93,7 +93,7 @@ func modern(s ssh.Signer) (ssh.Signer, error) {
 		}
 	}
 	if !slices.Contains(ssh.SupportedAlgorithms().PublicKeyAuths, kind) {
-		return nil, errKeyDamaged
+		return nil, ErrKeyDamaged
 	}
 	return s, nil
 }
@@ -178,21 +178,21 @@ var errPassphrase = errors.New("the passphrase does not open the private key")
 
 // DecryptKey takes the passphrase off a private key in PEM form and returns it
 // in OpenSSH's form, unprotected. The error is errPassphrase or
-// errKeyDamaged and never contains any part of the key.
+// ErrKeyDamaged and never contains any part of the key.
 func DecryptKey(key, passphrase []byte) ([]byte, error) {
 	if len(key) > maxKeyBytes {
-		return nil, errKeyDamaged
+		return nil, ErrKeyDamaged
 	}
 	raw, err := ssh.ParseRawPrivateKeyWithPassphrase(key, passphrase)
 	if errors.Is(err, x509.IncorrectPasswordError) {
 		return nil, errPassphrase
 	}
 	if err != nil {
-		return nil, errKeyDamaged // the parser's text may quote input
+		return nil, ErrKeyDamaged // the parser's text may quote input
 	}
 	block, err := ssh.MarshalPrivateKey(raw, "")
 	if err != nil {
-		return nil, errKeyDamaged
+		return nil, ErrKeyDamaged
 	}
 	return pem.EncodeToMemory(block), nil
 }

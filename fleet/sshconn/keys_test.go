@@ -32,11 +32,11 @@ func TestParseKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ParseKey(pem.EncodeToMemory(block)); !errors.Is(err, errKeyEncrypted) {
+	if _, err := ParseKey(pem.EncodeToMemory(block)); !errors.Is(err, ErrKeyEncrypted) {
 		t.Error(err)
 	}
 	for _, damaged := range []string{"", "x", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", string(make([]byte, 1<<20))} {
-		if _, err := ParseKey([]byte(damaged)); !errors.Is(err, errKeyDamaged) {
+		if _, err := ParseKey([]byte(damaged)); !errors.Is(err, ErrKeyDamaged) {
 			t.Error(err)
 		}
 	}
@@ -51,7 +51,7 @@ func TestParseKeyComparesTheHalves(t *testing.T) {
 		t.Fatal(err)
 	}
 	block.Bytes[bytes.Index(block.Bytes, key.Seed())] ^= 1
-	if public, err := ParseKey(pem.EncodeToMemory(block)); !errors.Is(err, errKeyDamaged) {
+	if public, err := ParseKey(pem.EncodeToMemory(block)); !errors.Is(err, ErrKeyDamaged) {
 		t.Errorf("got %s, %v", public, err)
 	}
 }
