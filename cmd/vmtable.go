@@ -20,6 +20,7 @@ func vmListing(probed, phased bool) ui.Listing[inventory.VM] {
 			{Header: "AGE", Minor: true, Time: func(v inventory.VM) time.Time { return v.CreatedAt }},
 			{Header: "KEY", Value: keyText, Style: keyStyle},
 			{Header: "LAST LOGIN", Time: func(v inventory.VM) time.Time { return v.ReachedAt }},
+			{Header: "LOOKS LIKE", Sparse: true, Value: func(v inventory.VM) string { return dash(v.LooksLike) }, Style: func(inventory.VM) ui.Style { return ui.Bad }},
 			{Header: "ID", Wide: true, Value: func(v inventory.VM) string { return v.ID }},
 			{Header: "ENDPOINT", Wide: true, Value: func(v inventory.VM) string { return v.Endpoint }},
 			{Header: "LABELS", Wide: true, Value: labelText},

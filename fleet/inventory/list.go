@@ -51,6 +51,7 @@ func (iv *Inventory) List(ctx context.Context, o ListOptions) (Listing, error) {
 		return Listing{}, err
 	}
 	list.VMs = slices.DeleteFunc(list.VMs, func(vm VM) bool { return !o.Gone && !vm.GoneAt.IsZero() })
+	markLookalikes(list.VMs)
 	return list, nil
 }
 

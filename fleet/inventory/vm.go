@@ -17,6 +17,7 @@ type VM struct {
 	Role string `json:"role,omitempty"`
 	keystore.VMFacts
 	Names      []Name        `json:"names"`
+	LooksLike  string        `json:"looks_like,omitempty"` // another VM's name, for which one of these can be taken
 	Key        KeyState      `json:"key"`
 	Endpoint   string        `json:"endpoint"`            // where SSH is dialled
 	ReachedAt  time.Time     `json:"reached_at,omitzero"` // last login that worked

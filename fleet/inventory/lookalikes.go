@@ -1,0 +1,39 @@
+package inventory
+
+import (
+	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
+)
+
+// markLookalikes notes at each VM the name of another one for which its own can
+// be taken. A name that can be typed on any keyboard is only marked if it looks
+// like another such name: of marketing and one with a Cyrillic letter in it, the
+// latter is.
+func markLookalikes(vms []VM) {
+	type called struct {
+		name string
+		vm   int
+	}
+	alike := map[string][]called{} // by what a name looks like
+	for i, vm := range vms {
+		for _, n := range vm.Names {
+			look := safe.Skeleton(n.Name)
+			alike[look] = append(alike[look], called{n.Name, i})
+		}
+	}
+	for _, group := range alike {
+		for _, mine := range group {
+			for _, other := range group {
+				typed := ascii(other.name)
+				if other.vm != mine.vm && other.name != mine.name && (typed || !ascii(mine.name)) && (typed || vms[mine.vm].LooksLike == "") {
+					vms[mine.vm].LooksLike = other.name
+				}
+			}
+		}
+	}
+}
+
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 })
+}
