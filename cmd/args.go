@@ -63,6 +63,9 @@ func onlyFirst() map[string]string { return map[string]string{"args": "first"} }
 // that is for people may be empty, and so may what follows --.
 func refuseEmpty(c *cobra.Command, args []string) (err error) {
 	c.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "boolfunc" { // a switch, which keeps no value
+			return
+		}
 		values := []string{f.Value.String()}
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			values = list.GetSlice()

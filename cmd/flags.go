@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +32,13 @@ func (g *globalFlags) register(root *cobra.Command) {
 	f.StringVar(&g.config, "config", "", "configuration `FILE` instead of the default one")
 	f.StringVar(&g.apiURL, "api-url", "", "base `URL` of the API")
 	f.StringVarP(&g.output, "output", "o", "", "output `FORMAT`: "+strings.Join(ui.FormatNames(), ", "))
+	f.BoolFunc("json", "as -o json", func(v string) error {
+		on, err := strconv.ParseBool(v)
+		if on && err == nil {
+			g.output = "json"
+		}
+		return err
+	})
 	f.StringVar(&g.jq, "jq", "", "filter the JSON form with a jq `EXPRESSION`")
 	f.StringVar(&g.template, "template", "", "print the JSON form through a Go text `TEMPLATE`")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "print nothing but the answer, warnings and errors")

@@ -64,7 +64,7 @@ func wantsJSON(env *Env) bool {
 		switch {
 		case a == "--":
 			return false
-		case a == "-ojson" || a == "-o=json" || a == "--output=json" || a == "-ojsonl" || a == "-o=jsonl" || a == "--output=jsonl":
+		case a == "--json" || a == "-ojson" || a == "-o=json" || a == "--output=json" || a == "-ojsonl" || a == "-o=jsonl" || a == "--output=jsonl":
 			return true
 		case (a == "-o" || a == "--output") && i+1 < len(env.Args):
 			return env.Args[i+1] == "json" || env.Args[i+1] == "jsonl"

@@ -179,7 +179,11 @@ func reportCached(env *Env, asOf time.Time, outage *problem.Error) {
 	if !asOf.IsZero() {
 		what = "cached list from " + ui.Clock(asOf) + " (" + ui.Ago(asOf, time.Now()) + ")"
 	}
-	if outage != nil {
+	switch {
+	case outage == nil:
+	case outage.Kind == problem.Auth: // nothing was asked
+		what += "; " + outage.Error()
+	default:
 		what += "; " + outage.Why
 	}
 	env.Streams.Notef("%s", what)

@@ -33,11 +33,11 @@ type Status struct {
 // APIHealth is what is known about the API.
 type APIHealth struct {
 	State      string         `json:"state"` // up, slow (no answer within seconds), down, limited (429), portal (something else answers), unknown, refused (the API key), no_key or local (trouble on this machine)
-	Since      time.Time      `json:"since,omitzero"`
+	Since      time.Time      `json:"since_at,omitzero"`
 	Lasted     float64        `json:"lasted_seconds,omitempty"`
-	LastAnswer time.Time      `json:"last_answer,omitzero"`
+	LastAnswer time.Time      `json:"last_answer_at,omitzero"`
 	LastError  string         `json:"last_error,omitempty"`
-	NextProbe  time.Time      `json:"next_probe,omitzero"`
+	NextProbe  time.Time      `json:"next_probe_at,omitzero"`
 	Forecast   retry.Forecast `json:"-"`
 	Outlook    Outlook        `json:"forecast"`                  // Forecast for scripts
 	Latency    float64        `json:"latency_seconds,omitempty"` // of recent answers
@@ -61,9 +61,9 @@ type Outlook struct {
 
 // PastOutage is one outage that was seen from here.
 type PastOutage struct {
-	Start    time.Time      `json:"start"`
-	End      time.Time      `json:"end"`
-	Seconds  float64        `json:"seconds"`
+	Start    time.Time      `json:"since_at"`
+	End      time.Time      `json:"until_at"`
+	Seconds  float64        `json:"duration_seconds"`
 	Failures int            `json:"failures"`
 	Causes   map[string]int `json:"causes"`
 }
@@ -97,7 +97,10 @@ func (f *Fleet) Status(ctx context.Context, u outage.Urgency) (Status, error) {
 			s.API.State, s.API.LastAnswer = "up", list.AsOf
 		}
 	}
-	silence := list.Outage
+	unasked, silence := err, list.Outage
+	if problem.KindOf(err) == "" && silence != nil && silence.Kind == problem.Auth { // no API key, so the cache answered
+		unasked, silence = silence, nil
+	}
 	if problem.KindOf(err) == problem.Unavailable && !f.API.Forbidden(outage.AsAsked) {
 		errors.As(err, &silence)
 	}
@@ -113,7 +116,7 @@ func (f *Fleet) Status(ctx context.Context, u outage.Urgency) (Status, error) {
 	var e *problem.Error
 	noKey := ""
 	switch {
-	case !errors.As(err, &e) || e.Kind != problem.Auth:
+	case !errors.As(unasked, &e) || e.Kind != problem.Auth:
 	case e.Origin != problem.OriginLocal:
 		s.API.State, s.API.LastError, s.Source = "refused", e.Why, outage.FromAPI
 	case !s.API.away(): // no API key, or none that can be sent: the API was not asked

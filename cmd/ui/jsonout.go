@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -46,14 +47,30 @@ func printValue(s *Streams, f Format, v any) error {
 // a terminal might act on (C1 controls, bidi, zero width) escaped, which JSON
 // readers turn back into the same value.
 func encode(v any, indent string) ([]byte, error) {
+	b, err := marshal(v, indent)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode the answer as JSON: %w", err)
+	}
+	return escapeHidden(b, surrogates), nil
+}
+
+// marshal is the JSON form of v with its moments in whole seconds, as jq's
+// fromdate reads no others.
+func marshal(v any, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", indent)
 	if err := e.Encode(v); err != nil {
-		return nil, fmt.Errorf("cannot encode the answer as JSON: %w", err)
+		return nil, err
 	}
-	return escapeHidden(bytes.TrimRight(b.Bytes(), "\n"), surrogates), nil
+	whole := bytes.TrimRight(b.Bytes(), "\n")
+	if !bytes.Contains(whole, []byte(`_at": "`)) && !bytes.Contains(whole, []byte(`_at":"`)) && !bytes.Contains(whole, []byte(`"as_of":`)) {
+		return whole, nil
+	}
+	// A quote inside of a string is escaped, so only a field looks like this.
+	fraction := regexp.MustCompile(`("(?:[a-z_]+_at|as_of)": ?"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(Z"|[+-]\d\d:\d\d")`)
+	return fraction.ReplaceAll(whole, []byte("$1$2")), nil
 }
 
 // escapeHidden escapes hidden runes beyond ASCII; they must stand inside
@@ -138,7 +155,7 @@ func runJQ(b *strings.Builder, f Format, plain any) error {
 
 // toPlain turns v into maps, slices and scalars by way of its JSON form.
 func toPlain(v any) (any, error) {
-	b, err := json.Marshal(v)
+	b, err := marshal(v, "")
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode the answer as JSON: %w", err)
 	}
@@ -148,7 +165,7 @@ func toPlain(v any) (any, error) {
 
 // printYAML writes the JSON form of v as YAML with its field order kept.
 func printYAML(w io.Writer, v any) error {
-	b, err := json.Marshal(v)
+	b, err := marshal(v, "")
 	if err != nil {
 		return fmt.Errorf("cannot encode the answer as YAML: %w", err)
 	}

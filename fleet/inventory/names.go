@@ -51,7 +51,7 @@ type nameBook struct {
 
 // of returns the VM's names, strongest first, each once.
 func (b nameBook) of(vm *VM) []Name {
-	var out []Name
+	out := []Name{}
 	add := func(name string, source NameSource) {
 		if name, err := lieutenant.CheckName(name); err == nil {
 			out = append(out, Name{Name: name, Source: source})

@@ -80,6 +80,11 @@ func Ask[T any](ctx context.Context, a *API, c Call[T]) (Answer[T], error) {
 		return kept(a, c, value), nil
 	}
 	failure := a.Explain(c.What, err)
+	// Nobody was asked where there is no API key: a colleague who was given a
+	// bundle of keys has none, and is served all the same.
+	if mode == Auto && noKey(err) && c.Cached != nil {
+		return fallback(a, c, failure)
+	}
 	// A person who gives the API only so long (--timeout) wants the cache then.
 	if Unreachable(err) && !errors.Is(ctx.Err(), context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fallback(a, c, failure)
@@ -212,4 +217,10 @@ var ErrNothingCached = errors.New("nothing recorded yet")
 func Unreachable(err error) bool {
 	var e *api.Error
 	return errors.As(err, &e) && e.Kind.Unreachable()
+}
+
+// noKey reports whether err means that there is no API key to ask with.
+func noKey(err error) bool {
+	var e *api.Error
+	return errors.As(err, &e) && e.Kind == api.KindNoKey
 }
