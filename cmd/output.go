@@ -46,7 +46,7 @@ lieutenant.silent_after), idle, failed, stopped (its process is gone), crashed
   vers-fleet output marketing --follow
   vers-fleet output marketing --offline
   vers-fleet output -l role=lieutenant --status
-  vers-fleet output --all --stats`,
+  vers-fleet output marketing chad-dev --stats`,
 		RunE: orPick(env, o.sel.given, func(c *cobra.Command, args []string) error {
 			o.names = args
 			return runOutput(c.Context(), env, o)

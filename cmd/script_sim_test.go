@@ -32,6 +32,7 @@ type simKey struct{}
 //	sim restart VM         the VM's SSH server starts again
 //	sim drop VM            kills the VM's open sessions
 //	sim finish VM          lets a lieutenant finish its work
+//	sim do DEED VM         what vers-fleet sim do makes happen to a lieutenant
 //	sim root VM            sets $ROOT to the VM's folder on this machine
 //	sim cut                resets every open SSH connection
 //	sim log                writes the API calls so far into the test's log
@@ -129,6 +130,8 @@ func simVerb(ts *testscript.TestScript, s *sim.Sim, verb string, args []string) 
 		return count(ts, "commits", len(s.Commits()), args)
 	case "finish":
 		return s.Finish(args[0])
+	case "do":
+		return s.Deed(args[1], args[0])
 	case "answer":
 		return frontAnswer(ts, args)
 	default:

@@ -34,7 +34,6 @@ vers-fleet output VM --status shows the question and its id.`,
 		Example: `  vers-fleet send marketing "Render the banner in 4:3 as well"
   vers-fleet send marketing --steer "Use the darker palette"
   vers-fleet send chad-dev - < task.md
-  vers-fleet send marketing --answer 3f2a yes
   vers-fleet send marketing --abort`,
 		Args: func(c *cobra.Command, args []string) error {
 			if o.abort {

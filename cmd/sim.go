@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -207,21 +209,33 @@ func newSimDoCommand(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "do ACTION [VM]",
 		Short: "Make something happen on the simulated platform",
-		Long: `Makes something happen: finish VM (a lieutenant ends its task), pause VM,
-resume VM, kill VM, rotate-key VM, rotate-host-key VM, cut (drop every SSH
-connection), stop (end the simulator).`,
-		Example: "  vers-fleet sim do finish marketing\n  vers-fleet sim do stop",
+		Long: `Makes something happen. To a VM: pause, resume, kill, reap (deleted, with all
+that is in it), rotate-key, rotate-host-key. To everything: cut (drop every SSH
+connection), stop (end the simulator).
+To the lieutenant on a VM:
+` + deedHelp(),
+		Example: "  vers-fleet sim do finish marketing\n  vers-fleet sim do ask marketing\n  vers-fleet sim do stop",
 		Args:    argCount(1, 2),
 		ValidArgsFunction: func(c *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				return completeVMs(env, 0)(c, args, word)
 			}
-			actions := strings.Fields("finish pause resume kill rotate-key rotate-host-key cut stop")
-			return actions, cobra.ShellCompDirectiveNoFileComp
+			actions := strings.Fields("pause resume kill reap rotate-key rotate-host-key cut stop")
+			return append(slices.Sorted(maps.Keys(sim.Deeds())), actions...), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(c *cobra.Command, args []string) error { return runSimDo(c.Context(), env, args) },
 	}
 	return about(c, "", "works", exitOK)
+}
+
+// deedHelp lists what can be made to happen to a lieutenant.
+func deedHelp() string {
+	var b strings.Builder
+	deeds := sim.Deeds()
+	for _, deed := range slices.Sorted(maps.Keys(deeds)) {
+		fmt.Fprintf(&b, "  %-11s %s\n", deed, deeds[deed])
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func runSimDo(ctx context.Context, env *Env, args []string) error {
@@ -230,12 +244,15 @@ func runSimDo(ctx context.Context, env *Env, args []string) error {
 		return err
 	}
 	onVM := map[string]func(string) error{
-		"finish":          func(vm string) error { return control.Finish(ctx, vm) },
 		"pause":           func(vm string) error { return control.SetVMState(ctx, vm, sim.StatePaused) },
 		"resume":          func(vm string) error { return control.SetVMState(ctx, vm, sim.StateRunning) },
 		"kill":            func(vm string) error { return control.SetVMState(ctx, vm, sim.StateDead) },
+		"reap":            func(vm string) error { return control.Reap(ctx, vm) },
 		"rotate-key":      func(vm string) error { return control.RotateKey(ctx, vm) },
 		"rotate-host-key": func(vm string) error { return control.RotateHostKey(ctx, vm) },
+	}
+	for deed := range sim.Deeds() {
+		onVM[deed] = func(vm string) error { return control.Deed(ctx, vm, deed) }
 	}
 	switch do, known := onVM[args[0]]; {
 	case known && len(args) == 2:

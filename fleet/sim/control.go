@@ -64,9 +64,15 @@ func (c *Control) SetFault(ctx context.Context, f Fault) error {
 	return c.call(ctx, http.MethodPost, "/faults", f, nil)
 }
 
-// Finish lets a lieutenant finish its work.
-func (c *Control) Finish(ctx context.Context, vm string) error {
-	return c.call(ctx, http.MethodPost, "/finish", vmRequest{VM: vm}, nil)
+// Deed makes one of the Deeds happen to a lieutenant.
+func (c *Control) Deed(ctx context.Context, vm, deed string) error {
+	return c.call(ctx, http.MethodPost, "/deed", vmRequest{VM: vm, Deed: deed}, nil)
+}
+
+// Reap deletes a VM with all that is in it, as the platform does after an
+// outage.
+func (c *Control) Reap(ctx context.Context, vm string) error {
+	return c.call(ctx, http.MethodPost, "/delete", vmRequest{VM: vm}, nil)
 }
 
 // SetVMState changes a VM's state.
@@ -98,6 +104,7 @@ func (c *Control) Stop(ctx context.Context) error {
 type vmRequest struct {
 	VM    string `json:"vm"`
 	State string `json:"state,omitempty"`
+	Deed  string `json:"deed,omitempty"`
 }
 
 // controlError is the body of a refused steering call.

@@ -26,7 +26,7 @@ func TestControl(t *testing.T) {
 		t.Errorf("status: %+v %v", st, err)
 	}
 	for what, err := range map[string]error{
-		"finish": c.Finish(ctx, "marketing"), "state": c.SetVMState(ctx, "chad-dev", StatePaused), "key": c.RotateKey(ctx, "marketing"),
+		"finish": c.Deed(ctx, "marketing", "finish"), "state": c.SetVMState(ctx, "chad-dev", StatePaused), "key": c.RotateKey(ctx, "marketing"),
 		"host key": c.RotateHostKey(ctx, "marketing"), "clear": c.SetFault(ctx, Fault{Kind: "off"}), "cut": c.Cut(ctx),
 	} {
 		if err != nil {
@@ -36,7 +36,7 @@ func TestControl(t *testing.T) {
 	if s.VM("marketing").atWork() || s.VM("chad-dev").State() != StatePaused || len(s.faults.list()) != 0 {
 		t.Error("the steering had no effect")
 	}
-	if err := c.Finish(ctx, "nobody"); err == nil || !strings.Contains(err.Error(), "nobody") {
+	if err := c.Deed(ctx, "nobody", "finish"); err == nil || !strings.Contains(err.Error(), "nobody") {
 		t.Errorf("unknown VM: %v", err)
 	}
 	if err := c.SetFault(ctx, Fault{Kind: "boom"}); err == nil || !strings.Contains(err.Error(), "unknown fault") {

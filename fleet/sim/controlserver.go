@@ -35,7 +35,8 @@ func (s *Sim) controlHandler() http.Handler {
 		}
 		return done, s.SetFault(f)
 	})
-	handle("POST /finish", s.onVM(func(vm *VM, _ vmRequest) error { return s.Finish(vm.id) }))
+	handle("POST /deed", s.onVM(func(vm *VM, r vmRequest) error { return s.Deed(vm.id, r.Deed) }))
+	handle("POST /delete", s.onVM(func(vm *VM, _ vmRequest) error { return vm.Delete() }))
 	handle("POST /vm-state", s.onVM(func(vm *VM, r vmRequest) error { return vm.SetState(r.State) }))
 	handle("POST /rotate-key", s.onVM(func(vm *VM, _ vmRequest) error { return vm.RotateKey() }))
 	handle("POST /rotate-host-key", s.onVM(func(vm *VM, _ vmRequest) error { return vm.RotateHostKey() }))

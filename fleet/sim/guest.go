@@ -38,6 +38,8 @@ type guest interface {
 	// the VM's SSH server again, with its present host key.
 	drop()
 	restart(ctx context.Context) error
+	// agent ends the agent's process, and starts it again if it is to run.
+	agent(run bool) error
 	// rekeyed tells that another key may log in now.
 	rekeyed() error
 	close()
@@ -59,7 +61,12 @@ func newBoxGuest(vm *VM, files *box.FS) (*boxGuest, error) {
 	}
 	m := &box.Machine{FS: files, Hostname: vm.hostname(), Started: vm.created}
 	if vm.pi != nil {
-		m.Tmux = piSession
+		m.Tmux = func() string {
+			if vm.pi.running() {
+				return piSession
+			}
+			return ""
+		}
 		if err := files.WriteFile(piIn, nil, 0o644); err != nil {
 			return nil, err
 		}
@@ -83,6 +90,7 @@ func (g *boxGuest) logins() int                   { return int(g.count.Load()) }
 func (g *boxGuest) drop()                         { g.vm.sim.gateway.cut(g.vm) }
 func (g *boxGuest) restart(context.Context) error { g.drop(); return nil }
 func (g *boxGuest) rekeyed() error                { return nil } // keys are looked at when they are used
+func (g *boxGuest) agent(bool) error              { return nil } // tmux asks the lieutenant
 func (g *boxGuest) close()                        {}
 
 // sshConfig accepts root with the VM's current key and nobody else.
@@ -177,6 +185,40 @@ func (g *sshdGuest) restart(ctx context.Context) error {
 		return err
 	}
 	return g.server.SetHostKey(ctx, key)
+}
+
+// agent works from inside, as whoever starts agents does.
+func (g *sshdGuest) agent(run bool) error {
+	script := `tmux kill-session -t ` + piSession + ` 2>/dev/null; for p in /proc/[0-9]*; do
+case $(ls -l "$p/fd" 2>/dev/null) in *"` + piOut + `"*) kill "${p#/proc/}" ;; esac; done`
+	if run {
+		script += "; (" + agentProcess + ") </dev/null >/dev/null 2>&1 &"
+	}
+	key, err := g.vm.PrivateKey()
+	if err != nil {
+		return err
+	}
+	signer, err := ssh.ParsePrivateKey(key)
+	if err != nil {
+		return err
+	}
+	inner, err := g.server.Dial(g.vm.sim.ctx)
+	if err != nil {
+		return err
+	}
+	defer inner.Close()
+	conn, channels, requests, err := ssh.NewClientConn(inner, g.vm.id, &ssh.ClientConfig{User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)},
+		HostKeyCallback: ssh.InsecureIgnoreHostKey()}) // it is our own
+	if err != nil {
+		return err
+	}
+	client := ssh.NewClient(conn, channels, requests)
+	defer client.Close()
+	session, err := client.NewSession()
+	if err != nil {
+		return err
+	}
+	return session.Run(script)
 }
 
 func (g *sshdGuest) rekeyed() error {

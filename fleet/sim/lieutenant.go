@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -12,19 +15,21 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/sim/box"
 )
 
-// The files through which a lieutenant is spoken to (docs/platform.md).
+// The files through which a lieutenant is spoken to (platform.md).
 const (
 	piDir = "/tmp/pi-rpc"
 	piIn  = piDir + "/in"
 	piOut = piDir + "/out"
 	piErr = piDir + "/err"
 
-	piSession = "pi-rpc" // in tmux
+	piSession  = "pi-rpc" // in tmux
+	piSessions = "/root/.pi/agent/sessions/--root-workspace--"
 
 	maxDeltas = 20_000 // a lieutenant left alone falls silent then
 )
 
-// lieutenant is the agent process on a VM.
+// lieutenant is the agent on a VM. What it writes, and in which order, is what
+// the agent does (docs/platform.md).
 type lieutenant struct {
 	vm     *VM
 	fs     *box.FS
@@ -33,28 +38,22 @@ type lieutenant struct {
 	voice  sync.WaitGroup
 
 	mu      sync.Mutex
-	busy    bool
+	gone    bool   // its process does not run
+	busy    bool   // between agent_start and agent_end
+	quiet   bool   // at work, and says nothing
+	try     int    // of the next run, announced by auto_retry_start; 0 = none was
+	asked   string // id of the question that it waits on; "" = none
+	asks    int    // questions so far
+	bulk    int    // bytes of images in the messages of the present run
 	pending []byte // an unfinished line from the FIFO
-	said    int
-}
+	words   string // of the message that is being written
+	at      int64  // when that began, in milliseconds
 
-// event is one line of the event stream.
-type piEvent struct {
-	Type    string    `json:"type"`
-	Message *piDelta  `json:"assistantMessageEvent,omitempty"`
-	Command string    `json:"command,omitempty"`
-	Success *bool     `json:"success,omitempty"`
-	Error   string    `json:"error,omitempty"`
-	Data    *piStatus `json:"data,omitempty"`
-}
-
-type piDelta struct {
-	Type  string `json:"type"`
-	Delta string `json:"delta"`
-}
-
-type piStatus struct {
-	IsStreaming bool `json:"isStreaming"`
+	starts   int // of the process
+	session  string
+	messages int // in the session
+	answers  int
+	chars    int // said in the session
 }
 
 func newLieutenant(vm *VM, files *box.FS) *lieutenant {
@@ -72,58 +71,142 @@ func (p *lieutenant) begin() error {
 	if err := p.fs.WriteFile(piErr, nil, 0o644); err != nil {
 		return err
 	}
-	p.history()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.newSession(); err != nil {
+		return err
+	}
+	p.history()
 	if !p.vm.busy() {
 		return nil
 	}
-	p.busy = true
-	p.emit(piEvent{Type: "agent_start"})
-	p.delta("Working on it. ")
+	p.start()
+	p.say("Working on it. ")
 	if !p.vm.sim.cfg.Still {
 		p.voice.Go(p.talk)
 	}
 	return nil
 }
 
+// newSession gives the agent the session of a new start.
+func (p *lieutenant) newSession() error {
+	p.starts++
+	p.messages, p.answers, p.chars = 0, 0, 0
+	id := p.vm.sim.uuid(fmt.Sprintf("session %d of %s", p.starts, p.vm.id))
+	p.session = path.Join(piSessions, p.vm.sim.now().UTC().Format("2006-01-02T15-04-05-000Z")+"_"+id+".jsonl")
+	return p.fs.MkdirAll(piSessions, 0o755)
+}
+
 // history is what was said before the simulator started.
 func (p *lieutenant) history() {
-	name := p.vm.hostname()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, text := range []string{
-		"Ready. I am " + name + " and work in /root/workspace.",
+	for _, text := range []string{
+		"Ready. I am " + p.vm.hostname() + " and work in /root/workspace.",
 		"First draft is done:\n- sources in place\n- logs in logs/\n\nNext I polish it. ✓",
 	} {
-		ok := true
-		p.emit(piEvent{Type: "response", Command: "prompt", Success: &ok})
+		p.respond("", "prompt", "")
+		p.keep("user", "Go on.", "")
 		p.answer(text)
-		p.said = i + 1
 	}
 }
 
-// answer emits one whole answer.
+// answer is one whole answer.
 func (p *lieutenant) answer(text string) {
-	p.emit(piEvent{Type: "agent_start"})
+	p.start()
 	for _, word := range strings.SplitAfter(text, " ") {
-		p.delta(word)
+		p.say(word)
 	}
-	p.emit(piEvent{Type: "agent_end"})
+	p.end("stop", "")
 }
 
-func (p *lieutenant) delta(text string) {
-	p.emit(piEvent{Type: "message_update", Message: &piDelta{Type: "text_delta", Delta: text}})
+// start begins a run.
+func (p *lieutenant) start() {
+	p.busy, p.words, p.at = true, "", max(p.at+1, p.vm.sim.now().UnixMilli()) // no two messages at a time
+	p.emit("agent_start")
+	p.emit("message_start", "message", piMessage{Role: "assistant", Timestamp: p.at})
+}
+
+// say is a piece of what it says.
+func (p *lieutenant) say(text string) {
+	p.words += text
+	p.emit("message_update", "message", piMessage{Role: "assistant", Timestamp: p.at}, "assistantMessageEvent", piDelta{"text_delta", 0, text})
+}
+
+// end ends the run, for the reason that its last message gives.
+func (p *lieutenant) end(reason, why string) {
+	p.busy, p.quiet, p.asked = false, false, ""
+	m := piMessage{Role: "assistant", Content: []piText{{"text", p.words}}, StopReason: reason, Timestamp: p.at, Error: why}
+	all := []piMessage{m}
+	if p.bulk > 0 {
+		all = append([]piMessage{{Role: "toolResult", Content: []piText{{"image", strings.Repeat("iVBORw0KGgo+/AAA", p.bulk/16)}}}}, m)
+		p.bulk = 0
+	}
+	p.emit("agent_end", "messages", all)
+	p.keep("assistant", p.words, reason, why)
+	p.answers++
+	p.words = ""
+}
+
+// keep writes a message into the session file, which begins with the first
+// message of the agent's.
+func (p *lieutenant) keep(role, text, reason string, why ...string) {
+	m := piMessage{Role: role, Content: []piText{{"text", text}}, StopReason: reason, Timestamp: max(p.at, p.vm.sim.now().UnixMilli()), Error: strings.Join(why, "")}
+	if role == "assistant" {
+		m.Timestamp = p.at
+	}
+	var lines [][]byte
+	if p.messages == 0 {
+		lines = append(lines, object("session", "version", 3, "id", path.Base(p.session), "cwd", workspace))
+	}
+	p.messages++
+	p.chars += len(text)
+	lines = append(lines, object("message", "id", fmt.Sprintf("%08x", p.messages), "timestamp", p.vm.sim.now().UTC(), "message", m), nil)
+	p.append(p.session, bytes.Join(lines, []byte("\n")))
+}
+
+// piMessage is a message of the agent's history.
+type piMessage struct {
+	Role       string   `json:"role"`
+	Content    []piText `json:"content,omitempty"`
+	StopReason string   `json:"stopReason,omitempty"`
+	Timestamp  int64    `json:"timestamp,omitempty"` // milliseconds
+	Error      string   `json:"errorMessage,omitempty"`
+}
+
+type piText struct {
+	Type string `json:"type"`
+	Text string `json:"text"`
+}
+
+type piDelta struct {
+	Type  string `json:"type"`
+	Index int    `json:"contentIndex"`
+	Delta string `json:"delta"`
+}
+
+// object is a line of JSON that begins with its type, then the pairs of names
+// and values.
+func object(kind string, pairs ...any) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `{"type":%q`, kind)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		value, err := json.Marshal(pairs[i+1])
+		if err != nil {
+			value = []byte("null") // cannot be: the values are plain
+		}
+		fmt.Fprintf(&b, `,%q:%s`, pairs[i], value)
+	}
+	b.WriteByte('}')
+	return b.Bytes()
 }
 
 // emit appends one event; p.mu is held.
-func (p *lieutenant) emit(e piEvent) {
-	line, err := json.Marshal(e)
-	if err == nil {
-		err = p.fs.Append(piOut, append(line, '\n'))
-	}
-	if err != nil && p.ctx.Err() == nil {
-		p.vm.sim.cfg.Logf("sim: event stream of %s: %v", p.vm.id, err)
+func (p *lieutenant) emit(kind string, pairs ...any) {
+	p.append(piOut, append(object(kind, pairs...), '\n'))
+}
+
+func (p *lieutenant) append(file string, data []byte) {
+	if err := p.fs.Append(file, data); err != nil && p.ctx.Err() == nil {
+		p.vm.sim.cfg.Logf("sim: %s of %s: %v", file, p.vm.id, err)
 	}
 }
 
@@ -139,29 +222,11 @@ func (p *lieutenant) talk() {
 			p.mu.Unlock()
 			return
 		}
-		p.delta(words[i%len(words)] + " ")
+		if !p.quiet && p.asked == "" {
+			p.say(words[i%len(words)] + " ")
+		}
 		p.mu.Unlock()
 	}
-}
-
-// finish writes the last images and ends the answer.
-func (p *lieutenant) finish() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.busy {
-		return nil
-	}
-	c := &content{fs: p.fs, vm: p.vm, now: time.Now().Add(3 * time.Hour)} // content's files are three hours old
-	c.images(workspace+"/images", "final", 2)
-	c.text(workspace+"/DONE.md", "All images are in images/. The final ones are final-01.png and final-02.png.\n")
-	if c.err != nil {
-		return fmt.Errorf("last files of %s: %w", p.vm.id, c.err)
-	}
-	p.delta("\n\nDone. The final images are in /root/workspace/images.")
-	p.emit(piEvent{Type: "agent_end"})
-	p.busy = false
-	p.said++
-	return nil
 }
 
 func (p *lieutenant) working() bool {
@@ -170,91 +235,33 @@ func (p *lieutenant) working() bool {
 	return p.busy
 }
 
+func (p *lieutenant) running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.gone
+}
+
 func (p *lieutenant) stop() {
 	p.cancel()
 	p.voice.Wait()
 }
 
-// take reads what arrives through the FIFO, line by line.
-func (p *lieutenant) take(data []byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pending = append(p.pending, data...)
-	for {
-		line, rest, found := bytes.Cut(p.pending, []byte("\n"))
-		if !found {
-			break
+// removeStream removes what every start of the agent removes; the FIFO of a
+// simulated VM stays where it is.
+func (p *lieutenant) removeStream() error {
+	for _, file := range []string{piOut, piErr} {
+		if err := os.Remove(filepath.Join(p.vm.folder(), filepath.FromSlash(file))); err != nil && !os.IsNotExist(err) {
+			return err
 		}
-		p.pending = bytes.Clone(rest)
-		p.obey(line)
+		if err := p.fs.WriteFile(file, nil, 0o644); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
-// obey serves one command line; p.mu is held.
-func (p *lieutenant) obey(line []byte) {
-	var cmd struct {
-		Type    string `json:"type"`
-		Message string `json:"message"`
-	}
-	yes, no := true, false
-	if err := json.Unmarshal(line, &cmd); err != nil {
-		p.emit(piEvent{Type: "response", Success: &no, Error: "Failed to parse command: not JSON"})
-		return
-	}
-	ok := piEvent{Type: "response", Command: cmd.Type, Success: &yes}
-	switch cmd.Type {
-	case "get_state":
-		ok.Data = &piStatus{IsStreaming: p.busy}
-		p.emit(ok)
-	case "prompt":
-		if p.busy {
-			p.emit(piEvent{Type: "response", Command: cmd.Type, Success: &no, Error: "Agent is already processing"})
-			return
-		}
-		p.emit(ok)
-		p.reply(cmd.Message)
-	case "steer", "follow_up":
-		p.emit(ok)
-		if p.busy {
-			p.delta("(Noted: " + cmd.Message + ") ")
-		} else {
-			p.reply(cmd.Message)
-		}
-	default:
-		p.emit(piEvent{Type: "response", Command: cmd.Type, Success: &no, Error: "Unknown command: " + cmd.Type})
-	}
-}
-
-// reply answers a prompt, word by word at the lieutenant's pace, or at once
-// when it is configured to be still; p.mu is held.
-func (p *lieutenant) reply(message string) {
-	text := "You asked: " + message + "\nDone, see /root/workspace."
-	if p.vm.sim.cfg.Still {
-		p.answer(text)
-		p.said++
-		return
-	}
-	p.busy = true
-	p.emit(piEvent{Type: "agent_start"})
-	p.voice.Go(func() {
-		for _, word := range strings.SplitAfter(text, " ") {
-			if !p.vm.sim.pause(p.ctx, p.vm.sim.cfg.tick) {
-				return
-			}
-			p.mu.Lock()
-			if !p.busy { // finished by somebody else
-				p.mu.Unlock()
-				return
-			}
-			p.delta(word)
-			p.mu.Unlock()
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.busy {
-			p.emit(piEvent{Type: "agent_end"})
-			p.busy = false
-			p.said++
-		}
-	})
+// sinceLong makes the stream as old as if nothing had been said for long.
+func (p *lieutenant) sinceLong() error {
+	long := p.vm.sim.now().Add(-time.Hour)
+	return p.fs.Chtimes(piOut, long, long)
 }

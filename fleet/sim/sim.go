@@ -273,22 +273,6 @@ func (s *Sim) Commits() []Commit {
 	return slices.Clone(s.commits)
 }
 
-// Finish lets a lieutenant finish its work: the last images are written and
-// the event stream ends with agent_end. Finishing an idle one does nothing.
-func (s *Sim) Finish(nameOrID string) error {
-	vm := s.VM(nameOrID)
-	if vm == nil {
-		return fmt.Errorf("no VM %q in the simulator", nameOrID)
-	}
-	if _, err := vm.boot(); err != nil {
-		return err
-	}
-	if vm.pi == nil {
-		return fmt.Errorf("VM %q is no lieutenant", nameOrID)
-	}
-	return vm.pi.finish()
-}
-
 func (s *Sim) now() time.Time { return time.Now() }
 
 // The fleet of the outage that this simulator imitates.

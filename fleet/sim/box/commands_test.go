@@ -12,7 +12,7 @@ import (
 // one there.
 func TestOwnCommands(t *testing.T) {
 	m := newMachine(t)
-	m.Tmux = "pi-rpc"
+	m.Tmux = func() string { return "pi-rpc" }
 	for _, c := range []struct{ name, command, want string }{
 		{"hostname", `hostname`, "vm1\n"},
 		{"home", `pwd; echo ~ $HOME $USER ${TMPDIR:-/tmp}`, "/root\n/root /root root /tmp\n"},

@@ -16,8 +16,9 @@ type Machine struct {
 	Hostname string
 	// Started is when the VM booted.
 	Started time.Time
-	// Tmux is the name of the one tmux session that there is, "" for none.
-	Tmux string
+	// Tmux tells the name of the one tmux session that there is now, "" for
+	// none; nil is none at all.
+	Tmux func() string
 }
 
 // job is one run of a command.

@@ -232,7 +232,7 @@ func cmdTmux(c *cmd) int {
 		return c.failf("not available in the simulator")
 	}
 	session := strings.TrimPrefix(c.args[2], "=")
-	if session == "" || session != c.m.Tmux {
+	if session == "" || c.m.Tmux == nil || session != c.m.Tmux() {
 		return c.failf("can't find session: %s", session)
 	}
 	return 0
