@@ -70,7 +70,7 @@ func refuseEmpty(c *cobra.Command, args []string) (err error) {
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			values = list.GetSlice()
 		}
-		if what, _ := pflag.UnquoteUsage(f); err == nil && what != "TEXT" && slices.Contains(values, "") {
+		if what, _ := pflag.UnquoteUsage(f); err == nil && what != "TEXT" && f.NoOptDefVal == "" && slices.Contains(values, "") {
 			err = usageError("--"+f.Name+" is empty", "", "give it a value, or leave it out")
 		}
 	})
