@@ -27,6 +27,7 @@ type spareSession struct {
 	mu     sync.Mutex
 	ready  *opened
 	making bool
+	ended  time.Time // when a session last ended
 }
 
 func newSpare(conn *sshconn.Conn) *spareSession {
@@ -55,20 +56,41 @@ func (s *spareSession) refill() {
 	}()
 }
 
-// take returns the spare session or opens one.
+// take returns the spare session or opens one. A server that allows no more of
+// them is asked again for a moment if the spare is just being opened, or if it may
+// not have noticed yet that another session has ended.
 func (s *spareSession) take() (*opened, error) {
+	const first, most = 5 * time.Millisecond, 500 * time.Millisecond
+	began := time.Now()
+	for wait := first; ; wait *= 2 {
+		spare, soon := s.pop(most)
+		if spare != nil {
+			return spare, nil
+		}
+		ch, reqs, err := s.conn.OpenSession(context.Background())
+		if err == nil {
+			return &opened{ch, reqs}, nil
+		}
+		if !soon || time.Since(began) > most {
+			return nil, err
+		}
+		time.Sleep(wait)
+	}
+}
+
+// pop takes the spare session, or says whether one may be had soon.
+func (s *spareSession) pop(lately time.Duration) (spare *opened, soon bool) {
 	s.mu.Lock()
-	o := s.ready
-	s.ready = nil
-	s.mu.Unlock()
-	if o != nil {
-		return o, nil
-	}
-	ch, reqs, err := s.conn.OpenSession(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	return &opened{ch, reqs}, nil
+	defer s.mu.Unlock()
+	spare, s.ready = s.ready, nil
+	return spare, s.making || time.Since(s.ended) < lately
+}
+
+// release notes that a session has ended.
+func (s *spareSession) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = time.Now()
 }
 
 // channel connects a borrower's channel with one to the VM.
@@ -89,9 +111,12 @@ func (s *server) channel(n ssh.NewChannel) {
 		s.spare.refill()
 	}
 	exited := relay(&opened{ch, reqs}, vm)
-	if isSession && !exited && !s.alive() {
-		s.stop(sshconn.ErrLost) // borrowers must see a lost connection, not a silent end
-		return
+	if isSession {
+		s.spare.release()
+		if !exited && !s.alive() {
+			s.stop(sshconn.ErrLost) // borrowers must see a lost connection, not a silent end
+			return
+		}
 	}
 	_ = ch.Close()
 }
