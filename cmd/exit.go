@@ -84,8 +84,9 @@ func kindCode(k problem.Kind) int {
 
 // codeError gives an error an exit code of its own.
 type codeError struct {
-	code int
-	err  error
+	code   int
+	err    error
+	silent bool // nothing is shown in text form
 }
 
 func (e *codeError) Error() string { return e.err.Error() }
@@ -145,9 +146,9 @@ func view(err error) (v ui.ErrorView, silent bool) {
 	v = describe(err)
 	var ce *codeError
 	if errors.As(err, &ce) {
-		v.ExitCode = ce.code
+		v.ExitCode, silent = ce.code, ce.silent
 	}
-	return v, false
+	return v, silent
 }
 
 func describe(err error) ui.ErrorView {

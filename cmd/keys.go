@@ -3,6 +3,8 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,6 +12,8 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/keys"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 func newKeysCommand(env *Env) *cobra.Command {
@@ -68,14 +72,23 @@ func keyListing() ui.Listing[keys.Info] {
 
 func newKeysSyncCommand(env *Env) *cobra.Command {
 	var o fleet.SyncOptions
+	var crontab bool
 	c := &cobra.Command{
 		Use: "sync", Short: "Fetch every key and host key that is missing",
 		Long: `Records the inventory and fetches every SSH key and host key that is missing.
-When nothing is missing it makes one API call, so cron may run it every minute.`,
-		Example: "  vers-fleet keys sync\n  vers-fleet keys sync --refresh",
+When nothing is missing it makes one API call, so cron may run it every minute:
+with -q it says nothing when nothing changed or the API is down. --crontab prints
+a line for crontab -e that works where cron sees none of your variables.`,
+		Example: "  vers-fleet keys sync\n  vers-fleet keys sync --refresh\n  vers-fleet keys sync --crontab",
 		Args:    noArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return runKeysSync(c.Context(), env, o) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if crontab {
+				return printCrontab(env)
+			}
+			return runKeysSync(c.Context(), env, o)
+		},
 	}
+	c.Flags().BoolVar(&crontab, "crontab", false, "only print a line for crontab -e")
 	c.Flags().BoolVar(&o.Refresh, "refresh", false, "fetch the recorded keys again too, to learn of changed ones")
 	c.Flags().BoolVar(&o.NoHostKeys, "no-host-keys", false, "do not ask the VMs for their host keys")
 	return about(c, "", "cannot work, exit 5; nothing recorded is lost", exitOK, exitAuth, exitUnavailable, exitPartial, exitStorage)
@@ -93,12 +106,41 @@ func runKeysSync(ctx context.Context, env *Env, o fleet.SyncOptions) error {
 	report, syncErr := f.Sync(ctx, o)
 	w.Stop()
 	if syncErr != nil && report.VMs == 0 {
+		if env.Streams.Quiet() && fleetKind(syncErr) == problem.Unavailable {
+			return &codeError{code: exitUnavailable, err: syncErr, silent: true}
+		}
 		return syncErr
+	}
+	if env.Streams.Quiet() && env.Format().Table() && syncErr == nil && report.Fetched+report.HostKeys == 0 {
+		return nil
 	}
 	if err := syncValue(report).Print(env.Streams, env.Format()); err != nil {
 		return err
 	}
 	return syncErr
+}
+
+// printCrontab prints a line that runs keys sync from cron, which sees no
+// exported variables and has a PATH of its own.
+func printCrontab(env *Env) error {
+	s, err := env.Settings()
+	if err != nil {
+		return err
+	}
+	words, err := s.Environment()
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	words = append(append([]string{"/usr/bin/env"}, words...), self)
+	if env.Getenv("VERS_API_KEY") != "" || env.Getenv("VERS_FLEET_API_KEY") != "" {
+		env.Streams.Warnf("cron does not see the API key, which comes from a variable; store it: vers-fleet config set api_key -")
+	}
+	line := safe.Words(words...) + " --profile " + safe.Word(s.Profile) + " keys sync -q"
+	return printLine(env, "*/5 * * * * "+strings.ReplaceAll(line, "%", `\%`)) // cron ends a line at a bare %
 }
 
 func syncValue(r keys.SyncReport) ui.Value {
@@ -128,14 +170,13 @@ func runKeysPath(ctx context.Context, env *Env, args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(args) == 0 {
-		return printLine(env, f.Keys.Dir())
+	path := f.Keys.Dir()
+	if len(args) > 0 {
+		if path, err = f.Keys.Path(ctx, args[0]); err != nil {
+			return err
+		}
 	}
-	path, err := f.Keys.Path(ctx, args[0])
-	if err != nil {
-		return err
-	}
-	return printLine(env, path)
+	return ui.Value{JSON: configPathValue{Path: path}, Name: path, Text: func(t *ui.Text) { t.Line("%s", path) }}.Print(env.Streams, env.Format())
 }
 
 func newKeysAcceptHostCommand(env *Env) *cobra.Command {

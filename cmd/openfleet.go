@@ -177,3 +177,15 @@ func (e *Env) confirm(ctx context.Context, question string) error {
 	}
 	return nil
 }
+
+// nothing prints the empty answer of a listing command that found no VM to act
+// on, where a script reads it: an array, as always. It returns err.
+func (e *Env) nothing(err error) error {
+	if k := fleetKind(err); k != problem.NotFound && k != problem.Ambiguous || !e.Format().Machine() {
+		return err
+	}
+	if printErr := (ui.Listing[struct{}]{}).Print(e.Streams, e.Format(), nil); printErr != nil {
+		return printErr
+	}
+	return err
+}

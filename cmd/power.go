@@ -40,10 +40,11 @@ func newPowerCommand(env *Env, verb, short, long string, do func(*lifecycle.Life
 			return err
 		}
 		changes, doErr := do(f.Lifecycle, ctx, s)
-		if len(changes) > 0 {
-			if err := stateListing().Print(env.Streams, env.Format(), changes); err != nil {
-				return err
-			}
+		if len(changes) == 0 {
+			return env.nothing(doErr)
+		}
+		if err := stateListing().Print(env.Streams, env.Format(), changes); err != nil {
+			return err
 		}
 		return doErr
 	}

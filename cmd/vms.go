@@ -108,7 +108,10 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel in
 			if meant := meantInterval(o.watch, o.names...); meant != nil && fleetKind(err) == problem.NotFound {
 				return meant
 			}
-			return err
+			if len(sel.Names) > 0 || fleetKind(err) != problem.NotFound {
+				return env.nothing(err)
+			}
+			list.VMs = nil // a filter that matches nothing is an answer
 		}
 	}
 	if err := checkStates(o.states, list.VMs); err != nil {

@@ -2,8 +2,11 @@ package cmd
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
 )
 
 func newWaitCommand(env *Env) *cobra.Command {
@@ -24,9 +27,20 @@ func runWait(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	if err := f.API.Await(ctx, env.Timeout()); err != nil {
 		return err
 	}
+	if !env.Format().Table() {
+		v := waitValue{State: "up", Waited: time.Since(began).Seconds()}
+		return ui.Value{JSON: v, Name: v.State}.Print(env.Streams, env.Format())
+	}
 	env.Streams.Notef("the API answers")
 	return nil
+}
+
+// waitValue is what wait found, for scripts.
+type waitValue struct {
+	State  string  `json:"state"`
+	Waited float64 `json:"waited_seconds"`
 }
