@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,7 +12,7 @@ import (
 // sameTree checks that every file, link and folder below want is below got,
 // with the same content and mode, and counts the files.
 func sameTree(want, got string) (files int, err error) {
-	err = filepath.WalkDir(want, func(path string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(want, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -58,7 +59,7 @@ func sameEntry(want, got string) (files int, err error) {
 	}
 	y, err := os.ReadFile(got)
 	if err == nil && !bytes.Equal(x, y) {
-		err = fmt.Errorf("the content differs")
+		err = errors.New("the content differs")
 	}
 	return 1, err
 }

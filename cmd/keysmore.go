@@ -76,7 +76,7 @@ func newKeysRemoveCommand(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			removed, err := f.Keys.Remove(c.Context(), args, yes)
+			removed, err := f.Keys.Remove(args, yes)
 			reportRemoved(env, removed)
 			return err
 		},
@@ -102,7 +102,7 @@ func newKeysPruneCommand(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			removed, err := f.Keys.Prune(c.Context(), age, yes)
+			removed, err := f.Keys.Prune(age, yes)
 			reportRemoved(env, removed)
 			return err
 		},

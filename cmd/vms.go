@@ -224,7 +224,7 @@ func vmSorts() []string { return []string{"name", "state", "age", "key", "reach"
 func vmOrder(by string) (func(a, b inventory.VM) int, error) {
 	switch by {
 	case "name":
-		return func(a, b inventory.VM) int { return 0 }, nil // List sorts by name
+		return func(_, _ inventory.VM) int { return 0 }, nil // List sorts by name
 	case "state":
 		return func(a, b inventory.VM) int { return strings.Compare(a.State, b.State) }, nil
 	case "age":

@@ -15,7 +15,6 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = flag.Set("test.parallel", "4") // what runs side by side mostly waits
 	clean := useMemoryDisk()
-	code := m.Run()
+	m.Run()
 	clean()
-	os.Exit(code)
 }

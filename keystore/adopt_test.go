@@ -71,9 +71,9 @@ func TestFoundRefusesFoldersOthersCanWriteTo(t *testing.T) {
 		t.Skip("no permission bits on this system")
 	}
 	for name, spoil := range map[string]func(t *testing.T, tmp, dir string){
-		"tmp without sticky bit": func(t *testing.T, tmp, dir string) { must(t, os.Chmod(tmp, 0o777)) },
-		"folder for everybody":   func(t *testing.T, tmp, dir string) { must(t, os.Chmod(dir, os.ModeSticky|0o777)) },
-		"folder is a link": func(t *testing.T, tmp, dir string) {
+		"tmp without sticky bit": func(t *testing.T, tmp, _ string) { must(t, os.Chmod(tmp, 0o777)) },
+		"folder for everybody":   func(t *testing.T, _, dir string) { must(t, os.Chmod(dir, os.ModeSticky|0o777)) },
+		"folder is a link": func(t *testing.T, _, dir string) {
 			must(t, os.Rename(dir, dir+"2"))
 			must(t, os.Symlink(dir+"2", dir))
 		},

@@ -73,7 +73,7 @@ func BenchmarkRecords(b *testing.B) {
 
 // BenchmarkMarkGone is what every `vms` adds when nothing changed.
 func BenchmarkMarkGone(b *testing.B) {
-	benchSizes(b, func(b *testing.B, dir string, n int) {
+	benchSizes(b, func(b *testing.B, dir string, _ int) {
 		s := openTest(b, dir, testOptions())
 		ids, err := s.IDs()
 		must(b, err)
@@ -95,7 +95,7 @@ func BenchmarkPutKey(b *testing.B) {
 
 // BenchmarkProved is what every login adds when nothing is new.
 func BenchmarkProved(b *testing.B) {
-	benchSizes(b, func(b *testing.B, dir string, n int) {
+	benchSizes(b, func(b *testing.B, dir string, _ int) {
 		s := openTest(b, dir, testOptions())
 		public := testPublic(b, testPEM(testID(0)))
 		for range b.N {

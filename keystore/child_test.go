@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if what := os.Getenv(childVariable); what != "" {
 		os.Exit(child(strings.Split(what, " ")))
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 // childCommand runs the test binary as a child; wrapper is e.g. strace.

@@ -94,7 +94,7 @@ func TestExportSSH(t *testing.T) {
 	s := newTest(t)
 	fleetOf(t, s, 2)
 	dir := filepath.Join(t.TempDir(), "out")
-	render := func(dir string, hosts []SSHHost) ([]byte, error) {
+	render := func(_ string, hosts []SSHHost) ([]byte, error) {
 		return fmt.Appendf(nil, "%d hosts\n", len(hosts)), nil
 	}
 	for n := 2; n > 0; n-- { // the second time one VM is gone

@@ -67,7 +67,7 @@ func (s *Store) lock(ctx context.Context, name string, wait bool) (func(), error
 		<-slot
 		return nil, err
 	}
-	return sync.OnceFunc(func() { fl.Close(); <-slot }), nil
+	return sync.OnceFunc(func() { _ = fl.Close(); <-slot }), nil
 }
 
 // flockFile locks path. The kernel queues waiters in order, which polling
@@ -83,7 +83,7 @@ func flockFile(ctx context.Context, path string, wait bool) (*flock.Flock, error
 		return fl, nil
 	}
 	if !wait {
-		fl.Close()
+		_ = fl.Close()
 		return nil, locked(path, nil)
 	}
 	got := make(chan error, 1)
@@ -97,7 +97,7 @@ func flockFile(ctx context.Context, path string, wait bool) (*flock.Flock, error
 	case <-ctx.Done():
 		go func() {
 			if <-got == nil {
-				fl.Close()
+				_ = fl.Close()
 			}
 		}()
 		return nil, locked(path, ctx.Err())
@@ -114,7 +114,7 @@ func LockFile(ctx context.Context, path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() { fl.Close() }, nil
+	return func() { _ = fl.Close() }, nil
 }
 
 func locked(path string, err error) error {

@@ -113,7 +113,7 @@ func TestHerdOfMemories(t *testing.T) {
 			states := make([]State, herd)
 			perSecond := simulate(
 				func(int) time.Duration { return time.Duration(r.Float64() * float64(5*time.Second)) },
-				func(client, attempt int, at time.Duration) time.Duration {
+				func(client, _ int, at time.Duration) time.Duration {
 					s, now := &states[client], noon().Add(at)
 					s.Interval = min(max(2*s.Interval, probeFirst), probeMax)
 					m.schedule(s, after, now, true)

@@ -27,8 +27,8 @@ func distrusted(path string) error {
 		return distrust(path, "it", path, why, next)
 	}
 	folders := []string{filepath.Dir(path)}
-	if real, err := filepath.EvalSymlinks(path); err == nil && real != filepath.Clean(path) {
-		folders = append(folders, filepath.Dir(real))
+	if target, err := filepath.EvalSymlinks(path); err == nil && target != filepath.Clean(path) {
+		folders = append(folders, filepath.Dir(target))
 	}
 	for _, folder := range folders {
 		info, err := os.Stat(folder)

@@ -24,7 +24,7 @@ func TestClaimedHostKeyIsWrong(t *testing.T) {
 	w := fleettest.New(t, 6)
 	fleettest.Record(t, w)
 	vm := inventory.VM{ID: sim.MarketingID, Name: "marketing"}
-	real := keyOf(t, w.Open(), vm.ID).HostKey
+	shown := keyOf(t, w.Open(), vm.ID).HostKey
 	_, other, err := sshd.NewKey("ed25519", "")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestClaimedHostKeyIsWrong(t *testing.T) {
 		if fleettest.AsError(err, &e); e == nil || e.Kind != problem.Identity {
 			t.Fatalf("mode %v: %v", mode, err)
 		}
-		for _, want := range []string{real, sshconn.Fingerprint(other), "keys accept-host marketing " + real} {
+		for _, want := range []string{shown, sshconn.Fingerprint(other), "keys accept-host marketing " + shown} {
 			if !strings.Contains(e.Why+" "+e.Next, want) {
 				t.Errorf("mode %v: no %q in %q, %q", mode, want, e.Why, e.Next)
 			}
@@ -74,10 +74,10 @@ func TestClaimedHostKeyIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
-	if k := keyOf(t, f, vm.ID); k.HostKey != real || !k.Confirmed {
+	if k := keyOf(t, f, vm.ID); k.HostKey != shown || !k.Confirmed {
 		t.Errorf("recorded: %+v", k)
 	}
-	if text := strings.Join(warnings, "\n"); !strings.Contains(text, real) || !strings.Contains(text, sshconn.Fingerprint(other)) {
+	if text := strings.Join(warnings, "\n"); !strings.Contains(text, shown) || !strings.Contains(text, sshconn.Fingerprint(other)) {
 		t.Errorf("warned of %q", text)
 	}
 	conn, err = w.Open().Access.Connect(t.Context(), vm, access.How{Mode: outage.Offline})

@@ -111,6 +111,6 @@ func readNothing(_ *warnings, body []byte) (struct{}, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return struct{}{}, nil
 	}
-	var any json.RawMessage
-	return struct{}{}, decode(body, &any)
+	var value json.RawMessage
+	return struct{}{}, decode(body, &value)
 }

@@ -44,7 +44,7 @@ func FuzzAnswers(f *testing.F) {
 		}
 		c, s := client(t, "http://127.0.0.1", nil)
 		c.http.Transport = canned{status, contentType, body}
-		for name, err := range callAll(t, t.Context(), c) {
+		for name, err := range callAll(t.Context(), t, c) {
 			checkFuzzed(t, name, status, err)
 		}
 		for _, line := range s.all() {
@@ -55,7 +55,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-func callAll(t *testing.T, ctx context.Context, c *Client) map[string]error {
+func callAll(ctx context.Context, t *testing.T, c *Client) map[string]error {
 	t.Helper()
 	errs := map[string]error{}
 	ids := func(list ...string) {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ func (s *said) logf(format string, args ...any) {
 func (s *said) all() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append(append([]string{}, s.warned...), s.log...)
+	return slices.Concat(s.warned, s.log)
 }
 
 // client returns a client of base; change may be nil.

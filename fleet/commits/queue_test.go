@@ -49,7 +49,7 @@ func TestRefusalAfterALostAnswer(t *testing.T) {
 	front := fleettest.NewFront(w)
 	posts := 0
 	var mu sync.Mutex
-	front.Set(func(r *http.Request) *fleettest.Reply {
+	front.Set(func(_ *http.Request) *fleettest.Reply {
 		mu.Lock()
 		defer mu.Unlock()
 		if posts > 0 {

@@ -231,7 +231,7 @@ func Record(t *testing.T, w *World) {
 	if _, err := w.Open().Drill(t.Context(), fleet.DrillOptions{Selection: inventory.Selection{All: true}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Open().Keys.Remove(t.Context(), []string{Missing}, true); err != nil {
+	if _, err := w.Open().Keys.Remove([]string{Missing}, true); err != nil {
 		t.Fatal(err)
 	}
 }

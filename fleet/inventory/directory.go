@@ -13,6 +13,7 @@ type Directory struct {
 	byName map[Name][]int
 }
 
+// NewDirectory indexes the VMs, which stay as they are.
 func NewDirectory(vms []VM) *Directory {
 	d := &Directory{vms: vms, ids: make([]int, len(vms)), byName: make(map[Name][]int, len(vms))}
 	for i, vm := range vms {
@@ -33,6 +34,7 @@ func (d *Directory) from(id string) int {
 	return at
 }
 
+// ByID finds the VM of a full id.
 func (d *Directory) ByID(id string) (VM, bool) {
 	if at := d.from(id); at < len(d.ids) && d.vms[d.ids[at]].ID == id {
 		return d.vms[d.ids[at]], true

@@ -66,7 +66,7 @@ func TestSilentRegistryIsLeftAlone(t *testing.T) {
 	w := fleettest.New(t, 6)
 	var calls atomic.Int32
 	down := http.StatusOK
-	withRegistry(t, w, func(rw http.ResponseWriter, r *http.Request) {
+	withRegistry(t, w, func(rw http.ResponseWriter, _ *http.Request) {
 		calls.Add(1)
 		rw.WriteHeader(down)
 		_, _ = fmt.Fprintf(rw, `[{"id":%q,"name":"from-registry"}]`, sim.MarketingID)

@@ -56,7 +56,7 @@ func (ks *Keys) Check() ([]Finding, error) {
 }
 
 // Remove forgets VMs, their keys included, after asking.
-func (ks *Keys) Remove(ctx context.Context, names []string, sure bool) ([]string, error) {
+func (ks *Keys) Remove(names []string, sure bool) ([]string, error) {
 	known, err := ks.inv.Known()
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (ks *Keys) Remove(ctx context.Context, names []string, sure bool) ([]string
 
 // Prune forgets VMs that the API has not listed for longer than age, after
 // asking.
-func (ks *Keys) Prune(ctx context.Context, age time.Duration, sure bool) ([]string, error) {
+func (ks *Keys) Prune(age time.Duration, sure bool) ([]string, error) {
 	if err := ks.confirm(sure, fmt.Sprintf("Forget the keys of VMs that the API has not listed for %s?", age)); err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (ks *Keys) Import(ctx context.Context, r io.Reader, o ImportOptions) (keyst
 	return plan, problem.OfStorage("import the bundle", err)
 }
 
-// Encrypt, DecryptKeys and RekeyKeys change how keys are kept on disk.
+// Encrypt makes the keys on disk readable for their recipients only.
 func (ks *Keys) Encrypt(ctx context.Context, o keystore.EncryptOptions) error {
 	return problem.OfStorage("encrypt the keystore", ks.keys.Encrypt(ctx, o))
 }

@@ -75,7 +75,7 @@ func run(ctx context.Context, conn Conn, op, cmd string, stdin io.Reader, read f
 	done := make(chan error, 1)
 	go func() {
 		err := conn.Exec(ctx, cmd, stdin, pw, stderr)
-		pw.Close()
+		_ = pw.Close()
 		done <- err
 	}()
 	readErr := read(pr)

@@ -157,7 +157,7 @@ func (l *Output) Follow(ctx context.Context, vm inventory.VM, fn func(lieutenant
 			return err
 		}
 		return s.Follow(ctx, lieutenant.FollowOptions{From: from,
-			Dropped: func(err error) { l.o.Warn(vm.Title() + ": the connection was lost, connecting again") },
+			Dropped: func(_ error) { l.o.Warn(vm.Title() + ": the connection was lost, connecting again") },
 			Redial: func(ctx context.Context) (lieutenant.Conn, error) {
 				if open != nil {
 					_ = open.Close()

@@ -145,8 +145,8 @@ func (vm *VM) folder() string { return filepath.Join(vm.sim.dir, "vms", vm.id) }
 // without an error it is nil for a VM of another kind.
 func (vm *VM) OpenSSH() (*sshd.Server, error) {
 	g, err := vm.boot()
-	if real, ok := g.(*sshdGuest); ok && err == nil {
-		return real.server, nil
+	if guest, ok := g.(*sshdGuest); ok && err == nil {
+		return guest.server, nil
 	}
 	return nil, err
 }

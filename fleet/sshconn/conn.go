@@ -211,10 +211,10 @@ func (c *Conn) lost() *Error {
 	return c.sessionError(c.why)
 }
 
-// errNoAgent: no ssh-agent answers at the socket that was to be forwarded.
+// errNoAgent says that no ssh-agent answers at the socket that was to be forwarded.
 var errNoAgent = errors.New("no ssh-agent answers at the given socket")
 
-// ErrShared: a connection borrowed from another process cannot do that.
+// ErrShared says that a connection borrowed from another process cannot do that.
 var ErrShared = errors.New("not possible over a shared connection")
 
 // forwardAgent lets the VM reach the ssh-agent at a socket, for as long as the

@@ -110,9 +110,7 @@ func (e *Error) Transient() bool {
 	case StageKEX:
 		var a *AlgorithmError
 		return !errors.As(e.Err, &a)
-	case StageTLS:
-		return e.Timeout || isNetwork(e.Err)
-	case StageLogin:
+	case StageTLS, StageLogin:
 		return e.Timeout || isNetwork(e.Err)
 	case StageSession:
 		return errors.Is(e.Err, ErrLost) || errors.Is(e.Err, ErrDead) || errors.Is(e.Err, ErrSessionLimit)

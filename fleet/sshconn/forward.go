@@ -105,7 +105,7 @@ func (f *Forward) Close() error {
 	c.mu.Unlock()
 	for _, l := range f.listeners {
 		if f.spec.Kind == ForwardRemote {
-			go l.Close() // asks the server; it may be gone
+			go func() { _ = l.Close() }() // asks the server; it may be gone
 		} else {
 			_ = l.Close()
 		}

@@ -108,7 +108,7 @@ func TestNoPublicKeyOffered(t *testing.T) {
 func TestHostileSession(t *testing.T) {
 	noLeaks(t)
 	cases := map[string]func(*ssh.ServerConn, <-chan ssh.NewChannel, <-chan *ssh.Request){
-		"never opens a channel": func(c *ssh.ServerConn, _ <-chan ssh.NewChannel, reqs <-chan *ssh.Request) { _ = c.Wait() },
+		"never opens a channel": func(c *ssh.ServerConn, _ <-chan ssh.NewChannel, _ <-chan *ssh.Request) { _ = c.Wait() },
 		"closes instead of opening": func(c *ssh.ServerConn, _ <-chan ssh.NewChannel, _ <-chan *ssh.Request) {
 			_ = c.Close()
 		},
@@ -146,7 +146,7 @@ func TestHostileSession(t *testing.T) {
 					}
 				}
 			}()
-			sessions(func(ch ssh.Channel) {})(c, chans, reqs)
+			sessions(func(_ ssh.Channel) {})(c, chans, reqs)
 		},
 		"unsolicited channels": func(c *ssh.ServerConn, chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request) {
 			go func() {
@@ -159,7 +159,7 @@ func TestHostileSession(t *testing.T) {
 					}
 				}
 			}()
-			sessions(func(ch ssh.Channel) {})(c, chans, reqs)
+			sessions(func(_ ssh.Channel) {})(c, chans, reqs)
 		},
 	}
 	for name, serve := range cases {
@@ -216,7 +216,7 @@ func TestKeepAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := bufferedPipe()
 		silent := make(chan struct{})
-		go (&misbehaving{logins: func(_ *ssh.ServerConn, chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request) {
+		go (&misbehaving{logins: func(_ *ssh.ServerConn, _ <-chan ssh.NewChannel, reqs <-chan *ssh.Request) {
 			for r := range reqs {
 				select {
 				case <-silent:

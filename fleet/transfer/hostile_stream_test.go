@@ -197,7 +197,7 @@ func TestHostileProofs(t *testing.T) {
 		},
 		"hash of others": func(vm *evilVM) {
 			vm.prefix = func(string, int64) string { return "-" }
-			vm.hash = func(w io.Writer, names <-chan string) { endless(w, strings.Repeat("ab", 32)+"  /etc/passwd\n") }
+			vm.hash = func(w io.Writer, _ <-chan string) { endless(w, strings.Repeat("ab", 32)+"  /etc/passwd\n") }
 		},
 		"endless cat": func(vm *evilVM) {
 			vm.tar = func(io.Writer, <-chan string) {}

@@ -132,7 +132,7 @@ func (p *pull) run(ctx context.Context) error {
 	p.wg.Wait()
 	listErr := <-listed
 	if err := p.outcome(ctx, listErr); err != nil {
-		p.flush()
+		_ = p.flush() // the error at hand says more
 		return err
 	}
 	return p.finish()

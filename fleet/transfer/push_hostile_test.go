@@ -166,7 +166,7 @@ func TestPushTidies(t *testing.T) {
 	check(t, os.WriteFile(src, []byte("x"), 0o644))
 	o := PushOptions{Sources: []string{src}, Dest: "in/"}
 	var part string
-	vm.edit = func(cmd string, out io.Writer) io.Writer {
+	vm.edit = func(_ string, out io.Writer) io.Writer {
 		if names, _ := filepath.Glob(vm.file("in/.vers*")); len(names) > 0 {
 			part = names[0]
 		}

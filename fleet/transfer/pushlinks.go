@@ -46,7 +46,7 @@ func (p *push) planLinks(there map[string]listing.Item) {
 // cannot, they are sent as files of their own in the next pass.
 func (p *push) placeLinks() error {
 	var links []*pushItem
-	var make, place []string
+	var made, place []string
 	for _, it := range p.want {
 		switch {
 		case it.first == nil || it.sent:
@@ -55,11 +55,11 @@ func (p *push) placeLinks() error {
 			p.c.fail(it.rel, FailRemote, "a second name of "+it.first.rel+", which did not arrive", nil)
 		default:
 			links = append(links, it)
-			make = append(make, p.under(it.first.rel), p.part+"/"+it.id)
+			made = append(made, p.under(it.first.rel), p.part+"/"+it.id)
 			place = append(place, p.part+"/"+it.id, p.under(it.rel))
 		}
 	}
-	if err := p.each(hardScript, nil, make, 2, func(i int, letter byte) {
+	if err := p.each(hardScript, nil, made, 2, func(i int, letter byte) {
 		if letter != 'K' {
 			links[i].first = nil
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
@@ -67,7 +68,7 @@ func batches(args []string, per int) [][]string {
 func (p *push) each(script string, first []string, args []string, per int, fn func(i int, letter byte)) error {
 	done := 0
 	for _, run := range batches(args, per) {
-		letters, err := p.statusLetters(script, len(run)/per, append(append([]string{}, first...), run...)...)
+		letters, err := p.statusLetters(script, len(run)/per, slices.Concat(first, run)...)
 		if err != nil {
 			return err
 		}

@@ -130,7 +130,7 @@ func (st *stream) unasked(hdr *tar.Header, tr *tar.Reader) error {
 }
 
 // drain reads past the rest of an entry if that is not much.
-func (st *stream) drain(tr *tar.Reader, rest int64) error {
+func (st *stream) drain(_ *tar.Reader, rest int64) error {
 	if rest > maxDrain {
 		return session.BadAnswer{Err: errUnrequested}
 	}

@@ -44,7 +44,7 @@ func carry(ctx context.Context, c net.Conn, gateway string, config *tls.Config) 
 		return
 	}
 	defer far.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close(); far.Close() })
+	stop := context.AfterFunc(ctx, func() { _, _ = c.Close(), far.Close() })
 	defer stop()
 	done := make(chan struct{}, 2)
 	pass := func(dst io.Writer, src io.Reader) {
@@ -57,4 +57,4 @@ func carry(ctx context.Context, c net.Conn, gateway string, config *tls.Config) 
 }
 
 // close stops listening; connections end with their tools.
-func (b *bridge) close() { b.listener.Close() }
+func (b *bridge) close() { _ = b.listener.Close() }

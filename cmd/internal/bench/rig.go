@@ -75,12 +75,12 @@ func build(ctx context.Context, path string) error {
 }
 
 func (r *rig) close() {
+	var err error
 	for _, road := range r.roads {
 		road.close()
 	}
-	var err error
 	if r.sim != nil {
-		err = r.sim.Close()
+		err = errors.Join(err, r.sim.Close())
 	}
 	if err := errors.Join(err, os.RemoveAll(r.dir)); err != nil {
 		fmt.Fprintln(r.log, "bench:", err)

@@ -41,11 +41,13 @@ func (r *rig) road(ctx context.Context, rtt time.Duration) (*road, error) {
 	}
 	var err error
 	if way.bridge, err = newBridge(ctx, way.gateway, r.vms[0]); err != nil {
-		return nil, errors.Join(err, way.close())
+		way.close()
+		return nil, err
 	}
 	way.config = filepath.Join(dir, "ssh_config")
 	if err := r.writeSSHConfig(way, dir); err != nil {
-		return nil, errors.Join(err, way.close())
+		way.close()
+		return nil, err
 	}
 	way.env = r.environment(way, dir)
 	r.roads[rtt] = way
@@ -53,14 +55,13 @@ func (r *rig) road(ctx context.Context, rtt time.Duration) (*road, error) {
 	return way, nil
 }
 
-func (w *road) close() error {
+func (w *road) close() {
 	if w.relay != nil {
 		w.relay.Close()
 	}
 	if w.bridge != nil {
 		w.bridge.close()
 	}
-	return nil
 }
 
 func (w *road) String() string {

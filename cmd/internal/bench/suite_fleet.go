@@ -77,7 +77,7 @@ func (r *rig) pullMany(ctx context.Context, way *road, data *set, n int, out io.
 		t.about = fmt.Sprintf("%d MB in %d files", data.bytes/1e6, data.files)
 	}
 	to := filepath.Join(r.dir, "to")
-	defer os.RemoveAll(to)
+	defer func() { _ = os.RemoveAll(to) }()
 	for _, c := range manyPullers() {
 		if !r.o.wanted(c.name) {
 			continue

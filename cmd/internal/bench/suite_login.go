@@ -88,9 +88,9 @@ func (r *rig) loginRace(ctx context.Context, title string, all []*entry, out io.
 const keepFor = "2m"
 
 // warmUp runs the command until it borrows a connection instead of making one.
-func warmUp(ctx context.Context, make func() *exec.Cmd) error {
+func warmUp(ctx context.Context, command func() *exec.Cmd) error {
 	for range 100 {
-		cmd := make()
+		cmd := command()
 		cmd.Args = append([]string{cmd.Args[0], "-v"}, cmd.Args[1:]...)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -108,8 +108,8 @@ func warmUp(ctx context.Context, make func() *exec.Cmd) error {
 	return errors.New("no connection is shared")
 }
 
-func always(make func() *exec.Cmd) func(context.Context) (*exec.Cmd, error) {
-	return func(context.Context) (*exec.Cmd, error) { return make(), nil }
+func always(command func() *exec.Cmd) func(context.Context) (*exec.Cmd, error) {
+	return func(context.Context) (*exec.Cmd, error) { return command(), nil }
 }
 
 // master opens the connection that ControlMaster sessions share.

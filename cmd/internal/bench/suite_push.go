@@ -40,7 +40,7 @@ func pushSuite(ctx context.Context, r *rig, out io.Writer) error {
 	return r.each(ctx, func(way *road, data *set) error {
 		t := &table{title: fmt.Sprintf("Push %s, %v", data.name, way), about: data.about}
 		to := filepath.Join(r.dir, "to")
-		defer os.RemoveAll(to)
+		defer func() { _ = os.RemoveAll(to) }()
 		for _, c := range pushers() {
 			if !r.o.wanted(c.name) {
 				continue

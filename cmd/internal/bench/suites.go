@@ -59,7 +59,7 @@ func pullSuite(ctx context.Context, r *rig, out io.Writer) error {
 	return r.each(ctx, func(way *road, data *set) error {
 		t := &table{title: fmt.Sprintf("Pull %s, %v", data.name, way), about: data.about}
 		to := filepath.Join(r.dir, "to")
-		defer os.RemoveAll(to)
+		defer func() { _ = os.RemoveAll(to) }()
 		for _, c := range pullers() {
 			if !r.o.wanted(c.name) || c.floor && way.rtt > 0 {
 				continue
@@ -77,7 +77,7 @@ func againSuite(ctx context.Context, r *rig, out io.Writer) error {
 	return r.each(ctx, func(way *road, data *set) error {
 		t := &table{title: fmt.Sprintf("Pull %s again, nothing changed, %v", data.name, way), about: data.about}
 		base := filepath.Join(r.dir, "again")
-		defer os.RemoveAll(base)
+		defer func() { _ = os.RemoveAll(base) }()
 		for i, c := range pullers() {
 			if c.name != "rsync -a" && c.name != "rclone sftp" && !c.ours || !r.o.wanted(c.name) {
 				continue

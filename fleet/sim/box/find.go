@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -251,7 +252,7 @@ func (e *findExec) flush() {
 		return
 	}
 	_ = e.s.out.Flush() // what was printed comes first; a closed pipe shows at the end
-	if e.s.child(append(append([]string{}, e.args...), e.names...)) != 0 {
+	if e.s.child(slices.Concat(e.args, e.names)) != 0 {
 		e.s.status = 1
 	}
 	e.names, e.room = nil, argRoom

@@ -30,7 +30,7 @@ func cmdLs(c *cmd) int {
 		names = []string{"."}
 	}
 	out := bufio.NewWriter(c.out)
-	defer out.Flush()
+	defer func() { _ = out.Flush() }()
 	status := 0
 	var files []lsEntry
 	var dirs []string

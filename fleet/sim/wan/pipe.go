@@ -54,8 +54,8 @@ func (p *pipe) run(ctx context.Context) {
 		wg.Go(f.give)
 	}
 	wg.Wait()
-	p.client.Close()
-	p.target.Close()
+	_ = p.client.Close()
+	_ = p.target.Close()
 }
 
 func (p *pipe) dial(ctx context.Context) error {

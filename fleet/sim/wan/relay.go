@@ -78,7 +78,7 @@ func (r *Relay) Close() {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
-	r.listener.Close()
+	_ = r.listener.Close()
 	r.Drop()
 	r.wg.Wait()
 }
@@ -121,5 +121,5 @@ func (r *Relay) remove(p *pipe) {
 // reset closes c with RST instead of FIN, as a vanished peer's router does.
 func reset(c *net.TCPConn) {
 	_ = c.SetLinger(0) // an error says that it is closed already
-	c.Close()
+	_ = c.Close()
 }
