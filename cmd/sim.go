@@ -117,6 +117,9 @@ func runInSim(ctx context.Context, env *Env, command, vars []string) error {
 	c := exec.CommandContext(ctx, command[0], command[1:]...)
 	c.Env = append(os.Environ(), vars...)
 	c.Stdin, c.Stdout, c.Stderr = env.Streams.In, env.Streams.Out, env.Streams.Err
+	if out, err := env.Streams.OutFile(), env.Streams.ErrFile(); out != nil && err != nil {
+		c.Stdout, c.Stderr = out, err // themselves, so that a terminal is one for the command too
+	}
 	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
 	err := c.Run()
 	var exit *exec.ExitError
