@@ -54,6 +54,12 @@ func (a *API) describe(e *problem.Error, ae *api.Error) {
 		if k.Local() {
 			e.Origin = problem.OriginLocal
 		}
+		if k == api.KindDNS {
+			e.Why += ": " + ae.Host
+		}
+		if k == api.KindNotVers || k == api.KindDNS || k == api.KindTLS {
+			e.Next = cmp.Or(a.wrongBase(), e.Next)
+		}
 		e.Next = cmp.Or(e.Next, "vers-fleet wait returns when the API answers again; vers-fleet status says what is known")
 	}
 }
@@ -93,6 +99,9 @@ func (a *API) heldError(what string, s retry.State) *problem.Error {
 		}
 	}
 	if s.Condition() == retry.Portal {
+		e.Next = a.wrongBase()
+	}
+	if s.Condition() == retry.Portal && e.Next == "" {
 		e.Next = "check the API URL (vers-fleet config view); it usually ends in /api/v1"
 	}
 	return e
