@@ -162,7 +162,7 @@ func (l *Output) Follow(ctx context.Context, vm inventory.VM, fn func(lieutenant
 				if open != nil {
 					_ = open.Close()
 				}
-				conn, err := l.o.Access.Connect(ctx, vm, access.How{})
+				conn, err := l.o.connectAgain(ctx, vm, access.How{}, reconnectBase, false)
 				if err != nil {
 					return nil, err
 				}

@@ -57,7 +57,7 @@ const (
 )
 
 func (s *lasting) keep(ctx context.Context) error {
-	conn, err := s.rm.o.Access.Connect(ctx, s.vm, access.How{KeepAlive: reconnectAlive, Banner: showBanner(s.run)})
+	conn, err := s.rm.o.Access.Connect(ctx, s.vm, s.how())
 	if err != nil {
 		return err
 	}
@@ -79,11 +79,15 @@ func (s *lasting) keep(ctx context.Context) error {
 		if base = min(2*base, reconnectCap); !short {
 			base = reconnectBase
 		}
-		if conn, err = s.reconnect(ctx, base, short); err != nil {
+		if conn, err = s.rm.o.connectAgain(ctx, s.vm, s.how(), base, short); err != nil {
 			return s.gaveUp(ctx, err)
 		}
 		s.back(ctx, conn, s.rm.o.Now().Sub(cut), cause)
 	}
+}
+
+func (s *lasting) how() access.How {
+	return access.How{KeepAlive: reconnectAlive, Banner: showBanner(s.run)}
 }
 
 // session runs the shell on one connection and closes it.
@@ -137,14 +141,14 @@ func (lostAgain) RetryHint() retry.Hint { return retry.Hint{Transient: true, Uns
 // cannot be made.
 var errShort = errors.New("the connection lasted only a moment")
 
-// reconnect tries until it succeeds, ctx ends, or trying is of no use. After a
+// connectAgain tries until it succeeds, ctx ends, or trying is of no use. After a
 // short session it waits first.
-func (s *lasting) reconnect(ctx context.Context, base time.Duration, short bool) (conn *sshconn.Conn, err error) {
+func (o Options) connectAgain(ctx context.Context, vm inventory.VM, how access.How, base time.Duration, short bool) (conn *sshconn.Conn, err error) {
 	hide := func() {}
 	defer func() { hide() }()
 	wait := func(w retry.Wait) {
 		hide()
-		hide = s.rm.o.OnWait(outage.Waiting{What: "reconnecting to " + s.vm.Title(), Attempt: w.Attempt, Reason: problem.Why(w.Err), Next: w.Next})
+		hide = o.OnWait(outage.Waiting{What: "reconnecting to " + vm.Title(), Attempt: w.Attempt, Reason: problem.Why(w.Err), Next: w.Next})
 	}
 	policy := retry.Policy{Base: base, Cap: reconnectCap}
 	err = retry.Do(ctx, policy, true, wait, func(ctx context.Context) error {
@@ -153,7 +157,7 @@ func (s *lasting) reconnect(ctx context.Context, base time.Duration, short bool)
 			return lostAgain{errShort}
 		}
 		var err error
-		conn, err = s.rm.o.Access.Connect(ctx, s.vm, access.How{KeepAlive: reconnectAlive, Banner: showBanner(s.run)})
+		conn, err = o.Access.Connect(ctx, vm, how)
 		var own *problem.Error
 		if errors.As(err, &own) && own.Retryable {
 			return lostAgain{err}
