@@ -102,7 +102,7 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 		},
 		Mode: mode, WaitFor: limit, QueueTTL: s.QueueExpires,
 		Config:   configOwn(e.flags.set),
-		UserHome: settings.UserHome(), VersHome: e.Getenv("VERS_HOME"), TempDirs: []string{os.TempDir()},
+		UserHome: settings.UserHome(), VersHome: e.Getenv("VERS_HOME"), AgentDir: e.Getenv("PI_CODING_AGENT_DIR"), TempDirs: []string{os.TempDir()},
 		Registry: inventory.Registry{URL: s.RegistryURL, Token: s.RegistryToken},
 		Keystore: keys.StoreOptions{
 			Passphrase: e.Streams.Secret, IdentityFile: s.KeysIdentity, Keyring: s.KeysKeyring,

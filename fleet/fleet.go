@@ -48,6 +48,7 @@ type Options struct {
 	Config   []string // configuration file and folder, which no pull writes to
 	UserHome string   // where ~/.pi and ~/.vers are; "" = none
 	VersHome string   // $VERS_HOME
+	AgentDir string   // $PI_CODING_AGENT_DIR
 	TempDirs []string // where other clients leave keys
 	Registry inventory.Registry
 	Keystore keystore.Options
@@ -91,7 +92,7 @@ func Open(o Options) (*Fleet, error) {
 	f := &Fleet{o: o, keys: store, front: inventory.Front{Domain: o.VMDomain, Gateway: o.VMGateway}}
 	f.API = outage.New(outage.Options{Config: o.API, Store: store, Profile: o.Profile, Retry: o.Retry, Mode: o.Mode, WaitFor: o.WaitFor,
 		Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait})
-	f.Inventory = inventory.New(inventory.Options{API: f.API, Store: store, Front: f.front, UserHome: o.UserHome, VersHome: o.VersHome,
+	f.Inventory = inventory.New(inventory.Options{API: f.API, Store: store, Front: f.front, UserHome: o.UserHome, VersHome: o.VersHome, AgentDir: o.AgentDir,
 		Registry: o.Registry, Now: o.Now, Warn: o.Warn, Logf: o.Logf})
 	f.Keys = keys.New(keys.Options{API: f.API, Inventory: f.Inventory, Store: store, TempDirs: o.TempDirs, Keyring: o.Keystore.Keyring,
 		Now: o.Now, Warn: o.Warn, Logf: o.Logf, Confirm: o.Confirm, OnRemove: func(id string) { f.Access.Forget(id); f.Output.Forget(id) }})
@@ -113,7 +114,10 @@ func Open(o Options) (*Fleet, error) {
 func (o Options) own() []string {
 	own := slices.Concat([]string{o.Home}, o.Config)
 	if o.UserHome != "" {
-		own = append(own, filepath.Join(o.UserHome, ".vers"), filepath.Join(o.UserHome, ".versrc"))
+		own = append(own, filepath.Join(o.UserHome, ".vers"), filepath.Join(o.UserHome, ".versrc"), filepath.Join(o.UserHome, ".pi", "vers"))
+	}
+	if o.AgentDir != "" {
+		own = append(own, filepath.Join(o.AgentDir, "..", "vers"))
 	}
 	if o.VersHome != "" {
 		own = append(own, o.VersHome)

@@ -12,8 +12,9 @@ const (
 	adoptFolder      = "vers-ssh-keys"
 	cliSuffix        = ".key" // <vm id>.key, Vers CLI
 	extensionPrefix  = "vers-"
-	extensionSuffix  = ".pem" // vers-<first 12 characters of the id>.pem, agent extension
-	extensionIDChars = 12
+	extensionSuffix  = ".pem" // vers-<first 12 characters of the id>.pem, agent extension; 16 in newer orchestrators
+	extensionIDChars = 12     // at least
+	recursivePrefix  = "rlm-" // vers-rlm-<first 12>.pem, its agents within agents
 )
 
 // AdoptOptions says where to look.
@@ -84,7 +85,8 @@ func idInName(name string, known []string) (id, why string, ok bool) {
 	}
 	prefix, cut := strings.CutSuffix(name, extensionSuffix)
 	prefix, cut2 := strings.CutPrefix(prefix, extensionPrefix)
-	if !cut || !cut2 || len(prefix) != extensionIDChars {
+	prefix = strings.TrimPrefix(prefix, recursivePrefix)
+	if !cut || !cut2 || len(prefix) < extensionIDChars {
 		return "", "", false
 	}
 	for _, k := range known {

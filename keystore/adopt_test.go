@@ -19,7 +19,10 @@ func TestFoundKeys(t *testing.T) {
 		must(t, os.Chmod(path, mode))
 		return path
 	}
-	known := []string{testID(2), testID(3), "d0000000-0000-4000-8000-000000000001"}
+	const newer, recursive = "e0000000-0000-4000-8000-000000000001", "f1000000-0000-4000-8000-000000000001"
+	known := []string{testID(2), testID(3), "d0000000-0000-4000-8000-000000000001", newer, recursive}
+	write("vers-"+newer[:16]+".pem", testPEM("e"), 0o600)
+	write("vers-rlm-"+recursive[:12]+".pem", testPEM("f1"), 0o600)
 	mustPut(t, s, testID(4), testPEM("4"))
 	mustPut(t, s, testID(5), testPEM("other"))
 	write(testID(1)+".key", testPEM("1"), 0o600)
@@ -34,7 +37,7 @@ func TestFoundKeys(t *testing.T) {
 	must(t, os.Symlink(write("real", testPEM("8"), 0o600), filepath.Join(dir, testID(8)+".key")))
 	must(t, os.Link(write("linked", testPEM("9"), 0o600), filepath.Join(dir, testID(9)+".key")))
 	want := map[string]string{
-		testID(1) + ".key": "", "vers-d0000000-000.pem": "", testID(4) + ".key": "",
+		testID(1) + ".key": "", "vers-d0000000-000.pem": "", "vers-" + newer[:16] + ".pem": "", "vers-rlm-" + recursive[:12] + ".pem": "", testID(4) + ".key": "",
 		"vers-" + testID(2)[:12] + ".pem": "several VMs", "vers-ffffffff-fff.pem": "no VM that is known",
 		testID(5) + ".key": "another key", testID(6) + ".key": "not a usable", testID(7) + ".key": "write to it",
 		testID(8) + ".key": "symbolic link", testID(9) + ".key": "second name",
@@ -55,9 +58,11 @@ func TestFoundKeys(t *testing.T) {
 	}
 	adopted, err := s.Adopt(found)
 	must(t, err)
-	if len(adopted) != 2 {
+	if len(adopted) != 4 {
 		t.Fatalf("adopted %v", adopted)
 	}
+	wantKey(t, s, newer, testPEM("e"))
+	wantKey(t, s, recursive, testPEM("f1"))
 	wantKey(t, s, testID(1), testPEM("1"))
 	wantKey(t, s, testID(5), testPEM("other"))
 	rec, err := s.Record(testID(1))

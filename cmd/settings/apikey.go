@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -135,6 +136,7 @@ func (s *Settings) foreignKey() (key, from string) {
 		fields [][]string
 	}{
 		{filepath.Join(home, ".versrc"), [][]string{{"apiKey"}}},
+		{filepath.Join(agentHome(home), "keys.json"), [][]string{{"keys", "VERS_API_KEY"}}},
 		{filepath.Join(home, ".vers", "keys.json"), [][]string{{"keys", "VERS_API_KEY"}}},
 		{filepath.Join(home, ".vers", "config.json"), [][]string{{"api_key"}, {"versApiKey"}}},
 	} {
@@ -158,6 +160,20 @@ func (s *Settings) foreignKey() (key, from string) {
 		}
 	}
 	return "", ""
+}
+
+// agentHome is the state folder of the agent extension: $VERS_HOME, else vers
+// beside $PI_CODING_AGENT_DIR, which is ~/.pi/agent unless set
+// (docs/platform.md).
+func agentHome(home string) string {
+	agent := os.Getenv("PI_CODING_AGENT_DIR")
+	switch vers := os.Getenv("VERS_HOME"); {
+	case filepath.IsAbs(vers):
+		return vers
+	case filepath.IsAbs(agent):
+		return filepath.Join(agent, "..", "vers")
+	}
+	return filepath.Join(home, ".pi", "vers")
 }
 
 // unreadable names the trouble with a file that may hold a secret, without

@@ -47,6 +47,10 @@ func TestAPIKey(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(home, ".versrc"), []byte(`{"apiKey": "from-versrc"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	agent := filepath.Join(t.TempDir(), "agent")
+	if err := errors.Join(os.MkdirAll(filepath.Join(agent, "..", "vers"), 0o700), os.WriteFile(filepath.Join(agent, "..", "vers", "keys.json"), []byte(`{"keys":{"VERS_API_KEY":"from-agent"}}`), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	const canary = "c4n4ry"
 	for _, c := range []struct {
 		name string
@@ -56,6 +60,8 @@ func TestAPIKey(t *testing.T) {
 	}{
 		{"none", nil, "", "none is set for profile default"},
 		{"versrc", map[string]string{"HOME": home}, "from-versrc", ""},
+		{"agent's keys", map[string]string{"HOME": t.TempDir(), "PI_CODING_AGENT_DIR": agent}, "from-agent", ""},
+		{"its own home", map[string]string{"HOME": t.TempDir(), "VERS_HOME": filepath.Join(filepath.Dir(agent), "vers")}, "from-agent", ""},
 		{"another profile", map[string]string{"HOME": home, "VERS_FLEET_PROFILE": "p"}, "", "none is set for profile p"},
 		{"variable", map[string]string{"HOME": home, "VERS_API_KEY": "a"}, "a", ""},
 		{"own variable", map[string]string{"VERS_API_KEY": "a", "VERS_FLEET_API_KEY": " b\n"}, "b", ""},

@@ -155,7 +155,9 @@ type Commit struct {
 // RegistryVM is one entry of the optional VM registry. ID is a valid id; the
 // others are printable, on one line.
 type RegistryVM struct {
-	ID   string
-	Name string
-	Role string
+	ID     string
+	Name   string
+	Role   string
+	Status string    // of the VM or its lieutenant, as an orchestrator calls it; may be empty
+	Seen   time.Time // when that was true; zero if it does not say
 }

@@ -3,6 +3,9 @@ package api
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -149,4 +152,42 @@ func TestRegistry(t *testing.T) {
 	failure(t, err, KindInvalid)
 	_, err = cl.RegistryVMs(t.Context(), "http://127.0.0.1:1", "two words")
 	failure(t, err, KindInvalid)
+}
+
+// Where there is no registry, the lists of a newer orchestrator serve.
+func TestNewerOrchestrator(t *testing.T) {
+	tree := `{"vms":[{"vmId":"` + vmA + `","name":"marketing","category":"lieutenant","status":"running","lastHeartbeat":1771900000000},` +
+		`{"vmId":"` + vmB + `","name":"old","category":"agent_vm","status":"destroyed"},{"id":"` + vmB + `","vmId":"local-x","name":"x"}],"count":3}`
+	lieutenants := `{"lieutenants":[{"id":"01JA","vmId":"` + vmA + `","name":"marketing","role":"","status":"working","lastActivityAt":"2026-02-24T03:20:00Z"}],"count":1}`
+	at := time.Date(2026, 2, 24, 3, 20, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name  string
+		serve map[string]string
+		want  []RegistryVM
+	}{
+		{"both", map[string]string{"/vm-tree/vms": tree, "/lieutenants": lieutenants}, []RegistryVM{{vmA, "marketing", "lieutenant", "working", at}}},
+		{"only the tree", map[string]string{"/vm-tree/vms": tree}, []RegistryVM{{vmA, "marketing", "lieutenant", "running", time.UnixMilli(1771900000000).UTC()}}},
+		{"only lieutenants", map[string]string{"/lieutenants": lieutenants}, []RegistryVM{{vmA, "marketing", "lieutenant", "working", at}}},
+		{"a registry too", map[string]string{"/registry/vms": `[]`, "/lieutenants": lieutenants}, []RegistryVM{}},
+		{"nothing", nil, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, has := tt.serve[r.URL.Path]
+				if !has {
+					http.NotFound(w, r)
+				}
+				if r.Header.Get("Authorization") != "Bearer t" {
+					t.Errorf("sent %v", r.Header)
+				}
+				_, _ = io.WriteString(w, body)
+			}))
+			defer s.Close()
+			cl, _ := client(t, "http://api.example", nil)
+			got, err := cl.RegistryVMs(t.Context(), s.URL, "t")
+			if !reflect.DeepEqual(got, tt.want) || (err == nil) != (tt.want != nil) {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
+	}
 }

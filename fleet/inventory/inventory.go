@@ -16,6 +16,7 @@ type Options struct {
 	Front    Front
 	UserHome string // where ~/.pi and ~/.vers are; "" = none
 	VersHome string // $VERS_HOME
+	AgentDir string // $PI_CODING_AGENT_DIR, beside which the agent extension keeps its files
 	Registry Registry
 	Now      func() time.Time
 	Warn     func(string)

@@ -193,6 +193,7 @@ func (iv *Inventory) merged(inv keystore.Inventory, source outage.Source) ([]VM,
 		vm.Names = book.of(vm)
 		vm.Name = called(vm.Names)
 		vm.Role = book.role(vm)
+		book.setPhase(vm)
 		vm.Endpoint = iv.o.Front.Address(vm.ID)
 		vm.AsOf = inv.AsOf
 	}

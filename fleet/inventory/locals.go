@@ -33,7 +33,7 @@ func (iv *Inventory) Locals() []LocalLieutenant {
 
 // lieutenants reads lieutenants.json; ok tells whether there is one.
 func (iv *Inventory) lieutenants() (list []lieutenant.Lieutenant, ok bool) {
-	for _, path := range lieutenant.Files(iv.o.UserHome, iv.o.VersHome) {
+	for _, path := range lieutenant.Files(iv.o.UserHome, iv.o.VersHome, iv.o.AgentDir) {
 		data, err := keystore.ReadFile(path, maxNameFile)
 		if err != nil {
 			continue

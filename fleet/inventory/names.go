@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
@@ -32,6 +33,8 @@ type namedVM struct {
 	Name   string     `json:"name"`
 	Role   string     `json:"role,omitempty"`
 	Source NameSource `json:"source"`
+	Phase  string     `json:"phase,omitempty"`  // of its lieutenant, if the source says so
+	SeenAt time.Time  `json:"seen_at,omitzero"` // when that was so
 }
 
 // aliases are the user's own names in their order, so that of several for one

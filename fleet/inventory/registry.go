@@ -39,7 +39,7 @@ func (iv *Inventory) registryNames(ctx context.Context, m outage.Mode, token str
 		var names []namedVM
 		for _, vm := range list {
 			if name, err := lieutenant.CheckName(vm.Name); err == nil {
-				names = append(names, namedVM{VMID: vm.ID, Name: name, Role: vm.Role, Source: SourceRegistry})
+				names = append(names, namedVM{VMID: vm.ID, Name: name, Role: vm.Role, Source: SourceRegistry, Phase: phaseOf(vm.Status), SeenAt: iv.seenAt(vm)})
 			}
 		}
 		return names, err

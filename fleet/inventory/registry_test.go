@@ -134,3 +134,38 @@ func TestAddressesThatDoNotCome(t *testing.T) {
 		t.Errorf("status: %s, %v", s.API.State, err)
 	}
 }
+
+// A newer orchestrator gives names, and what it knows of lieutenants.
+func TestNewerOrchestrator(t *testing.T) {
+	w := fleettest.New(t, 6)
+	status := "working"
+	withRegistry(t, w, func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/lieutenants" {
+			http.NotFound(rw, r)
+			return
+		}
+		_, _ = fmt.Fprintf(rw, `{"lieutenants":[{"id":"01JA","vmId":%q,"name":"the-painter","status":%q,"lastActivityAt":"2026-02-24T03:20:10Z"}]}`, sim.MarketingID, status)
+	})
+	phase := func(options ...func(*fleet.Options)) string {
+		t.Helper()
+		if _, err := w.Open(options...).List(t.Context(), fleet.ListOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		vm, err := w.Open(fleettest.Offline).Inventory.One(t.Context(), "the-painter")
+		if err != nil || vm.ID != sim.MarketingID || vm.PhaseAsOf.IsZero() == (vm.Phase != "") {
+			t.Fatalf("%+v, %v", vm, err)
+		}
+		return vm.Phase
+	}
+	if got := phase(); got != "working" {
+		t.Errorf("phase %q", got)
+	}
+	status = "error"
+	if got := phase(); got != "failed" {
+		t.Errorf("phase %q", got)
+	}
+	status = "paused"
+	if got := phase(); got != "" {
+		t.Errorf("phase %q of a VM that is paused", got)
+	}
+}

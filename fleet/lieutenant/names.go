@@ -39,12 +39,15 @@ type Alias struct {
 var errNotList = errors.New("not a list of entries")
 
 // Files lists where lieutenants.json may be, in the order in which the first that exists counts. versHome is the
-// value of VERS_HOME, home the user's home directory; either may be empty.
-func Files(home, versHome string) []string {
+// value of VERS_HOME, agentDir that of PI_CODING_AGENT_DIR, home the user's home directory; each may be empty.
+func Files(home, versHome, agentDir string) []string {
 	const name = "lieutenants.json"
 	var files []string
 	if versHome != "" {
 		files = append(files, filepath.Join(versHome, name))
+	}
+	if agentDir != "" {
+		files = append(files, filepath.Join(agentDir, "..", "vers", name))
 	}
 	if home != "" {
 		for _, dir := range []string{filepath.Join(".pi", "vers"), ".pi", ".vers"} {

@@ -21,17 +21,17 @@ const (
 
 func TestFiles(t *testing.T) {
 	home := filepath.FromSlash("/home/op")
-	want := []string{"/vh/lieutenants.json", "/home/op/.pi/vers/lieutenants.json", "/home/op/.pi/lieutenants.json", "/home/op/.vers/lieutenants.json"}
+	want := []string{"/vh/lieutenants.json", "/agent/vers/lieutenants.json", "/home/op/.pi/vers/lieutenants.json", "/home/op/.pi/lieutenants.json", "/home/op/.vers/lieutenants.json"}
 	for i := range want {
 		want[i] = filepath.FromSlash(want[i])
 	}
-	if got := Files(home, filepath.FromSlash("/vh")); !slices.Equal(got, want) {
+	if got := Files(home, filepath.FromSlash("/vh"), filepath.FromSlash("/agent/dir")); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
-	if got := Files(home, ""); !slices.Equal(got, want[1:]) {
+	if got := Files(home, "", filepath.FromSlash("/agent/dir")); !slices.Equal(got, want[1:]) {
 		t.Errorf("without VERS_HOME: %q", got)
 	}
-	if Files("", "") != nil || AliasesFile("") != "" || AliasesFile(home) != filepath.Join(home, ".vers", "aliases.json") {
+	if Files("", "", "") != nil || AliasesFile("") != "" || AliasesFile(home) != filepath.Join(home, ".vers", "aliases.json") {
 		t.Error("without a home directory")
 	}
 }

@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -209,7 +208,8 @@ func (m memory) activity(vm inventory.VM) (Activity, bool) {
 func (l *Output) RecallPhases(vms []inventory.VM) {
 	known := l.recall()
 	for i, vm := range vms {
-		m := known[vm.ID]
-		vms[i].Phase, vms[i].PhaseSince, vms[i].PhaseAsOf = cmp.Or(string(m.Phase), vms[i].Phase), m.Since, m.AsOf
+		if m := known[vm.ID]; m.Phase != "" && !m.AsOf.Before(vm.PhaseAsOf) {
+			vms[i].Phase, vms[i].PhaseSince, vms[i].PhaseAsOf = string(m.Phase), m.Since, m.AsOf
+		}
 	}
 }
