@@ -28,6 +28,7 @@ type simKey struct{}
 //	sim state VM STATE     running, paused, sleeping, dead
 //	sim delete VM          the VM is gone, with all that was in it
 //	sim rotate-key VM      the API hands out another key
+//	sim share-key VM OTHER the VM has the login key of the other
 //	sim rotate-host VM     the VM has another host key
 //	sim restart VM         the VM's SSH server starts again
 //	sim drop VM            kills the VM's open sessions
@@ -172,6 +173,8 @@ func vmVerb(ts *testscript.TestScript, s *sim.Sim, verb string, args []string) e
 		return vm.Delete()
 	case "rotate-key":
 		return vm.RotateKey()
+	case "share-key":
+		return vm.ShareKey(s.VM(args[1]))
 	case "rotate-host":
 		return vm.RotateHostKey()
 	case "restart":

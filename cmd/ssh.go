@@ -26,6 +26,7 @@ type sshOptions struct {
 	stdio   string
 	print   bool
 	again   bool
+	sibling bool
 }
 
 func newSSHCommand(env *Env) *cobra.Command {
@@ -71,6 +72,7 @@ command apart.)`,
 	f.StringArrayVarP(&o.dynamic, "dynamic-forward", "D", nil, "SOCKS proxy (4, 4A, 5) on `[BIND:]PORT`")
 	f.StringVarP(&o.stdio, "stdio-forward", "W", "", "join stdin and stdout to `HOST:PORT` as seen from the VM")
 	f.BoolVar(&o.again, "reconnect", false, "come back after a cut, into the same shell if tmux or screen is on the VM")
+	f.BoolVar(&o.sibling, "try-sibling-keys", false, "without a key of its own, try and record one of a VM with the same host key")
 	f.BoolVar(&o.print, "print", false, "print the equivalent OpenSSH command instead")
 	return about(c, groupEveryday, "connects directly with the recorded key", exitOK, exitSSH)
 }
@@ -89,6 +91,11 @@ func runSSH(ctx context.Context, env *Env, o sshOptions) error {
 	vm, err := f.Inventory.One(ctx, o.vm)
 	if err != nil {
 		return err
+	}
+	if o.sibling {
+		if err := f.Access.TrySiblings(ctx, vm); err != nil {
+			return err
+		}
 	}
 	switch {
 	case o.print:

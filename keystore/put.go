@@ -7,7 +7,7 @@ import (
 
 // KeyInfo says where a key came from.
 type KeyInfo struct {
-	Source  string // api, import, found:<path>
+	Source  string // api, import, found:<path>, sibling:<vm id>
 	SSHPort int    // 0: unknown
 }
 

@@ -62,7 +62,7 @@ func (d *Dialer) needKey(ctx context.Context, vm inventory.VM, how How) error {
 	if err == nil {
 		return nil
 	}
-	return d.noKeyError(vm, err)
+	return d.noKeyError(ctx, vm, err)
 }
 
 // dialAnew is dial after the recorded key turned out to be damaged and was set

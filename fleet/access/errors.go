@@ -131,7 +131,7 @@ func (d *Dialer) refusedError(m outage.Mode, vm inventory.VM, err, keyErr error)
 }
 
 // noKeyError says why no key is at hand for a VM.
-func (d *Dialer) noKeyError(vm inventory.VM, err error) error {
+func (d *Dialer) noKeyError(ctx context.Context, vm inventory.VM, err error) error {
 	var own *problem.Error
 	if !errors.As(err, &own) {
 		return d.api.Explain("fetch the key of "+vm.Title(), err)
@@ -141,8 +141,13 @@ func (d *Dialer) noKeyError(vm inventory.VM, err error) error {
 	if e.Kind == problem.NotFound {
 		e.Why = "the API knows no such VM"
 	}
-	if hints := d.keys.Adoptable(); e.Kind == problem.Unavailable && hints > 0 {
-		e.Next = strings.TrimSpace("other Vers clients left keys on this machine: vers-fleet keys import --found")
+	if e.Kind != problem.Unavailable {
+		return &e
+	}
+	if d.keys.Adoptable() > 0 {
+		e.Next = "other Vers clients left keys on this machine: vers-fleet keys import --found"
+	} else if advice := d.siblingAdvice(ctx, vm); advice != "" {
+		e.Next = advice
 	}
 	return &e
 }

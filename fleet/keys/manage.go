@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,9 +50,47 @@ func (ks *Keys) Check() ([]Finding, error) {
 				Kind: keystore.KindNotFound, What: "no key is recorded", Next: "vers-fleet keys sync"}})
 		}
 	}
+	shared, err := ks.shared(all)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, shared...)
 	if bad > 0 {
 		return out, &problem.Error{Kind: problem.Storage, What: "damaged or lost in the keystore: " + problem.Counted(bad, "thing"), Origin: problem.OriginLocal,
 			Why: "see the list", Next: "vers-fleet keys sync fetches keys again while the API is up"}
+	}
+	return out, nil
+}
+
+// shared tells which VMs have one and the same key: VMs made from one image may
+// (docs/platform.md), and then whoever has it gets into all of them.
+func (ks *Keys) shared(all *inventory.Directory) ([]Finding, error) {
+	records, _, err := ks.keys.Records()
+	if err != nil {
+		return nil, problem.OfStorage("read the keystore", err)
+	}
+	sharing := map[string][]inventory.VM{}
+	for _, r := range records {
+		if r.HasKey() && r.GoneAt.IsZero() {
+			vm, known := all.ByID(r.VMID)
+			if !known {
+				vm.ID = r.VMID
+			}
+			sharing[r.PublicKey] = append(sharing[r.PublicKey], vm)
+		}
+	}
+	out := []Finding{}
+	for _, key := range slices.Sorted(maps.Keys(sharing)) {
+		vms := sharing[key]
+		slices.SortFunc(vms, func(a, b inventory.VM) int { return strings.Compare(a.Title(), b.Title()) })
+		var others []string
+		for _, vm := range vms[1:] {
+			others = append(others, vm.Title())
+		}
+		if len(others) > 0 {
+			out = append(out, Finding{Name: vms[0].Name, Finding: keystore.Finding{Severity: keystore.SeverityInfo, VMID: vms[0].ID,
+				What: "its key is also that of " + strings.Join(others, ", ")}})
+		}
 	}
 	return out, nil
 }

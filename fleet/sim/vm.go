@@ -169,6 +169,18 @@ func (vm *VM) RotateKey() error {
 	return vm.onGuest(guest.rekeyed)
 }
 
+// ShareKey gives the VM the login key of another, as VMs of one image may have.
+func (vm *VM) ShareKey(other *VM) error {
+	key, err := other.keyPair()
+	if err != nil {
+		return err
+	}
+	vm.mu.Lock()
+	vm.key = key
+	vm.mu.Unlock()
+	return vm.onGuest(guest.rekeyed)
+}
+
 // RotateHostKey gives the VM a host key of its own that it never had before.
 func (vm *VM) RotateHostKey() error {
 	vm.mu.Lock()
