@@ -11,6 +11,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
 )
 
@@ -161,5 +162,43 @@ func TestSSHConfigManyInstall(t *testing.T) {
 	all(func(f *fleet.Fleet) error { return f.OpenSSH.Uninstall(t.Context()) })
 	if text := read(); text != own {
 		t.Errorf("uninstalled: %q", text)
+	}
+}
+
+// VMs may be called anything: the entries for OpenSSH hold no name that it, or a
+// shell that completes hosts, would take for more than a name, and every VM is
+// reached by its id.
+func TestSSHConfigOfFuzzedNames(t *testing.T) {
+	ssh, err := exec.LookPath("ssh")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	names := manyNames()
+	w := fleettest.NewOf(t, sim.Config{VMs: len(names), Seed: 1, Still: true, Guest: sim.GuestBox})
+	for i, vm := range w.Sim.VMs() {
+		vm.SetLabels(map[string]string{"name": names[i]})
+	}
+	fleettest.RecordAll(t, w)
+	text, n, err := w.Open(fleettest.Offline).OpenSSH.Config()
+	if err != nil || n != len(names) {
+		t.Fatalf("%d entries: %v", n, err)
+	}
+	file := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(text) {
+		if hosts, ok := strings.CutPrefix(line, "Host "); ok && (strings.ContainsAny(hosts, "*?!%\"'\\$`;&|<>(){}[]~#^,\t\r") || strings.ContainsFunc(strings.TrimSpace(hosts), safe.Hidden)) {
+			t.Errorf("hosts %q", hosts)
+		}
+	}
+	for _, vm := range w.Sim.VMs() {
+		out, err := exec.Command(ssh, "-F", file, "-G", "vers-"+vm.ID()).CombinedOutput()
+		if want := "\nhostname " + vm.ID() + ".vm.vers.sh\n"; err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s: %v\n%s", vm.ID(), err, fleettest.Grep(string(out), "hostname"))
+		}
 	}
 }
