@@ -213,7 +213,7 @@ func hostilePlatform(t *testing.T) *sim.Sim {
 	name(2, "prod$("+canary+")b", "")
 	name(3, "twin", "$("+canary+")") // and two lines with the same name have more in common
 	name(4, "twin", "$("+canary+")")
-	name(5, "TWIN", "$("+canary+")")
+	name(5, "m\u00fcller", "")
 	for i, n := range hostileNames() {
 		name(6+i, "q "+n, n)
 	}
@@ -240,6 +240,7 @@ func TestTabOffersPlainNames(t *testing.T) {
 				{"vers-fleet ssh q", "vers-fleet ssh quiet ", 2},
 				{"vers-fleet ssh tw", "vers-fleet ssh twin ", 1},
 				{"vers-fleet alias remove p", "vers-fleet alias remove pictures ", 2},
+				{"vers-fleet ssh m\u00fc", "vers-fleet ssh m\u00fcller ", 1},
 				{"vers-fleet st", "vers-fleet status ", 2},
 				{"vers-fleet --output=j", "vers-fleet --output=json", 1},
 				{"vers-fleet --profile w", "vers-fleet --profile work ", 2},

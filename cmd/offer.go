@@ -23,8 +23,8 @@ type offerOptions struct {
 }
 
 // newOfferCommand is what the completion scripts call (see package
-// completions): it prints "files" if names of files will do too, and a line for
-// each word that is offered.
+// completions): it prints "words", or "files" if names of files will do too, and
+// a line for each word that is offered.
 func newOfferCommand(env *Env) *cobra.Command {
 	var o offerOptions
 	c := &cobra.Command{

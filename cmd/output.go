@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -104,7 +105,11 @@ func runOutput(ctx context.Context, env *Env, o outputOptions) error {
 		if o.all {
 			n = 0
 		}
-		return f.Output.Raw(ctx, vms[0], n, env.Streams.Out)
+		if !env.Streams.OutTerminal() {
+			return f.Output.Raw(ctx, vms[0], n, env.Streams.Out)
+		}
+		clean := &cleanWriter{w: env.Streams.Out}
+		return errors.Join(f.Output.Raw(ctx, vms[0], n, clean), clean.flush())
 	}
 	list, wordsErr := f.Output.Answers(ctx, vms, remote.AnswerOptions{History: o.history, All: o.all, Since: since,
 		OnRecall: func(vm inventory.VM, asOf time.Time, why string) {
@@ -168,7 +173,7 @@ func followAnswer(ctx context.Context, env *Env, f *fleet.Fleet, vm inventory.VM
 	err := f.Output.Follow(ctx, vm, func(e remote.OutputEvent) error {
 		switch {
 		case raw && e.Raw != nil:
-			return writeText(env.Streams.Out, string(e.Raw))
+			return writeText(env.Streams.Out, harmless(env, string(e.Raw)))
 		case e.Kind == remote.OutputText:
 			return writeText(env.Streams.Out, harmless(env, e.Text))
 		case e.Kind == remote.OutputEnd:

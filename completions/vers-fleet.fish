@@ -1,9 +1,9 @@
 # fish completion for vers-fleet                             -*- shell-script -*-
 #
 # The words of the command line are handed to the program as text; nothing of
-# them, and nothing of the answer, is evaluated. The answer is "files" where names
-# of files will do too, then a line for each word, as it is meant, with what is
-# said about it after a tab. fish quotes it.
+# them, and nothing of the answer, is evaluated. The answer is "words", or "files"
+# where names of files will do too, then a line for each word, as it is meant, with
+# what is said about it after a tab. fish quotes it.
 
 function __vers_fleet_offer
     set -l words (commandline -opc)
@@ -13,7 +13,7 @@ function __vers_fleet_offer
     set -l lines (command vers-fleet __offer fish --word="$meant" -- $words 2>/dev/null)
     if set -q lines[2]
         printf '%s\n' $lines[2..-1]
-    else if test "$lines[1]" = files
+    else if test "$lines[1]" != words
         __fish_complete_path "$word"
     end
 end

@@ -1,9 +1,9 @@
 # PowerShell completion for vers-fleet
 #
 # The words of the command line are handed to the program as text; nothing of
-# them, and nothing of the answer, is evaluated. The answer is "files" where names
-# of files will do too, then a line for each word, which needs no quotes, with
-# what is said about it after a tab.
+# them, and nothing of the answer, is evaluated. The answer is "words", or "files"
+# where names of files will do too, then a line for each word, which needs no
+# quotes, with what is said about it after a tab.
 
 Register-ArgumentCompleter -Native -CommandName 'vers-fleet' -ScriptBlock {
     param($WordToComplete, $CommandAst, $CursorPosition)
@@ -16,7 +16,7 @@ Register-ArgumentCompleter -Native -CommandName 'vers-fleet' -ScriptBlock {
     if (-not $program) { return }
     $lines = @(& $program __offer powershell "--word=$WordToComplete" '--' @words 2>$null)
     $offered = @($lines | Select-Object -Skip 1)
-    if ($offered.Count -eq 0 -and $lines[0] -ne 'files') { return '' } # no names of files instead
+    if ($offered.Count -eq 0 -and $lines[0] -eq 'words') { return '' } # no names of files instead
     foreach ($line in $offered) {
         $word, $about = $line -split "`t", 2
         if (-not $about) { $about = $word }

@@ -220,7 +220,7 @@ func (s *lasting) command() string {
 	case keeperTmux:
 		attach := term + "exec tmux new-session -A -D -s " + s.name()
 		if s.news != "" {
-			attach += ` \; set-option display-time 5000 \; display-message ` + safe.Word(s.news)
+			attach += ` \; set-option display-time 5000 \; display-message ` + safe.Word(strings.ReplaceAll(s.news, "#", "##")) // #() would be run
 		}
 		return safe.Script(attach)
 	case keeperScreen:
