@@ -82,7 +82,7 @@ func (o *execOutput) done(r remote.ExecResult) {
 		o.keep(k.stdout.copyLines(s.Out))
 		o.keep(k.stderr.copyLines(s.Err))
 	}
-	if r.Err != nil && !errors.Is(r.Err, problem.ErrStopped) && !o.single && !o.failed() && !o.env.Format().Machine() {
+	if r.Err != nil && !errors.Is(r.Err, problem.ErrStopped) && !problem.OfAll(r.Err) && !o.single && !o.failed() && !o.env.Format().Machine() {
 		s.Warnf("%s: %s", orID(r.VMName, r.VMID), r.Error)
 	}
 }

@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -92,6 +93,9 @@ func runKeysExport(ctx context.Context, env *Env, o keysExportOptions) error {
 // newPassphrase asks for a passphrase twice, on a terminal only.
 func newPassphrase(env *Env, question string) ([]byte, error) {
 	first, err := env.Streams.Secret(question)
+	if errors.Is(err, context.Canceled) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, usageError("a passphrase is needed", err.Error(), "run it on a terminal, or use recipients: --to")
 	}

@@ -3,6 +3,7 @@ package keystore
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -101,19 +102,38 @@ func (s *Store) openIdentity() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	pass, err := s.o.Passphrase("Passphrase of the keystore " + s.dir)
-	if err != nil {
-		return nil, &Error{Kind: KindSealed, Op: "unlock keystore", Path: path, Err: err}
+	question := "Passphrase of the keystore " + s.dir
+	for try := 1; ; try++ {
+		pass, err := s.o.Passphrase(question)
+		if err != nil {
+			return nil, &Error{Kind: KindSealed, Op: "unlock keystore", Path: path, Err: err}
+		}
+		plain, err := openWith(path, data, pass)
+		switch {
+		case KindOf(err) != KindSealed && KindOf(err) != KindInvalid:
+			return plain, err
+		case try == passphraseTries:
+			return nil, &Error{Kind: KindSealed, Op: "unlock keystore", Path: path, Why: fmt.Sprintf("the passphrase was wrong %d times", try), Err: errors.Join(errWrongPassphrase, err)}
+		}
+		question = "That is not it. Passphrase of the keystore " + s.dir
 	}
+}
+
+var errWrongPassphrase = errors.New("wrong passphrase")
+
+// IsWrongPassphrase reports whether a person was asked for a passphrase and did
+// not know it.
+func IsWrongPassphrase(err error) bool { return errors.Is(err, errWrongPassphrase) }
+
+// passphraseTries is how often a person may mistype, as with ssh and sudo.
+const passphraseTries = 3
+
+func openWith(path string, data, pass []byte) ([]byte, error) {
 	id, err := scryptIdentity(pass)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := decryptWith(path, data, []age.Identity{id})
-	if KindOf(err) == KindSealed {
-		return nil, &Error{Kind: KindSealed, Op: "unlock keystore", Path: path, Why: "the passphrase is wrong", Err: err}
-	}
-	return plain, err
+	return decryptWith(path, data, []age.Identity{id})
 }
 
 // maxWorkFactor bounds what a hostile file can make us compute: 2^20 is about

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -124,19 +125,38 @@ func (s *Streams) Secret(question string) ([]byte, error) {
 	if !s.CanAsk() || s.inFile == nil {
 		return nil, ErrNotTerminal
 	}
-	fd := int(s.inFile.Fd())
+	return secretFrom(s.inFile, s.In, s.Err, question)
+}
+
+// Passphrase is Secret for what a command asks in the middle of its work: where
+// a stream is redirected it asks on the terminal that the program was started
+// from, as ssh does.
+func (s *Streams) Passphrase(question string) ([]byte, error) {
+	if s.CanAsk() || s.forced != nil || s.rules.NoAsking {
+		return s.Secret(question)
+	}
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil, ErrNotTerminal
+	}
+	defer func() { _ = tty.Close() }()
+	return secretFrom(tty, tty, tty, question)
+}
+
+func secretFrom(f *os.File, in io.Reader, out io.Writer, question string) ([]byte, error) {
+	fd := int(f.Fd())
 	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return nil, fmt.Errorf("cannot turn the echo off: %w", err)
 	}
 	defer func() {
 		_ = term.Restore(fd, before)
-		_, _ = io.WriteString(s.Err, "\n")
+		_, _ = io.WriteString(out, "\n")
 	}()
-	if _, err := io.WriteString(s.Err, safe.Text(question)+" "); err != nil {
+	if _, err := io.WriteString(out, safe.Text(question)+" "); err != nil {
 		return nil, err
 	}
-	return readSecret(oneByte{s.In})
+	return readSecret(oneByte{in})
 }
 
 // readSecret reads the keys of a raw terminal up to Enter.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+
+	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
 // Each calls work for 0..n-1, at most jobs at a time, and returns when all of
@@ -64,6 +66,8 @@ func (s Sum) Of(ctx context.Context, outcomes []Outcome) error {
 		case errors.Is(o.Err, ErrStopped):
 			stopped++
 			continue
+		case OfAll(o.Err):
+			return OfStorage("open the keystore", o.Err)
 		case first == nil:
 			first = o.Err
 		}
@@ -127,6 +131,10 @@ func (s Sum) interrupted(ctx context.Context, done, total int) error {
 	}
 	return e
 }
+
+// OfAll reports whether a VM's failure is that of all of them and is told once,
+// at the end: nobody knew the keystore's passphrase.
+func OfAll(err error) bool { return keystore.IsWrongPassphrase(err) }
 
 // CountOf renders "2 of 12 VMs".
 func CountOf(n, total int) string { return fmt.Sprintf("%d of %d VMs", n, total) }

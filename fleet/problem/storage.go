@@ -23,6 +23,9 @@ func OfStorage(what string, err error) error {
 		case keystore.KindInvalid:
 			e.Kind = Usage
 		case keystore.KindSealed:
+			if keystore.IsWrongPassphrase(err) {
+				e.Next = cmp.Or(e.Next, "run it again with the passphrase that was given to: vers-fleet keys encrypt")
+			}
 			e.Next = cmp.Or(e.Next, "name the age or SSH identity that opens it: vers-fleet config set keys.identity FILE")
 		case keystore.KindFull:
 			e.Next = "free some space and run it again: " + ke.Next
