@@ -9,7 +9,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
-	"github.com/vers-fleet/vers-fleet/retry"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 )
 
 // showHistory prints the outages seen from here, on a terminal below a strip of
@@ -52,7 +52,7 @@ func causesText(h fleet.HistoryItem) string {
 		return strings.Compare(a, b)
 	})
 	for i, c := range causes {
-		causes[i] = retry.Cause(c).Text()
+		causes[i] = outage.CauseText(c)
 	}
 	return dash(strings.Join(causes, ", "))
 }

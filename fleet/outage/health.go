@@ -238,3 +238,6 @@ func (a *API) awaitEnded(err error, waited time.Duration) error {
 	return &problem.Error{Kind: problem.Unavailable, What: fmt.Sprintf("the API did not answer within %s", waited.Round(time.Second)),
 		Why: a.downReason(s), Next: "what is recorded works meanwhile: vers-fleet vms, ssh, pull", Origin: problem.OriginAPI, Retryable: true, Err: err}
 }
+
+// CauseText says in words what one of an outage's recorded causes was.
+func CauseText(cause string) string { return retry.Cause(cause).Text() }
