@@ -101,15 +101,7 @@ func runOutput(ctx context.Context, env *Env, o outputOptions) error {
 	case o.follow:
 		return followAnswer(ctx, env, f, vms[0], o.raw)
 	case o.raw:
-		n := o.history
-		if o.all {
-			n = 0
-		}
-		if !env.Streams.OutTerminal() {
-			return f.Output.Raw(ctx, vms[0], n, env.Streams.Out)
-		}
-		clean := &cleanWriter{w: env.Streams.Out}
-		return errors.Join(f.Output.Raw(ctx, vms[0], n, clean), clean.flush())
+		return rawAnswers(ctx, env, f, vms[0], o)
 	}
 	list, wordsErr := f.Output.Answers(ctx, vms, remote.AnswerOptions{History: o.history, All: o.all, Since: since,
 		OnRecall: func(vm inventory.VM, asOf time.Time, why string) {
@@ -167,6 +159,19 @@ func harmless(env *Env, text string) string {
 		return safe.Text(text)
 	}
 	return text
+}
+
+// rawAnswers prints the lines of the last answers as the lieutenant wrote them.
+func rawAnswers(ctx context.Context, env *Env, f *fleet.Fleet, vm inventory.VM, o outputOptions) error {
+	n := o.history
+	if o.all {
+		n = 0
+	}
+	if !env.Streams.OutTerminal() {
+		return f.Output.Raw(ctx, vm, n, env.Streams.Out)
+	}
+	clean := &cleanWriter{w: env.Streams.Out}
+	return errors.Join(f.Output.Raw(ctx, vm, n, clean), clean.flush())
 }
 
 func followAnswer(ctx context.Context, env *Env, f *fleet.Fleet, vm inventory.VM, raw bool) error {
