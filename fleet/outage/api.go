@@ -20,6 +20,8 @@ type (
 	Policy = retry.Policy
 	// Urgency is how much somebody needs the API's answer while it is down.
 	Urgency = retry.Urgency
+	// Cause is why the API gave no answer.
+	Cause = retry.Cause
 )
 
 // The urgencies beyond waiting for a probe that is due.
