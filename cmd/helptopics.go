@@ -92,7 +92,12 @@ Keys, their variables and defaults:
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString(`
+	b.WriteString(foreignHelp)
+	return b.String()
+}
+
+// foreignHelp tells of variables and files of other programs.
+const foreignHelp = `
 VERS_URL holds a host only; /api/v1 is added. Variables of other clients
 (VERS_API_KEY, VERS_BASE_URL, VERS_URL, VERS_INFRA_URL, VERS_AUTH_TOKEN) yield
 to what the chosen profile says for itself. Without a key from any of these,
@@ -102,9 +107,7 @@ api_key_command runs through the shell, only when the API is to be called.
 
 Also respected: NO_COLOR, TERM=dumb, CI; HTTPS_PROXY, HTTP_PROXY and NO_PROXY
 for the API; SSL_CERT_FILE; VERS_HOME, PI_CODING_AGENT_DIR, ~/.pi
-and ~/.vers for names of VMs.`)
-	return b.String()
-}
+and ~/.vers for names of VMs.`
 
 const jsonHelp = `-o chooses the form: table and wide for people; json, jsonl, yaml and name for
 scripts. --jq EXPRESSION and --template TEXT work on the JSON form.

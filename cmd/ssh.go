@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
@@ -59,7 +60,11 @@ command apart.)`,
 		}),
 	}
 	c.ValidArgsFunction = completeVMs(env, 1)
-	f := c.Flags()
+	o.register(c.Flags())
+	return about(c, groupEveryday, "connects directly with the recorded key", exitOK, exitSSH)
+}
+
+func (o *sshOptions) register(f *pflag.FlagSet) {
 	f.SetInterspersed(false)
 	f.CountVarP(&o.tty, "tty", "t", "ask for a terminal for the command too; -tt even if stdin is none")
 	f.BoolVarP(&o.noTTY, "no-tty", "T", false, "no terminal, for a shell neither")
@@ -74,7 +79,6 @@ command apart.)`,
 	f.BoolVar(&o.again, "reconnect", false, "come back after a cut, into the same shell if tmux or screen is on the VM")
 	f.BoolVar(&o.sibling, "try-sibling-keys", false, "without a key of its own, try and record one of a VM with the same host key")
 	f.BoolVar(&o.print, "print", false, "print the equivalent OpenSSH command instead")
-	return about(c, groupEveryday, "connects directly with the recorded key", exitOK, exitSSH)
 }
 
 func runSSH(ctx context.Context, env *Env, o sshOptions) error {

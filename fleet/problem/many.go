@@ -55,53 +55,69 @@ type Sum struct {
 // of kind Partial, with the VMs of each reason by name. It has no cause: a
 // summary must not pass for one VM's exit status.
 func (s Sum) Of(ctx context.Context, outcomes []Outcome) error {
-	var first error
-	var reasons []string
-	names := map[string][]string{}
-	failed, stopped, alike := 0, 0, true
+	t := tally{total: len(outcomes), names: map[string][]string{}, alike: true}
 	for _, o := range outcomes {
-		switch {
-		case o.Err == nil:
-			continue
-		case errors.Is(o.Err, ErrStopped):
-			stopped++
-			continue
-		case OfAll(o.Err):
+		if o.Err != nil && OfAll(o.Err) {
 			return OfStorage("open the keystore", o.Err)
-		case first == nil:
-			first = o.Err
 		}
-		failed++
-		alike = alike && KindOf(o.Err) == KindOf(first)
-		reason := o.Why
-		if reason == "" {
-			reason = Why(o.Err)
-		}
-		if names[reason] == nil {
-			reasons = append(reasons, reason)
-		}
-		names[reason] = append(names[reason], o.Name)
+		t.add(o)
 	}
-	total := len(outcomes)
 	switch {
-	case errors.Is(ctx.Err(), context.Canceled) && failed+stopped > 0:
-		return s.interrupted(ctx, total-stopped-failed, total)
-	case failed == 0:
+	case errors.Is(ctx.Err(), context.Canceled) && t.failed+t.stopped > 0:
+		return s.interrupted(ctx, t.total-t.stopped-t.failed, t.total)
+	case t.failed == 0:
 		return nil
-	case total == 1:
-		return first
-	case s.Alike && alike && (failed == total || KindOf(first) == Queued):
-		return s.together(first, failed, total)
+	case t.total == 1:
+		return t.first
+	case s.Alike && t.alike && (t.failed == t.total || KindOf(t.first) == Queued):
+		return s.together(t.first, t.failed, t.total)
 	}
-	for i, reason := range reasons {
-		reasons[i] = someOf(names[reason], ", ") + " (" + reason + ")"
+	return s.partly(t)
+}
+
+// tally counts outcomes and collects their reasons.
+type tally struct {
+	total, failed, stopped int
+	first                  error
+	alike                  bool // all failures are of one kind
+	reasons                []string
+	names                  map[string][]string // of VMs, by reason
+}
+
+func (t *tally) add(o Outcome) {
+	switch {
+	case o.Err == nil:
+		return
+	case errors.Is(o.Err, ErrStopped):
+		t.stopped++
+		return
+	case t.first == nil:
+		t.first = o.Err
 	}
-	e := &Error{Kind: Partial, What: CountOf(failed, total) + " " + s.Failed, Why: someOf(reasons, "; "), Next: s.Next, Origin: s.Origin, Retryable: s.Retryable}
+	t.failed++
+	t.alike = t.alike && KindOf(o.Err) == KindOf(t.first)
+	reason := o.Why
+	if reason == "" {
+		reason = Why(o.Err)
+	}
+	if t.names[reason] == nil {
+		t.reasons = append(t.reasons, reason)
+	}
+	t.names[reason] = append(t.names[reason], o.Name)
+}
+
+// partly is the error of kind Partial.
+func (s Sum) partly(t tally) error {
+	var reasons []string
+	for _, reason := range t.reasons {
+		reasons = append(reasons, someOf(t.names[reason], ", ")+" ("+reason+")")
+	}
+	e := &Error{Kind: Partial, What: CountOf(t.failed, t.total) + " " + s.Failed, Why: someOf(reasons, "; "), Next: s.Next, Origin: s.Origin, Retryable: s.Retryable}
 	if e.Origin == "" {
-		e.Origin = OriginOf(first)
+		e.Origin = OriginOf(t.first)
 	}
-	if stopped > 0 {
-		e.What += fmt.Sprintf(", %d were stopped", stopped)
+	if t.stopped > 0 {
+		e.What += fmt.Sprintf(", %d were stopped", t.stopped)
 		e.Next = s.Cut
 	}
 	return e
