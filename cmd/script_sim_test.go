@@ -18,7 +18,8 @@ type simKey struct{}
 
 // scriptSim serves the script command sim:
 //
-//	sim start [VMS]        starts a platform and points the program at it
+//	sim start [VMS]        starts a platform and points the program at it; with
+//	                       "unlabelled" behind VMS its lieutenants have no labels
 //	sim fault ARGS...      as `vers-fleet sim fault ARGS...`; "off" ends all
 //	sim calls [ENDPOINT] N exactly N API calls so far (to an endpoint)
 //	sim calls [ENDPOINT] max N
@@ -65,6 +66,9 @@ func scriptSim(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptSimStart(ts *testscript.TestScript, args []string) {
 	cfg := sim.Config{Seed: 1, Still: true, Guest: sim.Guest(ts.Getenv("VMS"))}
+	if cfg.Unlabelled = slices.Contains(args, "unlabelled"); cfg.Unlabelled {
+		args = args[:1]
+	}
 	if len(args) > 0 {
 		n, err := strconv.Atoi(args[0])
 		ts.Check(err)

@@ -26,6 +26,7 @@ type simOptions struct {
 	dir   string
 	addr  string
 	seed  int64
+	plain bool
 }
 
 func newSimCommand(env *Env) *cobra.Command {
@@ -64,6 +65,7 @@ its commands see and change is this machine.`,
 	f.StringVar(&o.dir, "dir", "", "`FOLDER` for the VMs' files, kept afterwards (default: a temporary one)")
 	f.StringVar(&o.addr, "addr", "127.0.0.1:0", "loopback `ADDRESS` of the API")
 	f.Int64Var(&o.seed, "seed", 0, "make ids and keys repeatable: the same for the same `N`")
+	f.BoolVar(&o.plain, "unlabelled", false, "lieutenants without labels, as the agent extension makes them; their names are in its file")
 	c.AddCommand(newSimFaultCommand(env), newSimDoCommand(env), newSimStatusCommand(env))
 	return about(c, groupTool, "has an API of its own", exitOK)
 }
@@ -90,7 +92,7 @@ func startSim(ctx context.Context, env *Env, cfg sim.Config) (*sim.Sim, error) {
 }
 
 func runSim(ctx context.Context, env *Env, o simOptions, command []string) error {
-	s, err := startSim(ctx, env, sim.Config{Guest: sim.Guest(o.vms), VMs: o.count, Dir: o.dir, Addr: o.addr, Seed: o.seed, Logf: env.Streams.Debugf})
+	s, err := startSim(ctx, env, sim.Config{Guest: sim.Guest(o.vms), VMs: o.count, Dir: o.dir, Addr: o.addr, Seed: o.seed, Unlabelled: o.plain, Logf: env.Streams.Debugf})
 	if err != nil {
 		return err
 	}
@@ -214,7 +216,8 @@ func newSimDoCommand(env *Env) *cobra.Command {
 		Short: "Make something happen on the simulated platform",
 		Long: `Makes something happen. To a VM: pause, resume, kill, reap (deleted, with all
 that is in it), rotate-key, rotate-host-key. To everything: cut (drop every SSH
-connection), stop (end the simulator).
+connection), empty-names (the agent extension takes its VMs for gone and empties
+its list of them), write-names (it writes them again), stop (end the simulator).
 To the lieutenant on a VM:
 ` + deedHelp(),
 		Example: "  vers-fleet sim do finish marketing\n  vers-fleet sim do ask marketing\n  vers-fleet sim do stop",
@@ -223,7 +226,7 @@ To the lieutenant on a VM:
 			if len(args) == 1 {
 				return completeVMs(env, 0)(c, args, word)
 			}
-			actions := strings.Fields("pause resume kill reap rotate-key rotate-host-key cut stop")
+			actions := strings.Fields("pause resume kill reap rotate-key rotate-host-key cut empty-names write-names stop")
 			return append(slices.Sorted(maps.Keys(sim.Deeds())), actions...), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(c *cobra.Command, args []string) error { return runSimDo(c.Context(), env, args) },
@@ -264,6 +267,8 @@ func runSimDo(ctx context.Context, env *Env, args []string) error {
 		return usageError("sim do "+args[0]+" needs a VM", "", "for example: vers-fleet sim do "+args[0]+" marketing")
 	case args[0] == "cut" && len(args) == 1:
 		return simError(control.Cut(ctx))
+	case (args[0] == "empty-names" || args[0] == "write-names") && len(args) == 1:
+		return simError(control.WriteNames(ctx, args[0] == "empty-names"))
 	case args[0] == "stop" && len(args) == 1:
 		return simError(control.Stop(ctx))
 	}

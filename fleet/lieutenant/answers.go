@@ -42,15 +42,17 @@ type Query struct {
 	Last    int       // at most so many, the newest; 0 = all
 	Since   time.Time // only those that ended later, as far as the events or the last write say; zero = no limit
 	partial bool      // also those without an end
+	before  time.Time // only those that began earlier; zero = no limit
 }
 
 // Answers is the result of a Query.
 type Answers struct {
-	List   []Answer // oldest first
-	Cut    bool     // older ones were left out because all together exceed maxText
-	Failed string   // why a run failed, without a word, after the last of them; "" = none did
-	end    Position // behind the last complete line
-	enough bool     // older ones than these are not wanted
+	List   []Answer  // oldest first
+	Cut    bool      // older ones were left out because all together exceed maxText
+	Failed string    // why a run failed, without a word, after the last of them; "" = none did
+	end    Position  // behind the last complete line
+	first  time.Time // of the first event that was read and has a time
+	enough bool      // older ones than these are not wanted
 }
 
 // Answers returns what q selects. ErrNoLieutenant means that there is no stream; no answers are no error.
@@ -64,7 +66,7 @@ func (s *Stream) Answers(ctx context.Context, q Query) (Answers, error) {
 	}
 	c.finish(0, true)
 	slices.Reverse(c.list)
-	return Answers{List: c.list, Cut: c.cut, Failed: c.failed, end: end, enough: c.full}, nil
+	return Answers{List: c.list, Cut: c.cut, Failed: c.failed, end: end, first: c.first, enough: c.full}, nil
 }
 
 // local converts a time of the VM's clock to this machine's.
@@ -91,8 +93,9 @@ type collector struct {
 	list   []Answer
 	total  int
 	cut    bool
-	full   bool   // no older ones are wanted
-	failed string // see Answers
+	full   bool      // no older ones are wanted
+	first  time.Time // see Answers
+	failed string    // see Answers
 
 	open   *Answer
 	deltas [][]byte // of the open answer, in reverse order
@@ -119,6 +122,9 @@ func (c *collector) line(l rawLine) bool {
 		return true
 	}
 	p := l.parse()
+	if !p.time.IsZero() {
+		c.first = p.time
+	}
 	if p.unclear && c.open != nil {
 		c.open.Damaged = true
 	}
@@ -231,7 +237,7 @@ func (c *collector) close(text string, offset int64, headless bool) bool {
 	a.Text, a.start, a.Damaged = text, offset, a.Damaged || headless
 	c.open, c.size = nil, 0
 	switch {
-	case !a.Complete && !c.q.partial:
+	case !a.Complete && !c.q.partial, !c.q.before.IsZero() && !a.Started.Before(c.q.before):
 		return true
 	case !c.q.Since.IsZero() && !a.Ended.IsZero() && a.Ended.Before(c.q.Since):
 		c.full = true

@@ -109,6 +109,27 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestHistoryOfAgentsThatNobodyAsked: their sessions lie beside the one that is named.
+func TestHistoryOfAgentsThatNobodyAsked(t *testing.T) {
+	t.Parallel()
+	inShells(t, func(t *testing.T, s *Stream) {
+		s.write(t)
+		dir := filepath.Dir(s.paths.out)
+		for name, text := range map[string]string{"2026-02-24T01 a.jsonl": "1", "2026-02-24T02-b.jsonl": "2", "notes.txt": "no"} {
+			check(t, os.WriteFile(filepath.Join(dir, name), []byte(sessionLine(0, "user", "?", "")+sessionLine(int(text[0]), "assistant", text, "stop")), 0o600))
+		}
+		agent(t, s, func(string) string {
+			return `"success":true,"data":{"sessionFile":` + jsonString(filepath.Join(dir, "2026-02-24T03-c.jsonl")) + `}`
+		})
+		if a, _, err := s.History(t.Context(), Query{}, Sessions{}); err != nil || !slices.Equal(texts(a.List), []string{"1", "2"}) {
+			t.Errorf("%q, %v", texts(a.List), err)
+		}
+		if a, _, err := s.History(t.Context(), Query{Last: 1}, Sessions{}); err != nil || !slices.Equal(texts(a.List), []string{"2"}) {
+			t.Errorf("last: %q, %v", texts(a.List), err)
+		}
+	})
+}
+
 // TestHistoryWithoutAnAgent reads what the agents before have named.
 func TestHistoryWithoutAnAgent(t *testing.T) {
 	s := newStream(t, local{[]string{"sh", "-c"}, os.Environ()})
@@ -123,7 +144,7 @@ func TestHistoryWithoutAnAgent(t *testing.T) {
 	if a, _, err := s.History(t.Context(), Query{Last: 1}, Sessions{Files: files}); err != nil || !slices.Equal(texts(a.List), []string{"2"}) {
 		t.Errorf("%q, %v", texts(a.List), err)
 	}
-	if _, _, err := s.History(t.Context(), Query{}, Sessions{Files: files[1:2]}); !errors.Is(err, ErrNoLieutenant) {
+	if _, _, err := s.History(t.Context(), Query{}, Sessions{Files: []string{filepath.Join(dir, "elsewhere", "gone.jsonl")}}); !errors.Is(err, ErrNoLieutenant) {
 		t.Errorf("nothing is left: %v", err)
 	}
 }

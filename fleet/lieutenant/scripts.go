@@ -131,3 +131,14 @@ printf '%s\n' "$line" | timeout "$3" sh -c '{ echo vf:opened >&2; exec cat; } >"
 echo vf:done
 exit 0
 `
+
+// besideScript: folder.
+//
+//	vf:file NAME, for each session file in it
+const besideScript = `
+echo
+for file in "$1"/*.jsonl; do
+  [ ! -f "$file" ] || echo "vf:file ${file##*/}"
+done
+exit 0
+`

@@ -1,14 +1,19 @@
 package lieutenant
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"path"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // Sessions are the session files that a lieutenant has named: JSON lines with its whole history, which outlive the
@@ -18,8 +23,12 @@ type Sessions struct {
 	Stream uint64   `json:"stream,omitempty"` // inode of the event stream of the agent that named the last one
 }
 
-// maxSessions is how many session files are remembered and read: each is an agent's life.
-const maxSessions = 16
+// maxSessions is how many session files are remembered and read: each is an agent's life. maxBeside is how many names of
+// them are listened to.
+const (
+	maxSessions = 16
+	maxBeside   = 10_000
+)
 
 // History returns what q selects from the event stream and, as far as that does not have it, from the session files,
 // without repeats. known are those that were named before; the ones known now are returned. An agent whose session is
@@ -40,7 +49,8 @@ func (s *Stream) History(ctx context.Context, q Query, known Sessions) (Answers,
 		}
 	}
 	found := false
-	for _, file := range slices.Backward(known.Files) {
+	q.before = a.first // what the stream tells of is the stream's, finished or not
+	for _, file := range slices.Backward(s.sessionsOf(ctx, known)) {
 		older, err := s.session(ctx, q, file)
 		if errors.Is(err, ErrNoLieutenant) { // a session has its file when it has its first answer
 			continue
@@ -64,6 +74,33 @@ func (s *Stream) History(ctx context.Context, q Query, known Sessions) (Answers,
 		return a, known, ErrNoLieutenant
 	}
 	return a, known, nil
+}
+
+// sessionsOf are the session files of a lieutenant, oldest first: those that were named, and what lies beside the last of
+// them, because an agent that nobody asked has named none. Their names begin with their time.
+func (s *Stream) sessionsOf(ctx context.Context, known Sessions) []string {
+	if len(known.Files) == 0 {
+		return nil
+	}
+	folder := path.Dir(known.Files[len(known.Files)-1])
+	var beside []string
+	err := run(ctx, s.Conn, "listing the session files", safe.Script(besideScript, folder), nil, func(r io.Reader) error {
+		for br := bufio.NewReader(r); ; {
+			word, name, err := answer(br)
+			if err != nil {
+				return nil // the end
+			}
+			if word == "file" && len(beside) < maxBeside {
+				beside = append(beside, path.Join(folder, path.Base(name)))
+			}
+		}
+	})
+	if err != nil {
+		return known.Files
+	}
+	slices.Sort(beside)
+	others := slices.DeleteFunc(slices.Clone(known.Files), func(f string) bool { return slices.Contains(beside, f) })
+	return append(others, beside[max(0, len(beside)-maxSessions):]...)
 }
 
 // has reports whether there is no need to look for older answers elsewhere.

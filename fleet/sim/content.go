@@ -218,9 +218,13 @@ func (s *Sim) makeFleet() {
 		if r.name == "marketing" {
 			id = MarketingID
 		}
-		labels := map[string]string{"name": r.name, "role": r.role}
-		created := start.Add(time.Duration(i) * 137 * time.Second)
-		s.addVM(&VM{id: id, image: r.image, kind: r.kind, created: created, labels: labels})
+		vm := &VM{id: id, image: r.image, kind: r.kind, created: start.Add(time.Duration(i) * 137 * time.Second)}
+		if s.cfg.Unlabelled && r.role == "lieutenant" {
+			vm.nick, vm.duty = r.name, r.role
+		} else {
+			vm.labels = map[string]string{"name": r.name, "role": r.role}
+		}
+		s.addVM(vm)
 	}
 }
 

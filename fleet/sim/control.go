@@ -90,6 +90,12 @@ func (c *Control) RotateHostKey(ctx context.Context, vm string) error {
 	return c.call(ctx, http.MethodPost, "/rotate-host-key", vmRequest{VM: vm}, nil)
 }
 
+// WriteNames has the agent extension write its list of lieutenants, or an empty
+// one.
+func (c *Control) WriteNames(ctx context.Context, none bool) error {
+	return c.call(ctx, http.MethodPost, "/names", none, nil)
+}
+
 // Cut resets every open SSH connection.
 func (c *Control) Cut(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/cut", nil, nil)

@@ -40,6 +40,13 @@ func (s *Sim) controlHandler() http.Handler {
 	handle("POST /vm-state", s.onVM(func(vm *VM, r vmRequest) error { return vm.SetState(r.State) }))
 	handle("POST /rotate-key", s.onVM(func(vm *VM, _ vmRequest) error { return vm.RotateKey() }))
 	handle("POST /rotate-host-key", s.onVM(func(vm *VM, _ vmRequest) error { return vm.RotateHostKey() }))
+	handle("POST /names", func(r *http.Request) (any, error) {
+		var none bool
+		if err := decode(r, &none); err != nil {
+			return nil, err
+		}
+		return done, s.WriteNames(none)
+	})
 	handle("POST /cut", func(*http.Request) (any, error) { s.CutConnections(); return done, nil })
 	handle("POST /stop", func(*http.Request) (any, error) {
 		time.AfterFunc(50*time.Millisecond, func() { _ = s.Close() }) // after this answer is out

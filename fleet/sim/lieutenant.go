@@ -93,7 +93,9 @@ func (p *lieutenant) newSession() error {
 	p.starts++
 	p.messages, p.answers, p.chars = 0, 0, 0
 	id := p.vm.sim.uuid(fmt.Sprintf("session %d of %s", p.starts, p.vm.id))
-	p.session = path.Join(piSessions, p.vm.sim.now().UTC().Format("2006-01-02T15-04-05-000Z")+"_"+id+".jsonl")
+	p.at = max(p.at+1, p.vm.sim.now().UnixMilli())
+	began := time.UnixMilli(p.at).UTC().Format("2006-01-02T15-04-05.000Z")
+	p.session = path.Join(piSessions, strings.Replace(began, ".", "-", 1)+"_"+id+".jsonl")
 	return p.fs.MkdirAll(piSessions, 0o755)
 }
 

@@ -75,6 +75,11 @@ func (s *Sim) start() error {
 		return err
 	}
 	s.makeFleet()
+	if s.cfg.Unlabelled {
+		if err := s.WriteNames(false); err != nil {
+			return err
+		}
+	}
 	host, _, err := net.SplitHostPort(s.cfg.Addr)
 	if err != nil {
 		return err
@@ -200,13 +205,17 @@ func (s *Sim) controlURL() string { return "http://" + s.control.addr() + "/" + 
 // Env returns the KEY=VALUE pairs that point the program at the simulator.
 // They contain the API key and the control secret.
 func (s *Sim) Env() []string {
-	return []string{
+	env := []string{
 		"VERS_FLEET_API_URL=" + s.BaseURL(),
 		"VERS_FLEET_API_KEY=" + s.APIKey(),
 		"VERS_FLEET_VM_GATEWAY=" + s.Gateway(),
 		"VERS_FLEET_TLS_CA=" + s.CAFile(),
 		"VERS_FLEET_SIM=" + s.controlURL(),
 	}
+	if s.cfg.Unlabelled {
+		env = append(env, "VERS_HOME="+s.versHome())
+	}
+	return env
 }
 
 // VMs returns all VMs that were not deleted, in order of creation.
@@ -306,6 +315,9 @@ type Config struct {
 	Addr string
 	// Seed makes ids and keys repeatable; 0 means random ones.
 	Seed int64
+	// Unlabelled makes lieutenants as the agent extension does: without labels,
+	// their names in its lieutenants.json (see WriteNames).
+	Unlabelled bool
 	// Still keeps lieutenants from talking by themselves, so that their event
 	// streams only change when Finish or a prompt says so.
 	Still bool

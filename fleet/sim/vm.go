@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,6 +33,8 @@ type VM struct {
 	kind    string // what its files look like
 	parent  string // commit it was started from
 	grandVM string // VM that commit was made of
+	nick    string // name and role of a lieutenant without labels
+	duty    string
 
 	mu         sync.Mutex
 	labels     map[string]string
@@ -76,17 +79,15 @@ func (vm *VM) allLogins() int {
 	return vm.guest.logins()
 }
 
-// Name is the VM's label "name", or its id without one.
+// Name is the VM's label "name", else what its lieutenant is called, else its
+// id.
 func (vm *VM) Name() string {
 	vm.mu.Lock()
 	defer vm.mu.Unlock()
-	if name := vm.labels["name"]; name != "" {
-		return name
-	}
-	return vm.id
+	return cmp.Or(vm.labels["name"], vm.nick, vm.id)
 }
 
-func (vm *VM) role() string { return vm.allLabels()["role"] }
+func (vm *VM) role() string { return cmp.Or(vm.allLabels()["role"], vm.duty) }
 
 // allLabels is a copy of the VM's labels.
 func (vm *VM) allLabels() map[string]string {
