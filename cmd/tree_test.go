@@ -121,7 +121,7 @@ func checkCall(t *testing.T, args []string) {
 		t.Errorf("%q: %v", args, err)
 		return
 	}
-	if c.HasSubCommands() && c.Flags().NArg() > 0 {
+	if c.HasSubCommands() && c.Flags().NArg() > 0 && c.Flags().ArgsLenAtDash() != 0 {
 		t.Errorf("%q: %s has no such subcommand", args, c.CommandPath())
 	}
 	if err := c.ValidateArgs(c.Flags().Args()); err != nil {
