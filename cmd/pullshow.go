@@ -46,9 +46,23 @@ func doPull(ctx context.Context, env *Env, f *fleet.Fleet, req remote.PullReques
 			return awaitTask(ctx, env, f, vm, len(req.Items) > 1, func(text string) { progress.Update(ui.Update{Key: vm.Title(), Text: text}) })
 		}
 	}
+	req.OnWaiting = env.reportWaiting
 	results, err := f.Remote.Pull(ctx, req)
 	f.NoteHome(ctx, req, results)
 	return results, err
+}
+
+// reportWaiting tells which VMs hold up the end of what all others have done.
+func (e *Env) reportWaiting(vms []inventory.VM) {
+	names := make([]string, 0, maxShown)
+	for _, vm := range firstOf(vms) {
+		names = append(names, vm.Title())
+	}
+	text := strings.Join(names, ", ")
+	if more := len(vms) - len(names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	e.Streams.Notef("still waiting for %s, from which nothing has come for half a minute; the others are done", text)
 }
 
 func progressOf(vm inventory.VM, e remote.TransferEvent) ui.Update {

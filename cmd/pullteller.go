@@ -10,23 +10,19 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
-// watchTeller tells what the rounds of pull --watch bring: on stdout what
-// arrived, on stderr what is wrong, when it begins, once a minute while it
-// lasts, and when it is over.
+// watchTeller tells what pull --watch brings: on stdout what arrived, on stderr
+// what is wrong, when it begins, once a minute while it lasts, and when it is
+// over.
 type watchTeller struct {
 	env      *Env
 	now      func() time.Time
-	troubles map[string]*trouble          // by what is in trouble
-	folders  map[string]remote.PullResult // of the VMs of the last round, by id
+	troubles map[string]time.Time // what is in trouble, and when that was told last
+	folders  map[string]string    // where the files of each VM went, by id
+	names    map[string]string    // of the VMs that are followed, by id
 
 	mu       sync.Mutex
-	progress *ui.Progress // while bytes of a round arrive
-}
-
-// trouble is one that was told and is not over.
-type trouble struct {
-	told  time.Time
-	alive bool // met in this round
+	progress *ui.Progress    // while bytes arrive
+	busy     map[string]bool // from these VMs
 }
 
 // tellAgain is how often a lasting trouble is told.
@@ -38,6 +34,9 @@ func (t *watchTeller) event(vm inventory.VM, e remote.TransferEvent) {
 	t.mu.Lock()
 	if t.progress == nil && e.Bytes > 0 {
 		t.progress = t.env.Streams.NewProgress()
+	}
+	if e.Bytes > 0 {
+		t.busy[vm.ID] = true
 	}
 	if t.progress != nil {
 		t.progress.Update(progressOf(vm, e))
@@ -55,6 +54,7 @@ func (t *watchTeller) event(vm inventory.VM, e remote.TransferEvent) {
 	}
 }
 
+// stopProgress ends the display.
 func (t *watchTeller) stopProgress() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -64,47 +64,78 @@ func (t *watchTeller) stopProgress() {
 	}
 }
 
-// round tells what a round brought, if anything.
-func (t *watchTeller) round(r remote.WatchRound) {
-	t.stopProgress()
-	if r.Outage != nil {
-		t.trouble("the API", r.Outage.Why+"; going on with the VMs that are recorded")
+// notBusy ends the display if a VM was the last from which bytes came.
+func (t *watchTeller) notBusy(id string) {
+	t.mu.Lock()
+	delete(t.busy, id)
+	none := len(t.busy) == 0
+	t.mu.Unlock()
+	if none {
+		t.stopProgress()
 	}
-	if len(r.Results) == 0 && r.Err != nil {
-		t.trouble("watch", r.Err.Error())
+}
+
+// listed tells trouble with the list of VMs, and which VMs are no longer in it.
+func (t *watchTeller) listed(l remote.WatchList) {
+	const api, list = "the API", "watch"
+	if l.Outage != nil {
+		t.trouble(api, l.Outage.Why+"; going on with the VMs that are recorded")
 	}
-	for _, res := range r.Results {
-		t.result(res)
+	if l.Err != nil {
+		t.trouble(list, l.Err.Error())
+		return
 	}
-	if r.Outage == nil && r.Err == nil || len(r.Results) > 0 {
-		t.gone(r.Results)
+	t.over(list)
+	if l.Outage == nil {
+		t.over(api)
 	}
-	for about, was := range t.troubles {
-		if !was.alive {
-			delete(t.troubles, about)
-			t.env.Streams.Notef("%s %s: works again", t.clock(), about)
+	now := map[string]string{}
+	for _, vm := range l.VMs {
+		now[vm.ID] = safe.Clean(vm.Title())
+	}
+	for id, name := range t.names {
+		if now[id] == "" {
+			delete(t.troubles, name)
+			t.env.Streams.Notef("%s %s: no longer among the VMs%s", t.clock(), name, staysIn(t.folders[id]))
+			t.notBusy(id)
 		}
-		was.alive = false
 	}
+	t.names = now
+}
+
+func staysIn(folder string) string {
+	if folder == "" {
+		return ""
+	}
+	return "; what came from it stays in " + safe.Clean(folder)
+}
+
+// late tells who is.
+func (t *watchTeller) late(vm inventory.VM) {
+	t.trouble(safe.Clean(vm.Title()), "nothing has come from it for half a minute; the others go on")
 }
 
 // result tells what came from one VM.
 func (t *watchTeller) result(r remote.PullResult) {
+	t.notBusy(r.VMID)
+	t.folders[r.VMID] = r.Dest
 	name := safe.Clean(orID(r.VMName, r.VMID))
-	news := r.Files+r.Summary.Links+r.Summary.Deleted > 0
+	news := r.Files+r.Summary.Links+r.Deleted > 0
 	switch {
 	case r.Err != nil:
 		news = t.trouble(name, r.Error) || news
 	case len(r.Failures) > 0:
 		news = t.trouble(name, ui.Count(r.Failed, "file")+" did not come, the first: "+failureText(r.Failures[0])) || news
+	default:
+		t.over(name)
 	}
 	warnOfSelfRunning(t.env, r)
 	switch {
 	case !news:
 	case t.env.Format().Lines():
 		_ = ui.PrintLine(t.env.Streams, pullDone{Event: "result", PullResult: r})
-	case r.Summary.Deleted > 0:
-		_ = printLine(t.env, t.arrived(name, r)+", "+ui.Count(r.Summary.Deleted, "item")+" removed")
+	case r.Deleted > 0:
+		_ = printLine(t.env, t.arrived(name, r)+", "+ui.Count(r.Deleted, "item")+" removed")
 	case r.Files > 0 || r.Summary.Links > 0:
 		_ = printLine(t.env, t.arrived(name, r))
 	}
@@ -114,32 +145,24 @@ func (t *watchTeller) arrived(name string, r remote.PullResult) string {
 	return t.clock() + " " + name + ": " + ui.Count(r.Files, "file") + ", " + ui.Bytes(r.Bytes) + " into " + safe.Clean(r.Dest)
 }
 
-// gone tells which VMs of the last round are not in this one.
-func (t *watchTeller) gone(results []remote.PullResult) {
-	now := map[string]remote.PullResult{}
-	for _, r := range results {
-		now[r.VMID] = r
-		delete(t.folders, r.VMID)
-	}
-	for _, r := range t.folders {
-		name := safe.Clean(orID(r.VMName, r.VMID))
-		delete(t.troubles, name)
-		t.env.Streams.Notef("%s %s: no longer among the VMs; what came from it stays in %s", t.clock(), name, safe.Clean(r.Dest))
-	}
-	t.folders = now
-}
-
 // trouble tells what is wrong, unless that was told a moment ago; it returns
 // whether it told.
 func (t *watchTeller) trouble(about, text string) bool {
-	now, was := t.now(), t.troubles[about]
-	if was == nil || now.Sub(was.told) >= tellAgain {
-		t.env.Streams.Warnf("%s %s: %s", t.clock(), about, safe.Clean(text))
-		t.troubles[about] = &trouble{told: now, alive: true}
-		return true
+	now := t.now()
+	if told, lasts := t.troubles[about]; lasts && now.Sub(told) < tellAgain {
+		return false
 	}
-	was.alive = true
-	return false
+	t.env.Streams.Warnf("%s %s: %s", t.clock(), about, safe.Clean(text))
+	t.troubles[about] = now
+	return true
+}
+
+// over tells that a trouble is.
+func (t *watchTeller) over(about string) {
+	if _, told := t.troubles[about]; told {
+		delete(t.troubles, about)
+		t.env.Streams.Notef("%s %s: works again", t.clock(), about)
+	}
 }
 
 func (t *watchTeller) clock() string { return t.now().Format(time.TimeOnly) }

@@ -34,12 +34,12 @@ func watchPull(ctx context.Context, env *Env, f *fleet.Fleet, o pullOptions, req
 		shared = req.Items[0].Paths
 	}
 	req.PerVM = req.PerVM || len(req.Items) > 1
-	t := &watchTeller{env: env, now: time.Now, troubles: map[string]*trouble{}, folders: map[string]remote.PullResult{}}
+	t := &watchTeller{env: env, now: time.Now, troubles: map[string]time.Time{}, folders: map[string]string{}, names: map[string]string{}, busy: map[string]bool{}}
 	req.OnEvent = t.event
 	defer t.stopProgress()
 	env.Streams.Notef("watching; stop with Ctrl-C")
 	return f.Remote.Watch(ctx, remote.WatchRequest{
-		Selection: sel, Pull: req, Interval: o.watch, OnRound: t.round,
+		Selection: sel, Pull: req, Interval: o.watch, OnList: t.listed, OnResult: t.result, OnLate: t.late,
 		Paths: func(vm inventory.VM) []string {
 			if p, known := paths[vm.ID]; known {
 				return p

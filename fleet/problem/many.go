@@ -13,13 +13,20 @@ import (
 // Each calls work for 0..n-1, at most jobs at a time, and returns when all of
 // it is done: the one bounded fan-out.
 func Each(n, jobs int, work func(int)) {
+	EachLeaving(n, jobs, func(i int, _ func()) { work(i) })
+}
+
+// EachLeaving is Each of work that may leave its place to the next before it has
+// ended.
+func EachLeaving(n, jobs int, work func(i int, leave func())) {
 	var wg sync.WaitGroup
 	limit := make(chan struct{}, jobs)
 	for i := range n {
 		limit <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-limit }()
-			work(i)
+			leave := sync.OnceFunc(func() { <-limit })
+			defer leave()
+			work(i, leave)
 		})
 	}
 	wg.Wait()

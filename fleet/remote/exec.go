@@ -28,12 +28,16 @@ type ExecResult struct {
 type ExecRequest struct {
 	VMs      []inventory.VM
 	Command  string        // a line for the login shell; see CommandLine
-	Jobs     int           // side by side; 0 = ExecJobs; fewer where few files may be open
+	Jobs     int           // side by side; 0 = ExecJobs; fewer where few files may be open; if fewer than ExecJobs, never more
 	Timeout  time.Duration // per VM; 0 = none
 	FailFast bool          // the first failure stops the rest
 	Stdin    func() io.Reader
 	Output   func(inventory.VM) (stdout, stderr io.Writer)
 	OnDone   func(ExecResult) // one at a time
+
+	// OnWaiting, if not nil, is told which of several VMs are left when nothing
+	// has come from any of them for as long as Patience.
+	OnWaiting func([]inventory.VM)
 }
 
 // ExecJobs is how many VMs run a command side by side unless told else: each
@@ -65,13 +69,15 @@ func (rm *Remote) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error)
 	if r.Jobs <= 0 {
 		r.Jobs = ExecJobs
 	}
-	r.Jobs = max(1, min(r.Jobs, filesMost()/execFiles))
+	most := max(1, filesMost()/execFiles)
+	strict := r.Jobs < ExecJobs || most < len(r.VMs)
+	r.Jobs = min(r.Jobs, most)
 	how, done := rm.o.Access.Batch(len(r.VMs))
 	defer done()
 	results := make([]ExecResult, len(r.VMs))
 	var mu sync.Mutex
-	problem.Each(len(r.VMs), r.Jobs, func(n int) {
-		res := rm.execOne(ctx, r, r.VMs[n], how)
+	sideBySide(r.VMs, side{jobs: r.Jobs, strict: strict, waiting: r.OnWaiting}, func(n int, alive func()) {
+		res := rm.execOne(ctx, r, r.VMs[n], how, alive)
 		mu.Lock()
 		defer mu.Unlock()
 		results[n] = res
@@ -85,7 +91,7 @@ func (rm *Remote) Exec(ctx context.Context, r ExecRequest) ([]ExecResult, error)
 	return results, execError(parent, results)
 }
 
-func (rm *Remote) execOne(ctx context.Context, r ExecRequest, vm inventory.VM, how access.How) ExecResult {
+func (rm *Remote) execOne(ctx context.Context, r ExecRequest, vm inventory.VM, how access.How, alive func()) ExecResult {
 	res := ExecResult{VMID: vm.ID, VMName: vm.Name, Status: 255}
 	all := ctx
 	if all.Err() != nil {
@@ -99,7 +105,7 @@ func (rm *Remote) execOne(ctx context.Context, r ExecRequest, vm inventory.VM, h
 		ctx, stop = context.WithTimeout(ctx, r.Timeout)
 		defer stop()
 	}
-	res.Err = rm.execOn(ctx, r, vm, how)
+	res.Err = rm.execOn(ctx, r, vm, how, alive)
 	res.Duration = rm.o.Now().Sub(began).Seconds()
 	var remote *RemoteStatus
 	switch {
@@ -126,7 +132,7 @@ func stopped(vm inventory.VM, how string) error {
 	return &problem.Error{Kind: problem.Interrupted, What: "the command on " + vm.Title() + " was not awaited", Why: how, Origin: problem.OriginLocal, Err: problem.ErrStopped}
 }
 
-func (rm *Remote) execOn(ctx context.Context, r ExecRequest, vm inventory.VM, how access.How) error {
+func (rm *Remote) execOn(ctx context.Context, r ExecRequest, vm inventory.VM, how access.How, alive func()) error {
 	conn, err := rm.o.Access.Borrow(ctx, vm, how)
 	if err != nil {
 		return err
@@ -137,7 +143,7 @@ func (rm *Remote) execOn(ctx context.Context, r ExecRequest, vm inventory.VM, ho
 	if r.Stdin != nil {
 		in = r.Stdin()
 	}
-	return sessionError(ctx, vm, conn.Exec(ctx, r.Command, in, stdout, stderr))
+	return sessionError(ctx, vm, conn.Exec(ctx, r.Command, in, aliveWriter{stdout, alive}, aliveWriter{stderr, alive}))
 }
 
 // mayRunOn is the advice where a command was not awaited.

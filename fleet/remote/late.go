@@ -1,0 +1,111 @@
+package remote
+
+import (
+	"cmp"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+)
+
+// Patience is how long a VM may be silent before its place among those worked on
+// goes to another, and before it is named as late.
+const Patience = 30 * time.Second
+
+// afterSilence calls late when alive was not called for as long as patience (0 =
+// Patience), and again after each further such time. After stop it does not begin
+// to.
+func afterSilence(patience time.Duration, late func()) (alive, stop func()) {
+	patience = cmp.Or(patience, Patience)
+	var mu sync.Mutex
+	stopped := false
+	var t *time.Timer
+	mu.Lock()
+	defer mu.Unlock()
+	t = time.AfterFunc(patience, func() {
+		late()
+		mu.Lock()
+		defer mu.Unlock()
+		if !stopped {
+			t.Reset(patience)
+		}
+	})
+	alive = func() { t.Reset(patience) }
+	stop = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		t.Stop()
+	}
+	return alive, stop
+}
+
+// side says how VMs are worked on.
+type side struct {
+	jobs     int
+	strict   bool                 // never more than jobs
+	patience time.Duration        // 0 = Patience
+	waiting  func([]inventory.VM) // nil = nobody is told
+}
+
+// sideBySide works on VMs such that none holds up the others: one that gives no
+// sign of life for long goes on, but unless strict its place goes to the next.
+// When all that are left are late, waiting is told which; again when one of them
+// has ended.
+func sideBySide(vms []inventory.VM, o side, work func(n int, alive func())) {
+	var mu sync.Mutex
+	left, late := len(vms), map[int]bool{}
+	tell := func() {
+		if o.waiting == nil || left == 0 || len(late) < left || len(vms) == 1 {
+			return
+		}
+		var names []inventory.VM
+		for _, n := range slices.Sorted(maps.Keys(late)) {
+			names = append(names, vms[n])
+		}
+		o.waiting(names)
+	}
+	problem.EachLeaving(len(vms), o.jobs, func(n int, leave func()) {
+		ended := false
+		alive, stop := afterSilence(o.patience, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			if ended || late[n] {
+				return
+			}
+			if !o.strict {
+				leave()
+			}
+			late[n] = true
+			tell()
+		})
+		work(n, func() {
+			alive()
+			mu.Lock()
+			defer mu.Unlock()
+			delete(late, n)
+		})
+		stop()
+		mu.Lock()
+		defer mu.Unlock()
+		ended = true
+		left--
+		delete(late, n)
+		tell()
+	})
+}
+
+// aliveWriter takes what is written for a sign of life.
+type aliveWriter struct {
+	io.Writer
+	alive func()
+}
+
+func (w aliveWriter) Write(p []byte) (int, error) {
+	w.alive()
+	return w.Writer.Write(p)
+}

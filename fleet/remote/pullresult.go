@@ -1,0 +1,175 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer"
+)
+
+// PullResult is what one VM's pull did.
+type PullResult struct {
+	VMID      string           `json:"vm_id"`
+	VMName    string           `json:"name,omitempty"`
+	Dest      string           `json:"dest"`
+	DryRun    bool             `json:"dry_run"` // nothing was moved: the counts are what would be
+	Files     int64            `json:"files"`
+	Bytes     int64            `json:"bytes"`
+	Unchanged int64            `json:"unchanged"`
+	Skipped   int64            `json:"skipped"`
+	Outward   int64            `json:"outward_links"` // of skipped: symlinks that lead out of DEST
+	Dotfiles  int64            `json:"dotfiles"`      // of skipped: dotfiles, because DEST is the home folder
+	Deleted   int64            `json:"deleted"`
+	Failed    int64            `json:"failed"`
+	Verified  string           `json:"verified"` // "" in a dry run
+	Duration  float64          `json:"duration_seconds"`
+	Error     string           `json:"error,omitempty"`
+	Failures  []PullFailure    `json:"failures"`
+	Deletions []string         `json:"deletions"`          // what --delete removed, the first thousand
+	Beware    []string         `json:"beware"`             // what arrived that other programs run or obey by themselves
+	HostKey   string           `json:"host_key,omitempty"` // fingerprint
+	KeySource string           `json:"key_source,omitempty"`
+	Phase     lieutenant.Phase `json:"phase,omitempty"` // of the lieutenant when its task was over, if that was waited for
+	PhaseText string           `json:"phase_text,omitempty"`
+	Summary   transfer.Summary `json:"-"`
+	Err       error            `json:"-"`
+}
+
+// PullFailure is one file that did not come.
+type PullFailure struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+}
+
+// newPullResult is the result of a transfer that has not begun.
+func newPullResult(vm inventory.VM, dest string, dryRun bool) PullResult {
+	return PullResult{VMID: vm.ID, VMName: vm.Name, Dest: dest, DryRun: dryRun, Failures: []PullFailure{}, Deletions: []string{}, Beware: []string{}}
+}
+
+func (r *PullResult) fill(s transfer.Summary) {
+	r.Summary, r.Files, r.Bytes, r.Unchanged = s, s.Files, s.Bytes, s.Unchanged
+	r.Skipped, r.Outward, r.Dotfiles, r.Failed, r.Verified = s.Skipped, s.Outward, s.Dotfiles, s.Failed, s.Verified
+	r.Deleted, r.Deletions = s.Deleted, append(r.Deletions, s.Deletions...)
+	if r.DryRun {
+		r.Verified = "" // nothing was there to check
+	}
+	for _, e := range s.Failures {
+		r.Failures = append(r.Failures, PullFailure{Path: e.Path, Reason: e.Reason})
+	}
+}
+
+func (r PullResult) failed(err error) PullResult {
+	if err != nil {
+		r.Err, r.Error = err, problem.Why(err)
+	}
+	return r
+}
+
+const pushVerb = "push to"
+
+// transferError gives a failed transfer its kind. Nil stays nil.
+func transferError(ctx context.Context, vm inventory.VM, verb string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := problem.Error{Kind: problem.Unexpected, What: "cannot " + verb + " " + vm.Title(), Why: safe.Line(err.Error()), Origin: problem.OriginSSH}
+	return problem.Of(ctx, err, e, func(e *problem.Error) {
+		var local *transfer.LocalError
+		var lost *transfer.LostError
+		var tool *transfer.ToolError
+		switch {
+		case e.Kind == problem.Interrupted:
+			e.Next = "run it again to go on where it stopped"
+		case errors.Is(err, context.DeadlineExceeded):
+			*e = *problem.OutOfTime(e.What, err)
+		case errors.As(err, &local) && verb == pushVerb && errors.Is(err, fs.ErrNotExist):
+			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginLocal, "name files and folders that are here"
+		case errors.As(err, &local) && verb == pushVerb:
+			e.Kind, e.Origin, e.Next = problem.Storage, problem.OriginLocal, "make it readable here, then run it again"
+		case errors.As(err, &local):
+			e.Kind, e.Origin = problem.Storage, problem.OriginLocal
+			e.Next = "make room or choose another DEST, then run it again: it goes on where it stopped"
+		case errors.As(err, &lost):
+			e.Kind, e.Retryable, e.Next = problem.Unreachable, true, "run it again to go on where it stopped"
+		case errors.As(err, &tool):
+			e.Kind, e.Origin = problem.Unreachable, problem.OriginRemote
+			if verb == pushVerb {
+				e.Kind = problem.Partial
+			}
+		case errors.Is(err, fs.ErrNotExist):
+			e.Kind, e.Origin = problem.NotFound, problem.OriginRemote
+			e.Next = "look at what is there: vers-fleet ssh " + vm.Arg() + " -- ls"
+		}
+	})
+}
+
+// pullError sums up: the VM's own error for one VM, Partial for several or
+// when single files failed.
+func pullError(ctx context.Context, results []PullResult, maxTotal int64) error {
+	files, all := int64(0), make([]problem.Outcome, len(results))
+	for i, r := range results {
+		files += r.Failed
+		all[i] = problem.Outcome{Name: cmp.Or(r.VMName, r.VMID), Err: r.Err}
+	}
+	if len(results) == 1 && results[0].Err != nil {
+		return results[0].Err
+	}
+	err := problem.Sum{Failed: "failed", Next: "run it again: what is here is not fetched twice", Origin: problem.OriginSSH, Retryable: true}.Of(ctx, all)
+	if err == nil && files > 0 {
+		return filesError(files, results, maxTotal)
+	}
+	if err == nil {
+		return unfinishedError(ctx, results)
+	}
+	return err
+}
+
+// unfinishedError says that files came of work that was not finished.
+func unfinishedError(ctx context.Context, results []PullResult) error {
+	outcomes := make([]problem.Outcome, len(results))
+	for i, r := range results {
+		name := cmp.Or(r.VMName, r.VMID)
+		outcomes[i].Name = name
+		if (Activity{Phase: r.Phase}).Unfinished() {
+			outcomes[i].Err = &problem.Error{Kind: problem.Partial, What: "the task of " + name + " was not finished", Origin: problem.OriginRemote,
+				Why:  strings.TrimSuffix("the lieutenant "+string(r.Phase)+": "+r.PhaseText, ": "),
+				Next: "what it had made is here; see what it said: vers-fleet output " + safe.Word(name)}
+		}
+	}
+	return problem.Sum{Failed: "did not finish their task", Next: "what they had made is here; --status of vers-fleet output says more", Origin: problem.OriginRemote}.Of(ctx, outcomes)
+}
+
+// filesError says that single files did not come, and what helps depends on
+// why: this machine's disk is a matter of its own.
+func filesError(files int64, results []PullResult, maxTotal int64) *problem.Error {
+	e := &problem.Error{Kind: problem.Partial, What: problem.Counted(files, "file") + " did not come", Origin: problem.OriginRemote,
+		Next: "run it again: what is here is not fetched twice", Retryable: true}
+	kinds := map[transfer.FailKind]int{}
+	n := 0
+	for _, r := range results {
+		for _, x := range r.Summary.Failures {
+			if n++; n == 1 {
+				e.Why = safe.Line(x.Path) + ": " + x.Reason
+			}
+			kinds[x.Kind]++
+		}
+	}
+	switch {
+	case n > 0 && kinds[transfer.FailLocal] == n:
+		e.Kind, e.Origin, e.Next = problem.Storage, problem.OriginLocal, "make room or choose another DEST, then run it again: it goes on where it stopped"
+	case n > 0 && kinds[transfer.FailLimit] == n && maxTotal == 0:
+		e.Kind, e.Origin, e.Next = problem.Storage, problem.OriginLocal, "make room, choose another DEST or let --keep-free be less"
+	case n > 0 && kinds[transfer.FailLimit] == n:
+		e.Retryable, e.Next = false, "allow more with --max-total"
+	case n > 0 && kinds[transfer.FailRefused] == n:
+		e.Retryable, e.Next = false, "leave them out with --exclude; symlinks that lead out of DEST come with --all-links"
+	}
+	return e
+}
