@@ -28,25 +28,13 @@ func (s *Sim) controlHandler() http.Handler {
 	}
 	done := struct{}{}
 	handle("GET /state", func(*http.Request) (any, error) { return s.status(), nil })
-	handle("POST /faults", func(r *http.Request) (any, error) {
-		var f Fault
-		if err := decode(r, &f); err != nil {
-			return nil, err
-		}
-		return done, s.SetFault(f)
-	})
+	handle("POST /faults", given(s.SetFault))
 	handle("POST /deed", s.onVM(func(vm *VM, r vmRequest) error { return s.Deed(vm.id, r.Deed) }))
 	handle("POST /delete", s.onVM(func(vm *VM, _ vmRequest) error { return vm.Delete() }))
 	handle("POST /vm-state", s.onVM(func(vm *VM, r vmRequest) error { return vm.SetState(r.State) }))
 	handle("POST /rotate-key", s.onVM(func(vm *VM, _ vmRequest) error { return vm.RotateKey() }))
 	handle("POST /rotate-host-key", s.onVM(func(vm *VM, _ vmRequest) error { return vm.RotateHostKey() }))
-	handle("POST /names", func(r *http.Request) (any, error) {
-		var none bool
-		if err := decode(r, &none); err != nil {
-			return nil, err
-		}
-		return done, s.WriteNames(none)
-	})
+	handle("POST /names", given(s.WriteNames))
 	handle("POST /cut", func(*http.Request) (any, error) { s.CutConnections(); return done, nil })
 	handle("POST /stop", func(*http.Request) (any, error) {
 		time.AfterFunc(50*time.Millisecond, func() { _ = s.Close() }) // after this answer is out
@@ -61,6 +49,17 @@ func (s *Sim) controlHandler() http.Handler {
 		r.URL.Path = "/" + rest
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// given wraps a steering call that takes one value.
+func given[T any](fn func(T) error) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		var value T
+		if err := decode(r, &value); err != nil {
+			return nil, err
+		}
+		return struct{}{}, fn(value)
+	}
 }
 
 // onVM wraps a steering call about one VM.
