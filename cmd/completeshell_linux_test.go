@@ -273,6 +273,7 @@ func TestTabDoesNotRunWhatIsTyped(t *testing.T) {
 			} {
 				p.tab("vers-fleet ssh "+typed, 1)
 				p.tab("vers-fleet ssh "+typed+" qu", 1)
+				p.tab("vers-fleet push "+typed+"/h", 1) // names of files here
 			}
 			for typed, want := range map[string]string{
 				`vers-fleet push '$(touch HERE)' qu`:   `vers-fleet push '$(touch HERE)' quiet `,
