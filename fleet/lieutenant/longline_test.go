@@ -5,6 +5,7 @@ package lieutenant
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"runtime"
 	"slices"
@@ -63,7 +64,7 @@ func TestLongLines(t *testing.T) {
 					t.Errorf("%d bytes were fetched", metered.received)
 				}
 				ends := strings.Count(strings.Join(tt.stream, ""), `{"type":"agent_end"`)
-				if st, err := s.Status(t.Context(), StatusOptions{}); err != nil || st.Phase != tt.phase || st.Runs != ends {
+				if st, err := s.Status(t.Context(), StatusOptions{Count: true}); err != nil || st.Phase != tt.phase || st.Runs != ends {
 					t.Errorf("%+v, %v", st, err)
 				}
 			}, "sh", "busybox without stat")
@@ -100,11 +101,12 @@ func TestFollowLongLines(t *testing.T) {
 	}
 }
 
-// TestHugeStream reads the end of a stream of 2 GB whose last line is huge itself, with little memory and traffic.
+// TestHugeStream reads the end of a stream of 2 GB whose last line is huge itself: with little memory and traffic and, at
+// full size, in less than a second, which counts if it is so once on a busy machine.
 func TestHugeStream(t *testing.T) {
-	size := 20
+	size, most := 20, time.Hour
 	if os.Getenv("VERS_FLEET_TORTURE") == "1" {
-		size = 200
+		size, most = 200, time.Second
 	}
 	end := longEnd(size)
 	inShells(t, func(t *testing.T, s *Stream) {
@@ -112,31 +114,41 @@ func TestHugeStream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(f.Truncate(2<<30), f.Close()); err != nil { // a hole, which takes no space
+		if f.Truncate(2<<30) != nil { // a hole, which takes no space
 			t.Skip("no large files here")
 		}
-		s.write(t, "\n", started, delta("the end"), end)
+		_, err = f.Seek(0, io.SeekEnd)
+		full := int64(2 << 30)
+		for _, text := range []string{"\n", started, delta("the end"), end} {
+			_, writeErr := f.WriteString(text) // in one piece it would count as allocated, by the other shells too
+			err, full = errors.Join(err, writeErr), full+int64(len(text))
+		}
+		check(t, errors.Join(err, f.Close()))
 		metered := &meter{Conn: s.Conn}
 		s.Conn = metered
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		began := time.Now()
-		got, err := answers(t, s, Query{Last: 1})
-		took := time.Since(began)
-		runtime.ReadMemStats(&after)
-		if err != nil || !slices.Equal(texts(got), []string{"the end"}) || got[0].Damaged {
-			t.Fatalf("%+v, %v", got, err)
+		took := time.Hour
+		for try := 0; try < 5 && (try == 0 || took > most); try++ {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			metered.received = 0
+			began := time.Now()
+			got, err := answers(t, s, Query{Last: 1})
+			took = min(took, time.Since(began))
+			runtime.ReadMemStats(&after)
+			if err != nil || !slices.Equal(texts(got), []string{"the end"}) || got[0].Damaged {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			allocated := after.TotalAlloc - before.TotalAlloc // the other shells' too, which run beside this one
+			t.Logf("a line of %d MB: %s, %d KB fetched, %d KB allocated", size, time.Since(began).Round(time.Millisecond), metered.received>>10, allocated>>10)
+			if metered.received > 2<<20 || allocated > 50<<20 {
+				t.Errorf("%d KB were fetched, %d MB allocated", metered.received>>10, allocated>>20)
+			}
 		}
-		if metered.received > 2<<20 {
-			t.Errorf("%d bytes were fetched", metered.received)
+		if took > most {
+			t.Errorf("it took %s", took)
 		}
-		allocated := after.TotalAlloc - before.TotalAlloc // the other shells' too, which run beside this one
-		t.Logf("a line of %d MB: %s, %d KB fetched, %d KB allocated", size, took.Round(time.Millisecond), metered.received>>10, allocated>>10)
-		if allocated > 50<<20 {
-			t.Errorf("%d MB were allocated", allocated>>20)
-		}
-		st, err := s.Status(t.Context(), StatusOptions{})
-		if err != nil || st.Phase != PhaseStopped || st.Size != 2<<30+int64(len("\n"+started+delta("the end")+end)) {
+		st, err := s.Status(t.Context(), StatusOptions{Count: true})
+		if err != nil || st.Phase != PhaseStopped || st.Size != full {
 			t.Errorf("%+v, %v", st, err)
 		}
 	}, "sh", "busybox")

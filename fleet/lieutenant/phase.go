@@ -38,7 +38,7 @@ type Status struct {
 	Guessed   bool      // whether its process runs could not be found out: Phase is what the events say
 	Since     time.Time // zero if unknown
 	LastWrite time.Time // last write to the stream; zero if unknown
-	Runs      int       // runs in the stream that ended; -1 if they could not be counted
+	Runs      int       // runs in the stream that ended; -1 if they were not counted
 	AtLeast   bool      // there may be more: only the last 256 MiB were counted
 	Size      int64     // of the stream, in bytes
 }
@@ -47,6 +47,7 @@ type Status struct {
 type StatusOptions struct {
 	SilentAfter time.Duration // without an event for so long a lieutenant at work counts as silent; 0 = never
 	Answered    []string      // ids of questions that were answered: the stream does not tell
+	Count       bool          // the runs too, for which the VM has to read up to 256 MiB
 }
 
 const (
@@ -63,7 +64,11 @@ const settleTime = 5 * time.Second
 func (s *Stream) Status(ctx context.Context, o StatusOptions) (Status, error) {
 	var f facts
 	var r reading
-	_, err := s.backward(ctx, countIn, func(now facts) { f, r = now, reading{facts: now, answered: o.Answered} }, func(l rawLine) bool {
+	count := int64(0)
+	if o.Count {
+		count = countIn
+	}
+	_, err := s.backward(ctx, count, func(now facts) { f, r = now, reading{facts: now, answered: o.Answered} }, func(l rawLine) bool {
 		if r.writes && r.went && !bytes.Contains(l.text, []byte("agent_")) {
 			return l.fetched < startScan // only where the run began is still wanted
 		}

@@ -32,13 +32,13 @@ func TestStatus(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inShells(t, func(t *testing.T, s *Stream) {
-				if _, err := s.Status(t.Context(), StatusOptions{}); !errors.Is(err, ErrNoLieutenant) {
+				if _, err := s.Status(t.Context(), StatusOptions{Count: true}); !errors.Is(err, ErrNoLieutenant) {
 					t.Fatalf("without a stream: %v", err)
 				}
 				s.write(t, tt.stream)
 				want := func(phase Phase) {
 					t.Helper()
-					st, err := s.Status(t.Context(), StatusOptions{})
+					st, err := s.Status(t.Context(), StatusOptions{Count: true})
 					if err != nil || st.Phase != phase || st.Guessed || st.Runs != tt.answers || st.AtLeast || st.Size != int64(len(tt.stream)) {
 						t.Errorf("%+v, %v; want %s", st, err, phase)
 					}
@@ -62,12 +62,12 @@ func TestStatusTimes(t *testing.T) {
 	session(t, s)
 	hourAgo := time.Now().Add(-time.Hour).Truncate(time.Second)
 	s.write(t, strings.Replace(started, "{", `{"timestamp":`+jsonString(hourAgo.Format(time.RFC3339))+",", 1), delta("x"))
-	if st, err := s.Status(t.Context(), StatusOptions{}); err != nil || !st.Since.Equal(hourAgo) {
+	if st, err := s.Status(t.Context(), StatusOptions{Count: true}); err != nil || !st.Since.Equal(hourAgo) {
 		t.Errorf("%+v, %v", st, err)
 	}
 	s.write(t, ended)
 	check(t, os.Chtimes(s.paths.out, hourAgo, hourAgo))
-	if st, err := s.Status(t.Context(), StatusOptions{}); err != nil || st.Phase != PhaseIdle || st.Since.Sub(hourAgo).Abs() > 2*time.Second {
+	if st, err := s.Status(t.Context(), StatusOptions{Count: true}); err != nil || st.Phase != PhaseIdle || st.Since.Sub(hourAgo).Abs() > 2*time.Second {
 		t.Errorf("%+v, %v", st, err)
 	}
 }
@@ -123,7 +123,7 @@ func TestQuietStream(t *testing.T) {
 			}
 		})
 	}
-	st, err := s.Status(t.Context(), StatusOptions{})
+	st, err := s.Status(t.Context(), StatusOptions{Count: true})
 	if err != nil || st.Since.IsZero() {
 		t.Errorf("%+v, %v", st, err)
 	}
@@ -133,7 +133,7 @@ func TestAnsweredQuestion(t *testing.T) {
 	s := newStream(t, local{[]string{"sh", "-c"}, tmuxEnv(t)})
 	session(t, s)
 	s.write(t, started, question("confirm", `"title":"Sure?"`))
-	if st, err := s.Status(t.Context(), StatusOptions{}); err != nil || st.Question == nil || st.Question.ID != "q-1" || st.Question.Method != "confirm" {
+	if st, err := s.Status(t.Context(), StatusOptions{Count: true}); err != nil || st.Question == nil || st.Question.ID != "q-1" || st.Question.Method != "confirm" {
 		t.Errorf("%+v, %v", st, err)
 	}
 	if st, err := s.Status(t.Context(), StatusOptions{Answered: []string{"q-1"}}); err != nil || st.Phase != PhaseWorking || st.Question != nil {

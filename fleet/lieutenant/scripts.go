@@ -58,15 +58,17 @@ exit 0
 //
 //	vf:none | vf:block INODE SIZE MTIME, vf:line BLOCK, bytes of this and the next one
 //
-// It finds the last newline before a block: the block that holds it, 0 if there is none. It looks at ever larger
-// pieces, then halves the one that has it. Nothing but wc sees the bytes, which keeps none of them.
+// It finds the last newline before a block: the block that holds it, 0 if there is none. It looks at larger and larger
+// pieces, up to 16 MiB, then halves the one that has it. Nothing but tr sees the bytes, and it keeps none; wc -l of
+// busybox would take three times as long.
 const lineScript = begin + `
 [ -f "$out" ] || { echo vf:none; exit 0; }
 echo "vf:block $(facts)"
 hi=$2 lo=$2 step=16 found=
-newlines() { dd if="$out" bs=65536 skip="$1" count=$(($2 - $1)) 2>/dev/null | wc -l; }
+newlines() { dd if="$out" bs=65536 skip="$1" count=$(($2 - $1)) 2>/dev/null | tr -dc '\012' | wc -c; }
 while [ "$lo" -gt 0 ] && [ -z "$found" ]; do
-  hi=$lo lo=$((lo - step)) step=$((step * 2))
+  hi=$lo lo=$((lo - step))
+  [ "$step" -ge 256 ] || step=$((step * 2))
   [ "$lo" -gt 0 ] || lo=0
   [ "$(newlines "$lo" "$hi")" -eq 0 ] || found=yes
 done

@@ -52,15 +52,15 @@ func (l *Output) Activities(ctx context.Context, vms []inventory.VM) ([]Activity
 	defer done()
 	known := l.recall()
 	list, errs := make([]Activity, len(vms)), make([]error, len(vms))
-	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = l.activity(ctx, vms[n], how, known[vms[n].ID]) })
+	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = l.activity(ctx, vms[n], how, known[vms[n].ID], true) })
 	l.rememberPhases(ctx, list...)
 	return list, problem.Sum{Failed: "could not be asked", Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }
 
 // activity asks what the lieutenant on the VM does.
-func (l *Output) activity(ctx context.Context, vm inventory.VM, how access.How, known memory) (a Activity, err error) {
+func (l *Output) activity(ctx context.Context, vm inventory.VM, how access.How, known memory, count bool) (a Activity, err error) {
 	err = l.onStream(ctx, vm, how, "ask for the status of", func(s *lieutenant.Stream) (err error) {
-		a, err = l.activityOn(ctx, vm, s, known)
+		a, err = l.activityOn(ctx, vm, s, known, count)
 		return err
 	})
 	if err == nil {
@@ -74,9 +74,9 @@ func (l *Output) activity(ctx context.Context, vm inventory.VM, how access.How, 
 }
 
 // activityOn asks over a connection that is open.
-func (l *Output) activityOn(ctx context.Context, vm inventory.VM, s *lieutenant.Stream, known memory) (Activity, error) {
+func (l *Output) activityOn(ctx context.Context, vm inventory.VM, s *lieutenant.Stream, known memory, count bool) (Activity, error) {
 	a := Activity{VMID: vm.ID, Name: vm.Name, Source: outage.FromAPI}
-	st, err := s.Status(ctx, lieutenant.StatusOptions{SilentAfter: l.o.SilentAfter, Answered: known.Answered})
+	st, err := s.Status(ctx, lieutenant.StatusOptions{SilentAfter: l.o.SilentAfter, Answered: known.Answered, Count: count})
 	a.AsOf = l.o.Now().UTC()
 	switch {
 	case errors.Is(err, lieutenant.ErrNoLieutenant):
@@ -116,7 +116,7 @@ func (l *Output) Phases(ctx context.Context, vms []inventory.VM, onDone func(don
 	problem.Each(len(vms), ExecJobs, func(n int) {
 		ctx, stop := context.WithTimeout(ctx, access.LoginTimeout)
 		defer stop()
-		a, err := l.activity(ctx, vms[n], how, memory{Answered: known[vms[n].ID].Answered})
+		a, err := l.activity(ctx, vms[n], how, memory{Answered: known[vms[n].ID].Answered}, false)
 		if err != nil {
 			a.Text = a.Error
 		}
@@ -181,6 +181,6 @@ func (l *Output) look(ctx context.Context, vm inventory.VM, conn **access.Borrow
 		}
 		*conn = c
 	}
-	a, err := l.activityOn(ctx, vm, &lieutenant.Stream{Conn: *conn}, l.recall()[vm.ID])
+	a, err := l.activityOn(ctx, vm, &lieutenant.Stream{Conn: *conn}, l.recall()[vm.ID], false)
 	return a, streamError(ctx, vm, "ask for the status of", err)
 }

@@ -49,6 +49,7 @@ func readerCases() []realCase {
 		{name: "head missing", command: `head nosuch`},
 		{name: "head wrong number", command: `head -n x a.txt`},
 		{name: "tr", command: `tr -d "\0"`, stdin: "a\x00b\x00\n"},
+		{name: "tr but", command: `tr -dc "\012" | wc -c`, stdin: "a\x00b\n\n"},
 		{name: "tr several", command: `tr -d 'to\n' <a.txt`},
 		{name: "tr translates", command: `tr '{o' '\012.' <a.txt; tr '{' '\012'`, stdin: `{"a":{"b":1}}`},
 		{name: "wc", command: `wc -l big.txt; wc -c big.txt; wc -l <noend; wc -c`, stdin: "12345"},

@@ -107,12 +107,13 @@ func cmdHead(c *cmd) int {
 // cmdTr deletes bytes, or replaces each by another.
 func cmdTr(c *cmd) int {
 	sets := c.args
-	remove := len(sets) > 0 && sets[0] == "-d"
+	others := len(sets) > 0 && sets[0] == "-dc" // the bytes that are not named
+	remove := others || len(sets) > 0 && sets[0] == "-d"
 	if remove {
 		sets = []string{sets[len(sets)-1], ""}
 	}
 	if len(c.args) != 2 || strings.ContainsAny(sets[0]+sets[1], "-[") {
-		return c.failf("other than -d BYTES, and BYTES OTHERS: not available in the simulator")
+		return c.failf("other than -d BYTES, -dc BYTES, and BYTES OTHERS: not available in the simulator")
 	}
 	from, to := unescape(sets[0]), unescape(sets[1])
 	if !remove && len(from) != len(to) {
@@ -123,7 +124,7 @@ func cmdTr(c *cmd) int {
 		n, err := c.in.Read(buf)
 		kept := buf[:0:n]
 		for _, b := range buf[:n] {
-			if at := strings.LastIndexByte(from, b); at < 0 {
+			if at := strings.LastIndexByte(from, b); at < 0 != others {
 				kept = append(kept, b)
 			} else if !remove {
 				kept = append(kept, to[at])
