@@ -12,10 +12,6 @@ var ErrStalled = errors.New("the VM stopped answering")
 // Ready within the first noiseLimit bytes.
 var ErrNoise = errors.New("the VM's shell does not answer as expected")
 
-// ErrStdin is what a session fails with when all of its stdin was read before the
-// command began; its status stands behind it.
-var ErrStdin = errors.New("what the VM's login shell runs first (such as .bashrc) reads stdin to its end")
-
 // ErrStopped is the cause when this end has had enough of a session.
 var ErrStopped = errors.New("session ended by this end")
 

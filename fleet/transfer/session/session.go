@@ -5,9 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -87,7 +85,7 @@ func (s *Session) start(ctx context.Context, c *Conn, cmd string, stderr io.Writ
 		if err == nil {
 			s.Touch()
 			go s.watch(ctx)
-			err = c.t.Exec(ctx, cmd, io.MultiReader(strings.NewReader(prelude), inR), s.outPipe, stderr)
+			err = c.t.Exec(ctx, cmd, inR, s.outPipe, stderr)
 			c.leave()
 		}
 		if cause := context.Cause(ctx); cause != nil && err != nil {
@@ -183,11 +181,7 @@ func (s *Session) Touch() { s.last.Store(time.Now().UnixNano()) }
 func (s *Session) Failure(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		s.Stop()
-		var status interface{ ExitStatus() int }
-		switch {
-		case errors.As(s.err, &status) && status.ExitStatus() == noStdin && !s.synced:
-			return fmt.Errorf("%w: %w", ErrStdin, s.err)
-		case s.err != nil:
+		if s.err != nil {
 			return s.err
 		}
 		return io.ErrUnexpectedEOF
