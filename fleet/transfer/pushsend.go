@@ -24,10 +24,9 @@ func (p *push) statusLetters(script string, want int, args ...string) (string, e
 }
 
 func lettersFor(ctx context.Context, c *session.Conn, script string, want int, args []string) (string, error) {
-	s := c.Start(ctx, session.RunScript)
+	s := c.Script(ctx, script, args...)
 	defer s.Stop()
 	s.Quiet(true)
-	s.Items(append([]string{script, "sh"}, args...)...)
 	if err := s.Ready(); err != nil {
 		return "", err
 	}
@@ -39,11 +38,7 @@ func lettersFor(ctx context.Context, c *session.Conn, script string, want int, a
 	return string(got[:n]), nil
 }
 
-// batchArgs is how many arguments one run of a script gets: xargs must not
-// split them (busybox allows 32 KiB, and a name may have 4 KiB).
-const batchArgs = 24 << 10
-
-// batches cuts groups of arguments (per at a time) into runs.
+// batches cuts groups of arguments (per at a time) into runs of a script.
 func batches(args []string, per int) [][]string {
 	var all [][]string
 	start, size := 0, 0
@@ -52,7 +47,7 @@ func batches(args []string, per int) [][]string {
 		for _, a := range args[i : i+per] {
 			n += len(a) + 1
 		}
-		if size+n > batchArgs && i > start {
+		if size+n > session.MaxArgs && i > start {
 			all = append(all, args[start:i])
 			start, size = i, 0
 		}

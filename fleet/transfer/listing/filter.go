@@ -97,17 +97,22 @@ func (f *Filter) ReadIgnores(ctx context.Context, c *session.Conn, roots []*Root
 	if f.nested != nil {
 		return nil
 	}
-	s := c.Start(ctx, session.RunScript)
-	defer s.Stop()
-	args := []string{ignoreScript, "sh", ignoreItemScript}
-	for _, r := range roots {
-		args = append(args, r.Remote)
+	all := map[string]*ignore.GitIgnore{}
+	for _, some := range inRuns(roots) {
+		if err := readIgnores(ctx, c, some, all); err != nil {
+			return err
+		}
 	}
-	s.Items(args...)
+	f.nested = all
+	return nil
+}
+
+func readIgnores(ctx context.Context, c *session.Conn, roots []*Root, all map[string]*ignore.GitIgnore) error {
+	s := c.Script(ctx, ignoreScript, append([]string{ignoreItemScript}, remotes(roots)...)...)
+	defer s.Stop()
 	if err := s.Ready(); err != nil {
 		return err
 	}
-	all := map[string]*ignore.GitIgnore{}
 	m := &reader{in: bufio.NewReader(io.LimitReader(s.Out, maxIgnoreBytes))}
 	for len(all) < maxIgnoreFiles {
 		name, err := m.token()
@@ -122,6 +127,5 @@ func (f *Filter) ReadIgnores(ctx context.Context, c *session.Conn, roots []*Root
 			all[path.Join(path.Dir(name))] = ignore.CompileIgnoreLines(strings.Split(text, "\n")...)
 		}
 	}
-	f.nested = all
 	return nil
 }

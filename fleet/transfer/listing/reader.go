@@ -50,21 +50,51 @@ type reader struct {
 	linkMem int
 }
 
-// Run lists the roots with one command and returns when all were listed.
-// complete is false if something could not be read.
+// Run lists the roots, with one command unless they are very many, and returns
+// when all were listed. complete is false if something could not be read.
 func Run(ctx context.Context, c *session.Conn, roots []*Root, to Handler) (complete bool, err error) {
-	s := c.Start(ctx, session.RunScript)
-	defer s.Stop()
-	s.OnWait(to.Waiting)
-	args := []string{listScript, "sh", linkScript, statScript, statTopScript}
-	for _, r := range roots {
-		args = append(args, r.Remote)
+	m := &reader{to: to}
+	complete = true
+	for _, some := range inRuns(roots) {
+		ok, err := m.run(ctx, c, some)
+		if err != nil {
+			return false, err
+		}
+		complete = complete && ok
 	}
-	s.Items(args...)
+	return complete, nil
+}
+
+// inRuns cuts roots into as many as a script can be given at a time.
+func inRuns(roots []*Root) [][]*Root {
+	var all [][]*Root
+	start, size := 0, 0
+	for i, r := range roots {
+		if size += len(r.Remote) + 1; size > session.MaxArgs && i > start {
+			all, start, size = append(all, roots[start:i]), i, len(r.Remote)+1
+		}
+	}
+	return append(all, roots[start:])
+}
+
+func remotes(roots []*Root) []string {
+	names := make([]string, len(roots))
+	for i, r := range roots {
+		names[i] = r.Remote
+	}
+	return names
+}
+
+// run lists some roots.
+func (m *reader) run(ctx context.Context, c *session.Conn, roots []*Root) (complete bool, err error) {
+	s := c.Script(ctx, listScript, append([]string{linkScript, statScript, statTopScript}, remotes(roots)...)...)
+	defer s.Stop()
+	to := m.to
+	s.OnWait(to.Waiting)
 	if err := s.Ready(); err != nil {
 		return false, err
 	}
-	m := &reader{s: s, in: s.Out, roots: roots, to: to}
+	m.s, m.in, m.roots, m.cur, m.ended = s, s.Out, roots, nil, 0
 	complete, err = m.read()
 	if err != nil {
 		return false, err

@@ -16,8 +16,16 @@ const (
 	Post = `'`
 )
 
-// RunScript takes a script and its arguments, $0 first, as items of stdin.
-const RunScript = Pre + `exec xargs -0 sh -c` + Post
+// RunScript runs a script with arguments, see [Conn.Script]. xargs begins a second
+// command where the arguments are too many for one; that one finds no mark before
+// its first, and must not take a name for a script.
+const RunScript = Pre + `exec xargs -0 sh -c "[ \"\$1\" = ` + scriptMark + ` ] || exit 255; s=\$2; shift 2; eval \"\$s\"" sh` + Post
+
+const scriptMark = "@vers-fleet-script@"
+
+// MaxArgs is how many bytes of arguments a script gets at a time: busybox's xargs
+// takes 32 KiB, scripts have up to 4 KiB, and so may the last name.
+const MaxArgs = 24 << 10
 
 // FindHash sets h to a command that prints a SHA-256 of stdin. OpenSSL is about
 // three times as fast as coreutils' own code and six times busybox's.

@@ -34,6 +34,9 @@ func NewConn(t Transport) *Conn { return &Conn{t, make(chan struct{}, maxSession
 
 // enter waits for room; leave makes room again.
 func (c *Conn) enter(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	select {
 	case c.room <- struct{}{}:
 		return nil

@@ -12,6 +12,9 @@ var ErrStalled = errors.New("the VM stopped answering")
 // Ready within the first noiseLimit bytes.
 var ErrNoise = errors.New("the VM's shell does not answer as expected")
 
+// errTooMany ends a session whose script would get more than it can take.
+var errTooMany = errors.New("too many names for one command")
+
 // ErrStopped is the cause when this end has had enough of a session.
 var ErrStopped = errors.New("session ended by this end")
 

@@ -128,6 +128,25 @@ func (s *Session) Items(items ...string) {
 	})
 }
 
+// Script runs a script of sh with arguments, which may be any bytes but NUL and
+// must be few enough for one command: they are about MaxArgs bytes, or the session
+// fails. The caller must call Stop.
+func (c *Conn) Script(ctx context.Context, script string, args ...string) *Session {
+	items := append([]string{scriptMark, script}, args...)
+	size := 0
+	for _, item := range items {
+		size += len(item) + 1
+	}
+	if size > MaxArgs+8<<10-512 { // and xargs has words of its own
+		ctx, cancel := context.WithCancelCause(ctx)
+		cancel(BadAnswer{errTooMany})
+		return c.Start(ctx, RunScript)
+	}
+	s := c.Start(ctx, RunScript)
+	s.Items(items...)
+	return s
+}
+
 // watch ends the session when it is silent for too long.
 func (s *Session) watch(ctx context.Context) {
 	tick := time.NewTicker(stallLimit / 12)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -123,4 +124,15 @@ func TestSessionLimit(t *testing.T) {
 			t.Errorf("%d at a time", most)
 		}
 	})
+}
+
+// A script that would get too many names for one command is not run at all.
+func TestScriptOfTooMany(t *testing.T) {
+	ran := false
+	c := NewConn(fake(func(context.Context, io.Reader, io.Writer) error { ran = true; return nil }))
+	s := c.Script(t.Context(), "echo", slices.Repeat([]string{strings.Repeat("x", 99)}, 400)...)
+	defer s.Stop()
+	if err := s.Ready(); !errors.Is(err, errTooMany) || IsDrop(err) || ran {
+		t.Errorf("run %v: %v", ran, err)
+	}
 }
