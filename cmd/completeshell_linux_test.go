@@ -126,9 +126,7 @@ func (p *typist) now() string {
 			return string(b)
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.t.Fatalf("the shell does not answer:\n%s", p.text.String())
+	p.t.Fatalf("the shell does not answer:\n%s", p.shown())
 	return ""
 }
 

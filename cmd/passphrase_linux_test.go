@@ -46,7 +46,7 @@ func TestPassphraseTries(t *testing.T) {
 	}
 	p.sees("wrong 3 times")
 	p.exits(exitStorage)
-	if n := strings.Count(p.text.String(), "3 times"); n != 1 {
-		t.Errorf("told %d times: %s", n, p.text.String())
+	if n := strings.Count(p.shown(), "3 times"); n != 1 {
+		t.Errorf("told %d times: %s", n, p.shown())
 	}
 }

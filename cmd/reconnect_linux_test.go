@@ -24,9 +24,18 @@ type person struct {
 	t    *testing.T
 	ptmx *os.File
 	cmd  *exec.Cmd
+	from int           // what the screen showed before it was last looked at
+	read chan struct{} // closed when the screen shows nothing more
+
 	mu   sync.Mutex
-	text strings.Builder
-	from int // what the screen showed before it was last looked at
+	text strings.Builder // guarded by mu: shown gives it
+}
+
+// shown is all that the screen has shown.
+func (p *person) shown() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
 }
 
 // sit runs the program on a terminal of its own.
@@ -45,9 +54,10 @@ func (p *person) sit(size *pty.Winsize) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.ptmx = ptmx
+	p.ptmx, p.read = ptmx, make(chan struct{})
 	p.t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = ptmx.Close() })
 	go func() {
+		defer close(p.read)
 		b := make([]byte, 64<<10)
 		for {
 			n, err := ptmx.Read(b)
@@ -66,9 +76,7 @@ func (p *person) sees(want string) {
 	p.t.Helper()
 	deadline := time.Now().Add(40 * time.Second)
 	for {
-		p.mu.Lock()
-		all := p.text.String()
-		p.mu.Unlock()
+		all := p.shown()
 		if i := strings.Index(all[p.from:], want); i >= 0 {
 			p.from += i + len(want)
 			return
@@ -96,7 +104,7 @@ func (p *person) raw() bool {
 	return tio.Lflag&unix.ICANON == 0
 }
 
-// exits waits for the program's end.
+// exits waits for the program's end, and for its last words.
 func (p *person) exits(want int) {
 	p.t.Helper()
 	ended := make(chan error, 1)
@@ -107,14 +115,16 @@ func (p *person) exits(want int) {
 	case <-time.After(30 * time.Second):
 		p.t.Fatal("the program does not end")
 	}
+	select {
+	case <-p.read:
+	case <-time.After(5 * time.Second): // a child of the program may hold the terminal
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		p.t.Fatal(err)
 	}
 	if got := p.cmd.ProcessState.ExitCode(); got != want {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.t.Fatalf("exit code %d, want %d\n%s", got, want, p.text.String())
+		p.t.Fatalf("exit code %d, want %d\n%s", got, want, p.shown())
 	}
 }
 

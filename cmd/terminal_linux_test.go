@@ -65,7 +65,7 @@ func TestSpinnerOfAWait(t *testing.T) {
 	p.sees("\r\x1b[J")
 	p.sees("chad-dev")
 	p.exits(exitOK)
-	if out := p.text.String(); strings.Contains(out, "\x1b[F") || strings.Contains(out, "\x1b[?25l") || strings.LastIndex(out, "waiting for") > strings.LastIndex(out, "\r\x1b[J") {
+	if out := p.shown(); strings.Contains(out, "\x1b[F") || strings.Contains(out, "\x1b[?25l") || strings.LastIndex(out, "waiting for") > strings.LastIndex(out, "\r\x1b[J") {
 		t.Errorf("lines above are erased, the cursor is hidden or the spinner stays: %q", out)
 	}
 }
