@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/signal"
 	"time"
 
 	"golang.org/x/sys/windows"
@@ -45,7 +44,6 @@ func (t *terminal) prepareOutput() (undo func()) {
 func watchSignals() (c chan os.Signal, stop func()) {
 	c = make(chan os.Signal, 8)
 	done := make(chan struct{})
-	signal.Notify(c, os.Interrupt)
 	go func() {
 		tick := time.NewTicker(resizePoll)
 		defer tick.Stop()
@@ -61,7 +59,7 @@ func watchSignals() (c chan os.Signal, stop func()) {
 			}
 		}
 	}()
-	return c, func() { signal.Stop(c); close(done) }
+	return c, func() { close(done) }
 }
 
 func isResize(s os.Signal) bool   { return s == resizeSignal{} }

@@ -24,10 +24,11 @@ func (t *terminal) size() windowSize {
 func (t *terminal) prepareOutput() (undo func()) { return func() {} }
 
 // watchSignals reports changes of the window, continuation after a stop, and
-// signals that end the program.
+// SIGQUIT, which would end the program with the terminal raw. The signals that end
+// work in order are the program's own, by ctx: two who answer one signal race.
 func watchSignals() (c chan os.Signal, stop func()) {
 	c = make(chan os.Signal, 8)
-	signal.Notify(c, unix.SIGWINCH, unix.SIGCONT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+	signal.Notify(c, unix.SIGWINCH, unix.SIGCONT, unix.SIGQUIT)
 	return c, func() { signal.Stop(c) }
 }
 
