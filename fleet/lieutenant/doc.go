@@ -19,6 +19,13 @@
 // connection it goes on where it stopped; the bytes just before that place are compared, so that a file that was
 // truncated or replaced in between is noticed even if it has grown past it.
 //
+// # Phases and answers
+//
+// What a lieutenant does is read from the last events backwards, and made in one place (decide): an agent_end says
+// little, because a retry may follow it. An answer is what was said from an agent_start to the agent_end that no retry
+// follows, without what the agent itself forgot of the tries before. The stream is removed at every start of the agent,
+// so older answers come from its session files, which get_state names ([Stream.History], [Join]).
+//
 // The commands need a POSIX shell (dash, bash, busybox) with dd, head, grep, stat or ls, sleep and, to send, timeout.
 // tmux is asked if it is there.
 //

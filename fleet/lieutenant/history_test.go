@@ -164,6 +164,12 @@ func TestStats(t *testing.T) {
 		if want := (Stats{5, 6, 12, 22, 50000, 10000, 40000, 5000, 105000, 0.45}); err != nil || st != want {
 			t.Errorf("%+v, %v", st, err)
 		}
+		if err := s.Tell(t.Context(), Message{Type: Prompt, Text: "x"}); err != nil {
+			t.Errorf("a prompt: %v", err)
+		}
+		if err := s.Tell(t.Context(), Message{Type: Prompt}); !errors.Is(err, ErrBadMessage) {
+			t.Errorf("an empty one: %v", err)
+		}
 		if _, err := s.sessionFile(t.Context()); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "not now") {
 			t.Errorf("%v", err)
 		}

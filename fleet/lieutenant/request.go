@@ -5,14 +5,18 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
 	"time"
 )
 
-// askTimeout is how long the response to a command is waited for. The agent answers at once, also while it works.
-const askTimeout = 10 * time.Second
+// How long the response to a command is waited for. The agent answers at once, also while it works.
+const (
+	askTimeout  = 10 * time.Second // for what it says
+	tellTimeout = 3 * time.Second  // for whether it takes the command, which it has by then
+)
 
 // Stats is what a lieutenant has used in its present session.
 type Stats struct {
@@ -23,7 +27,7 @@ type Stats struct {
 
 // Stats asks the lieutenant what it has used. The errors are those of Send, ErrNoResponse and ErrRefused.
 func (s *Stream) Stats(ctx context.Context) (Stats, error) {
-	data, err := s.ask(ctx, GetStats)
+	data, err := s.ask(ctx, Message{Type: GetStats}, askTimeout)
 	if err != nil {
 		return Stats{}, err
 	}
@@ -42,7 +46,7 @@ const maxPath = 4096
 
 // sessionFile asks the lieutenant for the file with its whole history; "" if it keeps none.
 func (s *Stream) sessionFile(ctx context.Context) (string, error) {
-	data, err := s.ask(ctx, GetState)
+	data, err := s.ask(ctx, Message{Type: GetState}, askTimeout)
 	file := data.text("sessionFile")
 	if err != nil || !path.IsAbs(file) || len(file) > maxPath || strings.ContainsAny(file, "\x00\n") {
 		return "", err
@@ -50,17 +54,40 @@ func (s *Stream) sessionFile(ctx context.Context) (string, error) {
 	return file, nil
 }
 
+// Tell sends a command as Send does, and says whether the lieutenant takes it: ErrRefused, as of a prompt while it works,
+// says why not. One that does not respond has taken it.
+func (s *Stream) Tell(ctx context.Context, m Message) error {
+	if m.Type == UIResponse { // has no response
+		return s.Send(ctx, m)
+	}
+	_, err := s.ask(ctx, m, tellTimeout)
+	if _, delivered := errors.AsType[unheardError](err); delivered && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
+
+// unheardError is why the response to a command that was delivered did not come.
+type unheardError struct{ error }
+
+// Unwrap returns the reason.
+func (e unheardError) Unwrap() error { return e.error }
+
 // ask sends a command and returns the data of the response to it.
-func (s *Stream) ask(ctx context.Context, t MessageType) (object, error) {
+func (s *Stream) ask(ctx context.Context, m Message, wait time.Duration) (object, error) {
+	if _, err := m.line(); err != nil {
+		return nil, err
+	}
 	from, err := s.backward(ctx, 0, func(facts) {}, func(rawLine) bool { return false })
 	if err != nil {
 		return nil, err
 	}
 	id := "vers-fleet-" + rand.Text()
-	if err := s.Send(ctx, Message{Type: t, ID: id}); err != nil {
+	m.ID = id
+	if err := s.Send(ctx, m); err != nil {
 		return nil, err
 	}
-	limited, stop := context.WithTimeout(ctx, askTimeout)
+	limited, stop := context.WithTimeout(ctx, wait)
 	defer stop()
 	var response object
 	err = s.Follow(limited, FollowOptions{From: from}, func(e Event) error {
@@ -75,9 +102,9 @@ func (s *Stream) ask(ctx context.Context, t MessageType) (object, error) {
 	})
 	switch {
 	case response == nil && ctx.Err() == nil && limited.Err() != nil:
-		return nil, ErrNoResponse
+		return nil, unheardError{ErrNoResponse}
 	case response == nil:
-		return nil, err
+		return nil, unheardError{err}
 	case !response.bool("success"):
 		return nil, fmt.Errorf("%w: %s", ErrRefused, oneLine(response.text("error")))
 	}

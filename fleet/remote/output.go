@@ -172,9 +172,10 @@ func (l *Output) Follow(ctx context.Context, vm inventory.VM, fn func(lieutenant
 	})
 }
 
-// Send writes one command to the lieutenant over SSH.
+// Send writes one command to the lieutenant over SSH. The error is of kind
+// Refused when it does not take it, as a new task while it works.
 func (l *Output) Send(ctx context.Context, vm inventory.VM, m lieutenant.Message) error {
-	return l.onStream(ctx, vm, access.How{}, "send to", func(s *lieutenant.Stream) error { return s.Send(ctx, m) })
+	return l.onStream(ctx, vm, access.How{}, "send to", func(s *lieutenant.Stream) error { return s.Tell(ctx, m) })
 }
 
 // Reply answers a question that the lieutenant has asked, by its id. The error
@@ -227,7 +228,7 @@ func streamError(ctx context.Context, vm inventory.VM, verb string, err error) e
 		case errors.Is(err, lieutenant.ErrNoResponse):
 			e.Origin, e.Retryable, e.Next = problem.OriginRemote, true, status
 		case errors.Is(err, lieutenant.ErrRefused):
-			e.Kind, e.Origin, e.Next = problem.Refused, problem.OriginRemote, status
+			e.Kind, e.Origin, e.Next = problem.Refused, problem.OriginRemote, status+"; while it works, --steer and --follow-up reach it"
 		case errors.Is(err, lieutenant.ErrDeliveryUnknown), errors.Is(err, lieutenant.ErrPartialWrite):
 			e.Next = "look before sending again: vers-fleet output " + vm.Arg() + " --follow"
 		default:
