@@ -5,31 +5,18 @@ package transfer
 import (
 	"context"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
 
-// slowPing makes a VM look far away: it answers pings late.
-func slowPing(_ string, out io.Writer) io.Writer { return pingWriter{out} }
-
-type pingWriter struct{ w io.Writer }
-
-func (w pingWriter) Write(p []byte) (int, error) {
-	if string(p) == "p" {
-		time.Sleep(2 * lowRTT)
-	}
-	return w.w.Write(p)
-}
-
 // What compresses to nothing stays in the compressor until more is asked for:
 // the pull must not wait for it.
 func TestCompressorSitsOnData(t *testing.T) {
 	need(t, "zstd")
 	vm := newVM(t, "gnu")
-	vm.edit = slowPing
+	vm.far = 2 * lowRTT
 	for i := range 64 {
 		vm.write(t, fmt.Sprintf("zeros/%d", i), strings.Repeat("\x00", 1<<20))
 	}
@@ -50,7 +37,7 @@ func TestCompressorSitsOnData(t *testing.T) {
 // the contents; where a drop leaves halves, they are put together.
 func TestFarWithManySessionsAndDrops(t *testing.T) {
 	vm := newVM(t, "gnu")
-	vm.edit = slowPing
+	vm.far = 2 * lowRTT
 	for i := range 1000 {
 		vm.write(t, fmt.Sprintf("w/%d/%d", i%10, i), strings.Repeat(fmt.Sprint(i), 1000))
 	}

@@ -278,7 +278,6 @@ func (p *pull) want(it *listing.Item, old os.FileInfo) error {
 		return p.q.putSingle(p.ctx, t)
 	}
 	if it.Size >= largeFile && !(it.Sparse() && p.tools.Tar == "gnu" && !t.part.Begun()) && (p.tools.Dd || p.tools.List == "sftp") {
-		p.wg.Go(func() { p.latency.measure(p.ctx, p.conn) })
 		return p.q.put(p.ctx, true, t)
 	}
 	p.resumeSmall(t)

@@ -296,11 +296,16 @@ func (p *pull) redial(tried int, lost error) error {
 	return nil
 }
 
-// worth is how many connections pay for what is left: a new one costs about
-// ten round trips and 0.1 s of the VM's time before it brings anything.
+// worth is how many connections pay for what is left.
 func (p *pull) worth(live int) int {
 	left, _ := p.q.left()
-	rtt := p.latency.rtt()
+	return connsWorth(left, p.latency.rtt(), live)
+}
+
+// connsWorth is how many connections pay for so many bytes where some are open: a
+// new one costs about ten round trips and 0.1 s of the VM's time before it brings
+// anything.
+func connsWorth(left int64, rtt time.Duration, live int) int {
 	cost := 10*rtt + 150*time.Millisecond
 	perConn := float64(300 << 20) // bytes/s that one connection carries: the processors' limit
 	if rtt > lowRTT {

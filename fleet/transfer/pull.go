@@ -34,7 +34,7 @@ type pull struct {
 	trailer string
 
 	tools      listing.Tools
-	latency    latency
+	latency    *latency
 	toolsKnown atomic.Bool
 	started    bool
 	mixed      atomic.Bool // of some files the content is here and only the hash is wanted
@@ -74,7 +74,7 @@ func Pull(ctx context.Context, r Remote, o PullOptions) (Summary, error) {
 		c: newCollector(o.Events, o.Logf, o.KeepManifest),
 		f: listing.NewFilter(o.Include, o.Exclude, o.MaxSize, o.Newer)}
 	p.c.marks = o.Notable
-	p.latency.done = make(chan struct{})
+	p.latency = newLatency()
 	p.pool.cond, p.pool.changed = sync.NewCond(&p.pool.mu), make(chan struct{}, 1)
 	p.pool.most = maxConns
 	if o.MaxConns > 0 {
@@ -113,6 +113,7 @@ func (p *pull) run(ctx context.Context) error {
 	stop := p.q.wakeOn(p.ctx)
 	defer stop()
 	p.conn = p.addWorker(p.r.Conn, false).conn
+	p.wg.Go(func() { p.latency.measure(p.ctx, p.conn) })
 	p.openEarly()
 	p.wg.Go(p.control)
 	listed := make(chan error, 1)
@@ -158,9 +159,6 @@ func (p *pull) openEarly() {
 	s := w.conn.StartSplit(w.ctx, tarHashCmd)
 	s.Quiet(true)
 	w.early = s
-	if !p.latency.claimed.Swap(true) {
-		p.wg.Go(func() { p.latency.ping(s) }) // stream waits for it
-	}
 }
 
 // openTar is the session that was opened early if it is of this kind, or a new one.
@@ -175,7 +173,6 @@ func (w *worker) openTar(ctx context.Context, both bool) *session.Session {
 	case both:
 		return w.conn.StartSplit(ctx, tarHashCmd)
 	case s != nil:
-		w.p.latency.wait(ctx) // perhaps the ping is on this very session
 		s.Stop()
 	}
 	return w.conn.Start(ctx, tarCmd)

@@ -4,18 +4,16 @@ import "github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 
 // The commands that run on the VM, each a constant (see session.Pre).
 
-// tarCmd streams the files named on stdin. It answers lines "p" on stdin with a
-// byte (a ping); the next line is "g" for GNU
-// tar, "z" to compress that with zstd, "x" for another tar. GNU tar takes names as
+// tarCmd streams the files named on stdin. The first line is "g" for GNU tar, "z" to compress that with zstd, "x" for another tar. GNU tar takes names as
 // they come (-T -) and sends holes as holes; another tar gets them in handfuls,
 // which makes several archives one after the other.
-const tarCmd = session.Pre + `while read -r z && [ "$z" = p ]; do printf p; done; case $z in z) tar ` + gnuTar + ` | ` + session.Zstd + `;; g) exec tar ` + gnuTar + `;; ` +
+const tarCmd = session.Pre + `read -r z; case $z in z) tar ` + gnuTar + ` | ` + session.Zstd + `;; g) exec tar ` + gnuTar + `;; ` +
 	`x) exec xargs -0 -n 16 tar -cf -;; esac` + session.Post
 
 // bothCmd is tarCmd and hashCmd in one session, which costs the VM one login
 // shell less: names go to both tools, contents come on stdout and hashes on
 // stderr. The line after tarCmd's is how many files to hash per run of the tool.
-const tarHashCmd = session.Pre + session.FindHash + `while read -r z && [ "$z" = p ]; do printf p; done; read -r n; printf "\n" >&2; ` +
+const tarHashCmd = session.Pre + session.FindHash + `read -r z; read -r n; printf "\n" >&2; ` +
 	`{ { tee /dev/fd/3 | case $z in z) tar ` + gnuTar + ` 2>/dev/null | ` + session.Zstd + ` 2>/dev/null;; g) exec tar ` + gnuTar + ` 2>/dev/null;; ` +
 	`x) exec xargs -0 -n 16 tar -cf - 2>/dev/null;; esac >&4 3>&-; } 3>&1 | ` +
 	`xargs -0 -n "$n" $h >&2 2>/dev/null 4>&-; } 4>&1` + session.Post

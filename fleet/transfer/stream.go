@@ -99,19 +99,14 @@ func (w *worker) open(ctx context.Context, st *stream) (read func() error) {
 	t := w.p.tools
 	st.verifies, st.combined = t.CanHash(), t.Combined() && !w.p.mixed.Load()
 	if t.Tar == "none" {
-		w.p.wg.Go(func() { w.p.latency.measure(ctx, w.conn) })
 		st.data, read = w.conn.Start(ctx, rangeCmd), st.readFramed
 	} else {
 		st.data, read = w.openTar(ctx, st.combined), st.readTar
-		if !w.p.latency.claimed.Swap(true) {
-			w.p.latency.ping(st.data)
-		} else {
-			w.p.latency.wait(ctx) // perhaps the ping is on this very session
-		}
 	}
 	if st.verifies && !st.combined {
 		st.hash = w.conn.Start(ctx, hashCmd)
 	}
+	w.p.latency.wait(ctx)
 	return read
 }
 
@@ -219,12 +214,11 @@ func (st *stream) decide(t *task) {
 }
 
 // readHash reads the hashes that s sends as in, to their end. A session whose
-// hashes make no sense is ended: if nobody read on, it would stand still.
+// hashes make no sense is ended.
 func (st *stream) readHash(s *session.Session, in *bufio.Reader) error {
 	err := st.readHashes(in)
 	if !errors.Is(err, io.EOF) {
 		s.Abort()
-		_, _ = io.Copy(io.Discard, in)
 	}
 	return s.End(err)
 }

@@ -33,8 +33,9 @@ type testVM struct {
 	path    string
 	noExec  bool
 	noSFTP  bool
-	takes   int64        // bytes of stdin after which a command is cut; 0 = no cut
-	moved   atomic.Int64 // bytes that commands sent
+	far     time.Duration // how late it answers pings
+	takes   int64         // bytes of stdin after which a command is cut; 0 = no cut
+	moved   atomic.Int64  // bytes that commands sent
 	execs   atomic.Int64
 	budget  atomic.Int64 // bytes until everything is cut; negative = no cut
 	cutting atomic.Bool
@@ -50,7 +51,7 @@ type testExit struct{ code int }
 func (e *testExit) Error() string   { return fmt.Sprintf("exit status %d", e.code) }
 func (e *testExit) ExitStatus() int { return e.code }
 
-// newVM makes a VM of a kind: gnu, busybox, notar, nohash, nozstd, sftp, bare
+// newVM makes a VM of a kind: gnu, busybox, notar, nohash, nozstd, nodd, sftp, bare
 // (no tar, no dd).
 func newVM(t *testing.T, kind string) *testVM {
 	t.Helper()
@@ -73,6 +74,8 @@ func newVM(t *testing.T, kind string) *testVM {
 		vm.path = toolbox(t, "openssl", "sha256sum", "zstd")
 	case "nozstd":
 		vm.path = toolbox(t, "zstd")
+	case "nodd":
+		vm.path = toolbox(t, "dd")
 	case "bare":
 		vm.path = toolbox(t, "tar", "dd", "zstd", "openssl")
 	case "sftp":
@@ -138,6 +141,7 @@ func (vm *testVM) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout,
 		if n := vm.takes; n > 0 {
 			if _, err := io.CopyN(in, stdin, n); err == nil {
 				cancel(errCut)
+				_ = in.Close() // what the shell started sees the end, too
 				return
 			}
 		}
@@ -199,6 +203,11 @@ func (vm *testVM) OpenSubsystem(_ context.Context, name string) (io.ReadWriteClo
 	}
 	go func() { _ = srv.Serve(); _ = b.Close() }()
 	return a, nil
+}
+
+func (vm *testVM) Ping(ctx context.Context) error {
+	time.Sleep(vm.far)
+	return ctx.Err()
 }
 
 func (vm *testVM) remote() Remote { return Remote{Conn: vm} }

@@ -108,7 +108,11 @@ func (f *Filter) ReadIgnores(ctx context.Context, c *session.Conn, roots []*Root
 }
 
 func readIgnores(ctx context.Context, c *session.Conn, roots []*Root, all map[string]*ignore.GitIgnore) error {
-	s := c.Script(ctx, ignoreScript, append([]string{ignoreItemScript}, remotes(roots)...)...)
+	args := []string{ignoreItemScript}
+	for _, r := range roots {
+		args = append(args, r.Remote)
+	}
+	s := c.Script(ctx, ignoreScript, args...)
 	defer s.Stop()
 	if err := s.Ready(); err != nil {
 		return err

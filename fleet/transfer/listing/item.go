@@ -29,7 +29,18 @@ type Root struct {
 	Asked  string // as the user wrote it
 	Remote string // begins with / or ./ (or is "." or "/")
 	Land   string // where it lands below Dest; "" = Dest itself
+	Depth  Depth
 }
+
+// Depth is how deep a root is listed.
+type Depth byte
+
+// The depths.
+const (
+	All   Depth = iota
+	Only        // the root alone
+	Level       // the root and what is in it
+)
 
 // NewRoot places a path asked for.
 func NewRoot(asked string) *Root {
@@ -52,6 +63,9 @@ func NewRoot(asked string) *Root {
 	}
 	return &Root{Asked: asked, Remote: p, Land: base}
 }
+
+// arg is how listScript takes it.
+func (r *Root) arg() string { return string("a01"[r.Depth]) + r.Remote }
 
 // Rel is where the item lands below Dest, with slashes. "" is Dest itself.
 func (it *Item) Rel() string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -50,13 +51,46 @@ type reader struct {
 	linkMem int
 }
 
+// Command is a listing whose session is opened before it is known what to list:
+// far away or on a slow VM that saves the time of opening it.
+type Command struct {
+	ctx context.Context
+	c   *session.Conn
+	s   *session.Session // nil once it was used
+}
+
+// Begin opens the session. The caller must call Run or Stop.
+func Begin(ctx context.Context, c *session.Conn) *Command {
+	l := &Command{ctx, c, c.Start(ctx, session.RunScript)}
+	l.s.Quiet(true)
+	return l
+}
+
+// Stop ends the session if it was not used.
+func (l *Command) Stop() {
+	if l.s != nil {
+		l.s.Stop()
+		l.s = nil
+	}
+}
+
 // Run lists the roots, with one command unless they are very many, and returns
 // when all were listed. complete is false if something could not be read.
 func Run(ctx context.Context, c *session.Conn, roots []*Root, to Handler) (complete bool, err error) {
+	return Begin(ctx, c).Run(roots, to)
+}
+
+// Run is Run on the session that was begun.
+func (l *Command) Run(roots []*Root, to Handler) (complete bool, err error) {
+	defer l.Stop()
 	m := &reader{to: to}
 	complete = true
 	for _, some := range inRuns(roots) {
-		ok, err := m.run(ctx, c, some)
+		s := l.s
+		if l.s = nil; s == nil {
+			s = l.c.Start(l.ctx, session.RunScript)
+		}
+		ok, err := m.run(s, some)
 		if err != nil {
 			return false, err
 		}
@@ -70,27 +104,25 @@ func inRuns(roots []*Root) [][]*Root {
 	var all [][]*Root
 	start, size := 0, 0
 	for i, r := range roots {
-		if size += len(r.Remote) + 1; size > session.MaxArgs && i > start {
-			all, start, size = append(all, roots[start:i]), i, len(r.Remote)+1
+		n := len(r.Remote) + 2
+		if size += n; size > session.MaxArgs && i > start {
+			all, start, size = append(all, roots[start:i]), i, n
 		}
 	}
 	return append(all, roots[start:])
 }
 
-func remotes(roots []*Root) []string {
-	names := make([]string, len(roots))
-	for i, r := range roots {
-		names[i] = r.Remote
-	}
-	return names
-}
-
 // run lists some roots.
-func (m *reader) run(ctx context.Context, c *session.Conn, roots []*Root) (complete bool, err error) {
-	s := c.Script(ctx, listScript, append([]string{linkScript, statScript, statTopScript}, remotes(roots)...)...)
+func (m *reader) run(s *session.Session, roots []*Root) (complete bool, err error) {
 	defer s.Stop()
+	s.Quiet(false)
 	to := m.to
 	s.OnWait(to.Waiting)
+	args := []string{linkScript, statScript, statTopScript}
+	for _, r := range roots {
+		args = append(args, r.arg())
+	}
+	s.Script(listScript, args...)
 	if err := s.Ready(); err != nil {
 		return false, err
 	}
@@ -163,8 +195,9 @@ func (m *reader) readTools() error {
 		return ErrGarbage
 	}
 	m.list = got[1]
-	t := Tools{List: got[1], Tar: "none", Hash: "none", Zstd: got[4] == "zstd", Dd: got[5] == "dd" || got[5] == "dd tee"}
-	t.tee = strings.HasSuffix(got[5], " tee")
+	t := Tools{List: got[1], Tar: "none", Hash: "none", Zstd: got[4] == "zstd"}
+	more := strings.Fields(got[5])
+	t.Dd, t.FullBlocks, t.tee = slices.Contains(more, "dd"), slices.Contains(more, "full"), slices.Contains(more, "tee")
 	if got[2] == "gnu" || got[2] == "plain" {
 		t.Tar = got[2]
 	}

@@ -23,6 +23,8 @@ func (answer) OpenSubsystem(context.Context, string) (io.ReadWriteCloser, error)
 	return nil, errors.New("no subsystem")
 }
 
+func (answer) Ping(context.Context) error { return nil }
+
 // sink checks what a listing hands on.
 type sink struct {
 	t     *testing.T

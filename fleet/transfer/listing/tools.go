@@ -9,7 +9,9 @@ type Tools struct {
 	Hash string // a command, or none
 	Zstd bool
 	Dd   bool
-	tee  bool // and /dev/fd, so that one session can feed two tools
+	// FullBlocks tells that dd reads full blocks from a pipe if it is asked to.
+	FullBlocks bool
+	tee        bool // and /dev/fd, so that one session can feed two tools
 }
 
 // Verified is the summary's word on verification.

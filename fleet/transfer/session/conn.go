@@ -9,11 +9,13 @@ import (
 // login shell and returns when it has ended, even if stdin has not, and soon
 // after ctx ends; a command that ended with a status other than 0 returns an error
 // that has the method ExitStatus() int, every other error means that the
-// connection is in trouble. Both methods are safe for concurrent use. A Transport
+// connection is in trouble. All methods are safe for concurrent use. A Transport
 // that is also an io.Closer is closed by whoever dialled it.
 type Transport interface {
 	Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, stderr io.Writer) error
 	OpenSubsystem(ctx context.Context, name string) (io.ReadWriteCloser, error)
+	// Ping waits for an answer of the SSH server itself.
+	Ping(ctx context.Context) error
 }
 
 // maxSessions bounds the sessions that one connection carries at a time; sshd
@@ -51,6 +53,9 @@ func (c *Conn) leave() { <-c.room }
 func (c *Conn) Subsystem(ctx context.Context, name string) (io.ReadWriteCloser, error) {
 	return c.t.OpenSubsystem(ctx, name)
 }
+
+// Ping waits for an answer of the SSH server.
+func (c *Conn) Ping(ctx context.Context) error { return c.t.Ping(ctx) }
 
 // Close closes the connection if it can be.
 func (c *Conn) Close() {

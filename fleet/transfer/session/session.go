@@ -46,8 +46,15 @@ func (s *Session) OnWait(fn func()) { s.onWait = fn }
 // Silent is how long there was no sign of life.
 func (s *Session) Silent() time.Duration { return time.Since(time.Unix(0, s.last.Load())) }
 
-// Abort ends the session without waiting for it; its readers get ErrStopped.
-func (s *Session) Abort() { s.cancel(ErrStopped) }
+// Abort ends the session without waiting for it. Nothing more is read: its readers
+// get ErrStopped, and a VM that goes on talking does not hold it up.
+func (s *Session) Abort() {
+	s.cancel(ErrStopped)
+	s.outPipe.leave()
+	if s.errPipe != nil {
+		s.errPipe.leave()
+	}
+}
 
 // Wait waits until the command has ended, and returns how.
 func (s *Session) Wait() error {
@@ -128,23 +135,29 @@ func (s *Session) Items(items ...string) {
 	})
 }
 
-// Script runs a script of sh with arguments, which may be any bytes but NUL and
-// must be few enough for one command: they are about MaxArgs bytes, or the session
-// fails. The caller must call Stop.
+// Script runs a script of sh with arguments, see [Session.Script]. The caller must
+// call Stop.
 func (c *Conn) Script(ctx context.Context, script string, args ...string) *Session {
+	s := c.Start(ctx, RunScript)
+	s.Script(script, args...)
+	return s
+}
+
+// Script gives a session of RunScript its script and the arguments, which may be
+// any bytes but NUL and must be few enough for one command: they are about MaxArgs
+// bytes, or the session fails and runs nothing.
+func (s *Session) Script(script string, args ...string) {
 	items := append([]string{scriptMark, script}, args...)
 	size := 0
 	for _, item := range items {
 		size += len(item) + 1
 	}
 	if size > MaxArgs+8<<10-512 { // and xargs has words of its own
-		ctx, cancel := context.WithCancelCause(ctx)
-		cancel(BadAnswer{errTooMany})
-		return c.Start(ctx, RunScript)
+		s.cancel(BadAnswer{errTooMany})
+		_ = s.In.CloseWithError(errTooMany)
+		return
 	}
-	s := c.Start(ctx, RunScript)
 	s.Items(items...)
-	return s
 }
 
 // watch ends the session when it is silent for too long.
@@ -253,11 +266,7 @@ func (s *Session) Stop() {
 	select {
 	case <-s.done:
 	default:
-		s.cancel(ErrStopped)
-		s.outPipe.leave()
-		if s.errPipe != nil {
-			s.errPipe.leave()
-		}
+		s.Abort()
 		<-s.done
 	}
 	s.cancel(nil)
