@@ -2,16 +2,11 @@ package transfer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"path"
-	"strings"
+	"io/fs"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
-
-	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
@@ -33,41 +28,52 @@ type PushOptions struct {
 	DryRun   bool
 	Checksum bool // compare content where the sizes agree
 
+	MaxConns int // connections at most, 0 = up to 8 as it pays
+
 	Events func(Event)
 	Logf   func(format string, args ...any)
 }
 
 // push is one push at work.
 type push struct {
-	o     PushOptions
-	r     Remote
-	ctx   context.Context
-	conn  *session.Conn
-	own   bool // conn was dialled here
-	c     *collector
-	f     *listing.Filter
-	dest  string // on the VM, without a trailing slash
-	part  string // the partial folder on the VM
-	left  bool   // it was there already
-	tools listing.Tools
-	items []*pushItem
-	lone  *pushItem   // the only source, if that is a file: it may be given another name
-	want  []*pushItem // files and links to send
-	dirs  []*pushItem // folders to make
+	o       PushOptions
+	r       Remote
+	ctx     context.Context
+	conn    *session.Conn // the first: listings and renames go over it
+	own     bool          // conn was dialled here
+	c       *collector
+	f       *listing.Filter
+	latency *latency
+	alone   bool  // further connections did not hold
+	early   early // sessions that were opened before they were needed
+
+	dest    string // on the VM, without a trailing slash
+	part    string // the partial folder on the VM
+	left    bool   // it is there
+	tools   listing.Tools
+	items   []*pushItem
+	lone    *pushItem               // the only source, if that is a file: it may be given another name
+	want    []*pushItem             // files and links to send
+	dirs    []*pushItem             // folders that the VM lacks
+	folders map[string]*pushItem    // all folders to send, by name
+	held    map[string]listing.Item // what is in the partial folder, by its name there; nil = not known
 
 	inodes map[inode]*pushItem // the first name of each file that has several
 }
 
 // Push sends files to the VM: into a folder of its own inside Dest, checked
-// there by SHA-256, then renamed. Content is sent over one connection. Errors as
-// with Pull.
+// there by SHA-256, then renamed. Small files travel as streams of tar, large
+// ones by ranges, at a distance over several connections. Errors as with Pull.
 func Push(ctx context.Context, r Remote, o PushOptions) (Summary, error) {
 	p := &push{o: o, r: r, ctx: ctx, conn: session.NewConn(r.Conn), c: newCollector(o.Events, o.Logf, false), inodes: map[inode]*pushItem{},
 		f: listing.NewFilter(o.Include, o.Exclude, o.MaxSize, time.Time{})}
+	p.latency = newLatency()
+	p.openEarly()
 	err := p.gather()
 	if err == nil {
 		err = p.run()
 	}
+	p.stopEarly()
 	p.cleanUp(err)
 	p.closeConn()
 	p.c.send(EventDone, "", "")
@@ -97,6 +103,7 @@ func (p *push) run() error {
 	planned := false
 	for drops := 0; ; drops++ {
 		err := p.round(&planned)
+		p.stopEarly()
 		if err == nil {
 			return nil
 		}
@@ -113,6 +120,7 @@ func (p *push) run() error {
 		if dial == nil || drops >= maxRedials {
 			return &LostError{err}
 		}
+		p.held = nil
 		p.c.send(EventRetry, "", "the connection dropped; connecting again")
 		c, dialErr := dial(p.ctx)
 		if dialErr != nil {
@@ -127,6 +135,45 @@ func (p *push) run() error {
 	}
 }
 
+// early are sessions that were opened before they were needed: on a slow VM or
+// far away that saves the time of opening them. Each is used once, or nil.
+type early struct {
+	list  *listing.Command
+	tar   *session.Session // pushTarCmd
+	place *session.Session // pushPlaceCmd
+}
+
+// openEarly opens the sessions that are needed first, while the sources here are
+// walked.
+func (p *push) openEarly() {
+	p.early.list = listing.Begin(p.ctx, p.conn)
+	if p.o.DryRun {
+		return
+	}
+	p.early.tar = p.startQuiet(pushTarCmd)
+	go p.latency.measure(p.ctx, p.conn)
+}
+
+// startQuiet starts a command from which nothing is expected yet.
+func (p *push) startQuiet(cmd string) *session.Session {
+	s := p.conn.Start(p.ctx, cmd)
+	s.Quiet(true)
+	return s
+}
+
+// stopEarly ends those of which nothing came.
+func (p *push) stopEarly() {
+	if p.early.list != nil {
+		p.early.list.Stop()
+	}
+	for _, s := range []*session.Session{p.early.tar, p.early.place} {
+		if s != nil {
+			s.Stop()
+		}
+	}
+	p.early = early{}
+}
+
 // isAnswer tells whether err is what the VM has to say, on a connection that
 // works.
 func isAnswer(err error) bool {
@@ -138,7 +185,7 @@ func isAnswer(err error) bool {
 // round does all that is still to do over one connection.
 func (p *push) round(planned *bool) error {
 	if !*planned {
-		if err := p.place(); err != nil {
+		if err := p.look(); err != nil {
 			return p.bySFTP(err)
 		}
 		if err := p.plan(); err != nil {
@@ -149,143 +196,114 @@ func (p *push) round(planned *bool) error {
 	if p.o.DryRun {
 		return nil
 	}
-	if err := p.makeDirs(); err != nil {
+	if err := p.send(); err != nil {
 		return err
-	}
-	if len(p.want) > 0 {
-		if err := p.send(); err != nil {
-			return err
-		}
 	}
 	for _, it := range p.want {
 		if !it.sent {
 			p.c.fail(it.rel, FailRemote, "the VM did not take it", nil)
 		}
 	}
-	if err := p.folderMeta(); err != nil {
-		return err
+	for _, it := range p.dirs {
+		if !it.made {
+			p.c.fail(it.rel, FailRemote, "the VM cannot make this folder", nil)
+		}
 	}
-	if (p.left || len(p.want)+len(p.dirs) > 0) && p.c.summary().Failed == 0 {
+	if p.left && p.c.summary().Failed == 0 {
 		_, err := p.statusLetters(removeScript, 0, p.part)
 		return err
 	}
 	return nil
 }
 
-// place finds out where things land.
-func (p *push) place() error {
-	r := listing.NewRoot(p.o.Dest)
-	p.dest = r.Remote
-	letters, err := p.statusLetters(whereScript, 1, p.dest)
-	if err != nil {
-		return err
+// send brings files into the partial folder, has them hashed there, and puts
+// those that are right in place; again if need be.
+func (p *push) send() error {
+	if len(p.want)+len(p.dirs) == 0 && !p.staleDirs() {
+		return nil
 	}
-	if it := p.lone; it != nil && r.Land != "" && letters[0] != 'D' {
-		it.rel, p.dest = path.Base(p.dest), path.Dir(p.dest)
-		if !strings.HasPrefix(p.dest, "/") {
-			p.dest = "./" + p.dest
+	for range maxTries {
+		if p.held == nil {
+			if err := p.lookAtPart(); err != nil {
+				return err
+			}
 		}
-	} else if letters[0] == 'F' {
-		return &PathError{p.o.Dest}
-	}
-	sum := sha256.Sum256([]byte("push\x00" + p.o.Source + "\x00" + p.dest))
-	p.part = p.under(dest.PartialPrefix + hex.EncodeToString(sum[:6]))
-	return nil
-}
-
-// plan compares with what the VM has. Nothing is counted before the last
-// answer of the VM is here: after a drop it runs again.
-func (p *push) plan() error {
-	l := p.newLister(func(it *pushItem) string { return it.rel })
-	l.part = &listing.Root{Asked: p.part, Remote: p.part} // perhaps of a push that was killed
-	if _, err := listing.Run(p.ctx, p.conn, append(p.tops(), l.part), l); err != nil {
-		return err
-	}
-	p.left = l.left
-	p.tools = l.tool
-	p.want, p.dirs = nil, nil
-	var same int64
-	var inTheWay []*pushItem
-	for _, it := range p.items {
-		there := l.items[it.rel]
-		ok := there.Kind != 0
-		switch {
-		case it.Kind == 'd' && ok && there.Kind == 'd':
-			it.stale = there.Mode != it.Mode || !it.sameTimeOnVM(there)
-		case it.Kind == 'd':
-			p.dirs = append(p.dirs, it)
-		case ok && there.Kind == 'd':
-			inTheWay = append(inTheWay, it)
-		case it.first != nil: // see planLinks
-		case it.Kind == 'l' && ok && there.Kind == 'l' && there.Target == it.Target,
-			it.Kind == 'f' && ok && !p.o.Checksum && it.sameOnVM(there):
-			same++
-		default:
-			p.want = append(p.want, it)
-		}
-	}
-	if p.o.Checksum {
-		if err := p.dropSame(l.items); err != nil {
+		if err := p.bring(); err != nil {
 			return err
 		}
-	}
-	p.c.update(func(s *Summary) {
-		s.Verified, s.Method, s.Unchanged = p.tools.Verified(), p.tools.Method(), s.Unchanged+same
-	})
-	p.c.logf("push: %s", p.tools.Method())
-	for _, it := range inTheWay {
-		it.sent, it.failed = true, true
-		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
-	}
-	for _, it := range p.want {
-		if it.Kind == 'f' {
-			p.c.want(it.Size)
+		if err := p.place(); err != nil {
+			return err
 		}
-	}
-	p.planLinks(l.items)
-	p.c.send(EventPlanned, "", "")
-	if p.o.DryRun {
-		p.c.update(func(s *Summary) { s.Dirs = int64(len(p.dirs)) })
-		for _, it := range p.want {
-			p.c.file(&it.Item, "")
+		if p.unsent() == 0 {
+			return nil
 		}
+		p.held = nil
 	}
 	return nil
 }
 
-// dropSame takes out what has the same content on the VM.
-func (p *push) dropSame(found map[string]listing.Item) error {
-	if !p.tools.CanHash() {
-		return nil
-	}
-	var ask []prefixRequest
-	var whom []*pushItem
+// unsent counts what has no outcome yet.
+func (p *push) unsent() (n int) {
 	for _, it := range p.want {
-		if there, ok := found[it.rel]; ok && it.Kind == 'f' && there.Kind == 'f' && there.Size == it.Size {
-			ask = append(ask, prefixRequest{p.under(it.rel), it.Size})
-			whom = append(whom, it)
+		if !it.sent {
+			n++
 		}
 	}
-	if len(ask) == 0 {
-		return nil
+	for _, it := range p.dirs {
+		if !it.made {
+			n++
+		}
 	}
-	sums, ok, err := prefixHashes(p.ctx, p.conn, ask)
+	return n
+}
+
+// bring sees to it that all that is wanted is in the partial folder, and marks
+// as ready what the VM has proved to be right.
+func (p *push) bring() error {
+	b, err := p.divide()
 	if err != nil {
 		return err
 	}
-	same := map[*pushItem]bool{}
-	for i, it := range whom {
-		if local, err := hashFile(it.local); err == nil && ok[i] && local == sums[i] {
-			same[it] = true
-			p.c.same(&it.Item, "")
-		}
+	if p.tools.Tar == "none" {
+		err = p.sendBare(b)
+	} else {
+		err = p.deliver(b)
 	}
-	kept := p.want[:0]
-	for _, it := range p.want {
-		if !same[it] {
-			kept = append(kept, it)
-		}
+	if err != nil {
+		return err
 	}
-	p.want = kept
-	return nil
+	if err := p.makeLinks(); err != nil {
+		return err
+	}
+	if err := p.bareFolders(); err != nil {
+		return err
+	}
+	return p.verifyHeld()
+}
+
+// localGone reports a file that cannot be read here.
+func (p *push) localGone(it *pushItem, err error) {
+	it.sent, it.failed = true, true
+	p.c.fail(it.rel, FailLocal, "cannot be read here: "+session.CleanLine(err.Error()), err)
+}
+
+// unsteady notes that what the VM has is not what is here; after some tries the
+// file is given up.
+func (p *push) unsteady(it *pushItem) {
+	if it.tries++; it.tries >= maxTries {
+		it.sent, it.failed = true, true
+		p.c.fail(it.rel, FailChanging, "the file changes faster than it can be sent, or the VM cannot keep it", nil)
+	}
+}
+
+// sameContent tells whether the file still has the content that was sent, though
+// somebody wrote or touched it.
+func (it *pushItem) sameContent(sent [32]byte) bool {
+	now, err := hashFile(it.local)
+	return err == nil && now == sent
+}
+
+// sameHere tells whether the file is still as it was when it was found.
+func (it *pushItem) sameHere(fi fs.FileInfo) bool {
+	return fi.Size() == it.Size && fi.ModTime().UnixNano() == it.Mtime
 }

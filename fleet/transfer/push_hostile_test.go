@@ -12,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -62,29 +64,36 @@ func TestPushHostile(t *testing.T) {
 			return err
 		}
 	}
+	const hashes = "every command that answers with hashes"
 	lie := fmt.Sprintf("%064x *x\n", 1)
 	for name, c := range map[string]struct {
 		cmd string // what its command contains
 		say func(io.Writer, []byte) error
 	}{
-		"letters of no meaning":   {"xargs -0 sh -c", instead("ZZZZZZZZZZZZZZZZ")},
-		"no letters":              {"xargs -0 sh -c", instead("")},
-		"endless letters":         {"xargs -0 sh -c", endless("K")},
-		"all is placed, it says":  {"xargs -0 sh -c", instead(strings.Repeat("K", 64))},
-		"hashes that are wrong":   {hashCmd, instead(lie + lie + lie)},
-		"hashes of other files":   {hashCmd, instead(strings.Repeat(lie, 1000))},
-		"hashes without an end":   {hashCmd, endless(lie)},
-		"a line without an end":   {hashCmd, endless("a")},
-		"no hashes":               {hashCmd, instead("")},
-		"the sender is answered":  {"tar -x", endless("no\n")},
-		"appending is answered":   {"cat >>", endless("no\n")},
-		"escapes instead of text": {"xargs -0 sh -c", instead("\x1b]0;evil\a")},
+		"letters of no meaning":      {"xargs -0 sh -c", instead("ZZZZZZZZZZZZZZZZ")},
+		"no letters":                 {"xargs -0 sh -c", instead("")},
+		"endless letters":            {"xargs -0 sh -c", endless("K")},
+		"all is placed, it says":     {"xargs -0 sh -c", instead(strings.Repeat("K", 64))},
+		"hashes that are wrong":      {hashes, instead(lie + lie + lie)},
+		"hashes of other files":      {hashes, instead(strings.Repeat(lie, 1000))},
+		"hashes without an end":      {hashes, endless(lie)},
+		"a line without an end":      {hashes, endless("a")},
+		"no hashes":                  {hashes, instead("")},
+		"the sender is answered":     {pushTarCmd, endless("no\n")},
+		"appending is answered":      {hashes, endless("no\n")},
+		"it placed nothing, it says": {pushPlaceCmd, instead("FFFFE")},
+		"it placed what, it says":    {pushPlaceCmd, instead("ZZZZ")},
+		"placing has no end":         {pushPlaceCmd, endless("D")},
+		"it can make no links":       {pushPlaceCmd, endless("H")},
+		"placing is not answered":    {pushPlaceCmd, instead("")},
+		"escapes instead of text":    {"xargs -0 sh -c", instead("\x1b]0;evil\a")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			vm := newVM(t, "gnu")
 			vm.edit = func(cmd string, out io.Writer) io.Writer {
-				if !strings.Contains(cmd, c.cmd) {
+				answersHashes := slices.Contains([]string{hashCmd, pushTarCmd, pushRangeCmd, prefixHashCmd, blockHashCmd}, cmd)
+				if !strings.Contains(cmd, c.cmd) && !(c.cmd == hashes && answersHashes) {
 					return out
 				}
 				return &rewriter{w: out, say: c.say}
@@ -165,16 +174,19 @@ func TestPushTidies(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "x")
 	check(t, os.WriteFile(src, []byte("x"), 0o644))
 	o := PushOptions{Sources: []string{src}, Dest: "in/"}
-	var part string
+	var part atomic.Value
 	vm.edit = func(_ string, out io.Writer) io.Writer {
-		if names, _ := filepath.Glob(vm.file("in/.vers*")); len(names) > 0 {
-			part = names[0]
-		}
-		return out
+		return &rewriter{w: out, say: func(w io.Writer, p []byte) error { // there is a hash: then there is the folder
+			if names, _ := filepath.Glob(vm.file("in/.vers*")); len(names) > 0 {
+				part.Store(names[0])
+			}
+			_, err := w.Write(p)
+			return err
+		}}
 	}
 	_, err := pushTest(t, vm.remote(), o)
 	check(t, err)
-	check(t, os.Mkdir(part, 0o755))
+	check(t, os.Mkdir(part.Load().(string), 0o755))
 	sum, err := pushTest(t, vm.remote(), o)
 	check(t, err)
 	if got := tree(t, vm.file("in")); len(got) != 1 || sum.Files != 0 {

@@ -27,7 +27,7 @@ func pushTest(t *testing.T, r Remote, o PushOptions) (Summary, error) {
 
 // TestPushEverything pushes what one VM has to another.
 func TestPushEverything(t *testing.T) {
-	for _, kind := range []string{"gnu", "busybox", "nohash", "notar", "sftp"} {
+	for _, kind := range []string{"gnu", "busybox", "nohash", "notar", "nozstd", "nodd", "bare", "sftp"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			here := newVM(t, "gnu")

@@ -1,8 +1,6 @@
 package transfer
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,26 +9,33 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
-
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // pushItem is one thing to send.
 type pushItem struct {
 	listing.Item
-	local  string    // its name here
-	rel    string    // below the destination folder, with slashes
-	id     string    // its name in the partial folder
-	first  *pushItem // the file of which this is a further name (a hard link), or nil
-	sum    [32]byte
-	tries  int
-	sent   bool // it has an outcome
-	failed bool // and that is no good one
-	made   bool // a folder that was not on the VM
-	meta   bool // a file that was sent with its mode and time
-	stale  bool // a folder with another time on the VM
+	local string        // its name here
+	rel   string        // below the destination folder, with slashes
+	there *listing.Item // what the VM has under that name, nil = nothing
+	first *pushItem     // the file of which this is a further name (a hard link), or nil
+
+	wanted bool     // it is to be sent
+	sum    [32]byte // of the content that was sent, or is here
+	tries  int      // times that the VM had something else
+	hashed bool     // sum is valid
+
+	complete bool // it is in the partial folder, whole
+	ranged   bool // it lies among the large ones, without its mode and time
+	ready    bool // and verified
+	sent     bool // it has an outcome
+	failed   bool // and that is no good one
+
+	made   bool // a folder that was not on the VM and is now
+	unsure bool // a folder that perhaps is there, behind a symlink for instance
+	stale  bool // a folder with another mode or time on the VM
 }
 
 // gather walks the sources.
@@ -117,72 +122,160 @@ func (p *push) gatherOne(local, rel, sub string, fi fs.FileInfo) {
 		}
 		return
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%d", rel, it.Size, it.Mtime))
-	it.id = "f-" + hex.EncodeToString(sum[:16])
 	p.linkTo(it, fi)
 	p.items = append(p.items, it)
 }
 
-// pushLister collects what is on the VM already, of what is to be sent.
-type pushLister struct {
-	p     *push
-	items map[string]listing.Item
-	tool  listing.Tools
-	part  *listing.Root
-	left  bool // part is there
+// linkTo makes a further name of a file that is sent already a hard link.
+func (p *push) linkTo(it *pushItem, fi fs.FileInfo) {
+	key, many := inodeOf(fi)
+	if !many {
+		return
+	}
+	if first := p.inodes[key]; first != nil {
+		it.first = first
+		return
+	}
+	p.inodes[key] = it
 }
 
-// newLister expects items under the names that mine gives them.
-func (p *push) newLister(mine func(*pushItem) string) *pushLister {
-	l := &pushLister{p: p, items: make(map[string]listing.Item, len(p.items))}
-	for _, it := range p.items {
-		l.items[mine(it)] = listing.Item{}
+// plan compares with what the VM has. Nothing is counted before the last
+// answer of the VM is here: after a drop it runs again.
+func (p *push) plan() error {
+	same, inTheWay := p.compare()
+	if p.o.Checksum {
+		if err := p.dropSame(); err != nil {
+			return err
+		}
 	}
-	return l
-}
-
-func (l *pushLister) Item(it listing.Item) error {
-	rel := it.Rel()
-	if _, ok := l.items[rel]; ok {
-		l.items[rel] = it
+	p.c.update(func(s *Summary) {
+		s.Verified, s.Method, s.Unchanged = p.tools.Verified(), p.tools.Method(), s.Unchanged+same
+	})
+	p.c.logf("push: %s", p.tools.Method())
+	for _, it := range inTheWay {
+		it.sent, it.failed = true, true
+		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
 	}
-	l.left = l.left || it.Root == l.part
-	return l.p.ctx.Err()
-}
-func (l *pushLister) Tools(t listing.Tools) error {
-	l.tool = t
+	for _, it := range p.want {
+		if it.Kind == 'f' {
+			p.c.want(it.Size)
+		}
+	}
+	p.planLinks()
+	p.c.send(EventPlanned, "", "")
+	if p.o.DryRun {
+		p.c.update(func(s *Summary) { s.Dirs = int64(len(p.dirs)) })
+		for _, it := range p.want {
+			p.c.file(&it.Item, "")
+		}
+	}
 	return nil
 }
-func (l *pushLister) Missing(*listing.Root)            {}
-func (l *pushLister) Refused(string, string)           {}
-func (l *pushLister) Unreadable(*listing.Root, string) {}
-func (l *pushLister) Waiting()                         {}
 
-// sameOnVM tells whether the VM has a file of the same size and time.
-func (it *pushItem) sameOnVM(there listing.Item) bool {
-	return there.Kind == 'f' && there.Size == it.Size && it.sameTimeOnVM(there)
+// compare fills want and dirs, and returns how many files and links are the same
+// on the VM, and those in whose way a folder is.
+func (p *push) compare() (same int64, inTheWay []*pushItem) {
+	p.want, p.dirs = nil, nil
+	p.folders = map[string]*pushItem{}
+	for _, it := range p.items {
+		if it.Kind == 'd' {
+			p.folders[it.rel] = it
+		}
+		switch {
+		case it.Kind == 'd' && it.there != nil && it.there.Kind == 'd':
+			it.stale = it.there.Mode&0o777 != it.Mode || !it.sameTimeOnVM()
+		case it.Kind == 'd':
+			up := p.folders[path.Dir(it.rel)]
+			it.unsure = it.there != nil || (up != nil && up.unsure)
+			p.dirs = append(p.dirs, it)
+		case it.there != nil && it.there.Kind == 'd':
+			inTheWay = append(inTheWay, it)
+		case it.first != nil: // see planLinks
+		case it.sameOnVM() && (it.Kind == 'l' || !p.o.Checksum):
+			same++
+		default:
+			p.want = append(p.want, it)
+		}
+	}
+	return same, inTheWay
 }
 
-func (it *pushItem) sameTimeOnVM(there listing.Item) bool {
+// planLinks decides which hard links have to be made: those that the VM has not
+// as such, and those whose file is sent anew.
+func (p *push) planLinks() {
+	anew := map[*pushItem]bool{}
+	for _, it := range p.want {
+		anew[it] = true
+	}
+	for _, it := range p.items {
+		if it.first == nil || it.sent {
+			continue
+		}
+		a, b := it.there, it.first.there
+		if !anew[it.first] && a != nil && b != nil && a.Kind == 'f' && a.Ino != 0 && a.Ino == b.Ino && a.Dev == b.Dev {
+			p.c.update(func(s *Summary) { s.Unchanged++ })
+			continue
+		}
+		p.want = append(p.want, it)
+	}
+	for _, it := range p.want {
+		it.wanted = true
+	}
+}
+
+// dropSame takes out what has the same content on the VM.
+func (p *push) dropSame() error {
+	if !p.tools.CanHash() {
+		return nil
+	}
+	var ask []prefixRequest
+	var whom []*pushItem
+	for _, it := range p.want {
+		if it.Kind == 'f' && it.there != nil && it.there.Kind == 'f' && it.there.Size == it.Size {
+			ask = append(ask, prefixRequest{p.under(it.rel), it.Size})
+			whom = append(whom, it)
+		}
+	}
+	if len(ask) == 0 {
+		return nil
+	}
+	sums, ok, err := prefixHashes(p.ctx, p.conn, ask)
+	if err != nil {
+		return err
+	}
+	same := map[*pushItem]bool{}
+	for i, it := range whom {
+		if local, err := hashFile(it.local); err == nil && ok[i] && local == sums[i] {
+			same[it] = true
+			p.c.same(&it.Item, "")
+		}
+	}
+	p.want = slices.DeleteFunc(p.want, func(it *pushItem) bool { return same[it] })
+	return nil
+}
+
+// sameOnVM tells whether the VM has the same link, or a file of the same size
+// and time.
+func (it *pushItem) sameOnVM() bool {
+	switch {
+	case it.there == nil || it.there.Kind != it.Kind:
+		return false
+	case it.Kind == 'l':
+		return it.there.Target == it.Target
+	}
+	return it.there.Size == it.Size && it.sameTimeOnVM()
+}
+
+func (it *pushItem) sameTimeOnVM() bool { return it.sameTimeAs(it.there) }
+
+// sameTimeAs compares times; a busybox that knows no fractions keeps whole
+// seconds.
+func (it *pushItem) sameTimeAs(there *listing.Item) bool {
 	return there.Mtime == it.Mtime || (there.Mtime%1e9 == 0 && there.Mtime/1e9 == it.Mtime/1e9)
 }
 
-// tops are the landing places that have to be looked at.
-func (p *push) tops() []*listing.Root {
-	var tops []*listing.Root
-	for _, it := range p.items {
-		top, _, _ := strings.Cut(it.rel, "/")
-		if len(tops) == 0 || tops[len(tops)-1].Land != top {
-			tops = append(tops, &listing.Root{Asked: top, Remote: p.under(top), Land: top})
-		}
-	}
-	return tops
-}
+// perms is the mode as chmod reads it.
+func (it *pushItem) perms() string { return fmt.Sprintf("%o", it.Mode&0o777) }
 
-// under is the name on the VM of rel below the destination.
-func (p *push) under(rel string) string {
-	if strings.HasSuffix(p.dest, "/") {
-		return p.dest + rel
-	}
-	return p.dest + "/" + rel
-}
+// stamp is the time as touch reads it.
+func (it *pushItem) stamp() string { return fmt.Sprintf("@%d.%09d", it.Mtime/1e9, it.Mtime%1e9) }

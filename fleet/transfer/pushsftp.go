@@ -2,6 +2,8 @@ package transfer
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -73,10 +75,13 @@ func (p *push) sftpSend(client *sftp.Client, it *pushItem) error {
 	switch {
 	case it.Kind == 'd' && exists && there.IsDir():
 		it.stale = uint32(there.Mode().Perm()) != it.Mode || there.ModTime().Unix() != it.Mtime/1e9
+		it.there = &listing.Item{Kind: 'd'}
 		return nil
 	case it.Kind == 'd':
 		p.c.update(func(s *Summary) { s.Dirs++ })
-		if it.made = true; p.o.DryRun {
+		it.made = true
+		p.dirs = append(p.dirs, it)
+		if p.o.DryRun {
 			return nil
 		}
 		return client.MkdirAll(name)
@@ -91,23 +96,32 @@ func (p *push) sftpSend(client *sftp.Client, it *pushItem) error {
 		return nil
 	}
 	p.want = append(p.want, it)
-	temp := path.Join(path.Dir(name), dest.PartialPrefix+it.id)
+	temp := path.Join(path.Dir(name), dest.PartialPrefix+tempID(it.rel))
+	isLink, err := p.sftpLink(client, it, temp)
+	if err != nil {
+		return err
+	}
+	if !isLink {
+		return p.sftpFileSend(client, it, temp, name)
+	}
+	p.c.update(func(s *Summary) { s.Links++ })
+	return client.PosixRename(temp, name)
+}
+
+// sftpLink makes a symlink, or a hard link where the VM can; done is false if it is
+// to be sent as a file.
+func (p *push) sftpLink(client *sftp.Client, it *pushItem, temp string) (done bool, err error) {
 	if it.first != nil && !it.first.failed {
 		_ = client.Remove(temp)
 		if client.Link(p.under(it.first.rel), temp) == nil {
-			p.c.update(func(s *Summary) { s.Links++ })
-			return client.PosixRename(temp, name)
+			return true, nil
 		}
 	}
-	if it.Kind == 'l' {
-		_ = client.Remove(temp)
-		if err := client.Symlink(it.Target, temp); err != nil {
-			return err
-		}
-		p.c.update(func(s *Summary) { s.Links++ })
-		return client.PosixRename(temp, name)
+	if it.Kind != 'l' {
+		return false, nil
 	}
-	return p.sftpFileSend(client, it, temp, name)
+	_ = client.Remove(temp)
+	return true, client.Symlink(it.Target, temp)
 }
 
 func (p *push) sftpFileSend(client *sftp.Client, it *pushItem, temp, name string) error {
@@ -146,4 +160,30 @@ func (p *push) sftpFileSend(client *sftp.Client, it *pushItem, temp, name string
 	p.c.have(n, n)
 	p.c.file(&it.Item, "")
 	return nil
+}
+
+// tempID names the unfinished file of rel beside its place.
+func tempID(rel string) string {
+	sum := sha256.Sum256([]byte(rel))
+	return hex.EncodeToString(sum[:16])
+}
+
+// dirsToFix are the folders whose mode or time is not right, or is changed by
+// what is put in them, those below others first.
+func (p *push) dirsToFix() (dirs []*pushItem) {
+	touched := map[string]bool{}
+	for _, it := range p.want {
+		touched[path.Dir(it.rel)] = true
+	}
+	for _, it := range p.dirs {
+		touched[path.Dir(it.rel)] = true
+	}
+	for i := len(p.items) - 1; i >= 0; i-- {
+		it := p.items[i]
+		lacking := it.there == nil || it.there.Kind != 'd'
+		if it.Kind == 'd' && !it.failed && (lacking || it.stale || touched[it.rel]) && (it.there == nil || it.there.Kind == 'd') {
+			dirs = append(dirs, it)
+		}
+	}
+	return dirs
 }

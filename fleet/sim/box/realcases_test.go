@@ -150,6 +150,7 @@ func changeCases() []realCase {
 		{name: "mv folder into itself", command: `mv sub sub/deep`, how: changes},
 		{name: "dd to a file", command: `dd if=big.txt of=part bs=100 count=2 status=none; dd if=a.txt of=run.sh status=none`, how: changes},
 		{name: "tar extract", command: `mkdir out; cd out && tar -x -p -o -f -`, stdin: tarball(), how: changes},
+		{name: "tar extract and tell", command: `mkdir out; tar -cf - a.txt link empty | (cd out && tar -x -p -o -v -f -)`, how: changes},
 		{name: "tar extract over", command: `tar xpf - -C sub`, stdin: tarball(), how: changes},
 		{name: "tar nonsense", command: `tar -xf -`, stdin: strings.Repeat("no archive", 100), how: changes},
 		{name: "redirections", command: `echo x >n; echo y >>n; cat <n; echo z 2>/dev/null >&2; : >a.txt; cat nosuch 2>err || echo no`, how: changes},

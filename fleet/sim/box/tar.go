@@ -18,13 +18,14 @@ type tarJob struct {
 	dir    string
 	seen   map[[2]uint64]string // files with several names
 	status int
+	tell   bool // each name before it is extracted
 }
 
 func cmdTar(c *cmd) int {
 	if len(c.args) > 0 && !strings.HasPrefix(c.args[0], "-") {
 		c.args[0] = "-" + c.args[0] // tar cf - x
 	}
-	f, names, ok := c.parse("cxf:C:po")
+	f, names, ok := c.parse("cxvf:C:po")
 	if !ok {
 		return 2
 	}
@@ -43,6 +44,7 @@ func cmdTar(c *cmd) int {
 	case f.on("c") && len(names) > 0:
 		err = j.create(names)
 	case f.on("x") && len(names) == 0:
+		j.tell = f.on("v")
 		err = j.extractAll()
 	default:
 		return c.usage(2, "other than -c with names and -x without: not available in the simulator")
@@ -160,6 +162,9 @@ func (j *tarJob) extractAll() error {
 		}
 		if err != nil {
 			return err
+		}
+		if j.tell {
+			_, _ = fmt.Fprintln(j.out, h.Name)
 		}
 		if err := j.extract(tr, h); err != nil {
 			j.status = j.usage(2, "%s: %s", h.Name, reason(err))
