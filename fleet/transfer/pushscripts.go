@@ -37,12 +37,19 @@ const setUnpack = `t="tar -x -p -o"; case "$(tar --version 2>/dev/null)" in *"GN
 // status 9), and how many names to hash per run of the tool. The archive's names
 // begin with "t/"; tar says each before it unpacks it, so the last of a run must
 // be of a file that does not matter. It ends with the status of tar.
-const pushTarCmd = session.Pre + session.FindHash + `read -r z || exit 9; ` +
+const pushTarCmd = session.Pre + session.FindHash + `export h; read -r z || exit 9; ` +
 	readName + `d=$n; ` + readPart + `read -r k || exit 9; ` + setUnpack +
 	`mkdir -p -- "$d" "$p/t" && chmod 700 "$p" && cd "$p" || exit 9; ` +
 	`u() { case $z in z) zstd -d -q -c | $t "$@";; *) $t "$@";; esac; }; ` +
-	`if [ "$h" ]; then { u -v -f -; echo $? >"s$$"; } | tr "\n" "\0" | xargs -0 -n "$k" $h 2>/dev/null; ` +
+	`if [ "$h" ]; then { u -v -f -; echo $? >"s$$"; } | tr "\n" "\0" | xargs -0 -n "$k" sh -c "` + hashSent + `" sh 2>/dev/null; ` +
 	`read -r e <"s$$"; [ "$e" = 0 ]; else u -f -; fi` + session.Post
+
+// hashSent hashes what tar says that it unpacks. A symlink may lead to what has no
+// end; and a name of several lines is said line by line, of which none may be an
+// option (with -out OpenSSL writes a file) or lie elsewhere.
+const hashSent = `x=; for f do case \$f in t/*|pad|h|m) [ ! -L \"\$f\" ] || x=x;; *) x=x;; esac; done; ` +
+	`[ ! \"\$x\" ] || for f do shift; case \$f in t/*|pad|h|m) [ -L \"\$f\" ] || set -- \"\$@\" \"\$f\";; esac; done; ` +
+	`[ \$# = 0 ] || exec \$h \"\$@\"`
 
 // pushRangeCmd writes ranges of large files. Of each it is told the name, and
 // first block, number of full blocks, bytes after them; then come the bytes. It
@@ -80,8 +87,8 @@ const pushPlaceCmd = session.Pre + readName + `d=$n; ` + readPart + readName + `
 // and time that this gets in the end (or -), and names. It prints k if all is
 // done, else for each name (or once if there is none) K done, D a folder is in the
 // way, F failed. To rename into a folder neither follows nor enters a symlink of
-// the same name.
-const placeScript = `[ $# -gt 0 ] || exit 0; shift $(($1+1)); s=$1; d=$2; b=$3; c=$4; shift 4
+// the same name. A shell may run what is in a name that it is to reckon with.
+const placeScript = `[ $# -gt 0 ] || exit 0; case $1 in *[!0-9]*) exit 255;; esac; shift $(($1+1)); s=$1; d=$2; b=$3; c=$4; shift 4
 case $d in /*) ;; *) d=$PWD/$d;; esac; n=$d
 f() { [ $# -gt 0 ] || printf F; for n do printf F; done; exit 1; }
 cd "$s" 2>/dev/null || [ $# = 0 ] || f "$@"
