@@ -34,7 +34,7 @@ torture: ## run the tests at full size (kills, power cuts, floods); takes long
 lint: ## run every linter
 	@.ci/lint
 
-verify: ## check that generated files, go.mod and imports are in order
+verify: ## check that generated files and go.mod are in order
 	@.ci/verify
 
 generate: ## write man pages and reference from the command tree

@@ -13,6 +13,9 @@ import (
 func useMemoryDisk() (clean func()) {
 	const disk, enough = "/dev/shm", 1 << 30
 	var s unix.Statfs_t
+	if unix.Statfs(os.TempDir(), &s) == nil && s.Type == unix.TMPFS_MAGIC { // as .ci/test has it
+		return func() {}
+	}
 	if unix.Statfs(disk, &s) != nil || s.Type != unix.TMPFS_MAGIC || s.Bavail*uint64(s.Bsize) < enough {
 		return func() {}
 	}
