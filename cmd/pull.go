@@ -1,12 +1,17 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/vers-fleet/vers-fleet/cmd/confine"
+	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
@@ -100,18 +105,11 @@ func runPull(ctx context.Context, env *Env, o pullOptions) error {
 	if err != nil {
 		return err
 	}
-	sources, dest, err := o.split(f)
+	items, dest, err := o.what(ctx, env, f)
 	if err != nil {
 		return err
 	}
-	if err := o.meantDest(ctx, env, sources, dest); err != nil {
-		return err
-	}
-	if err := meantInterval(o.watch, dest); err != nil {
-		return err
-	}
-	items, err := o.items(ctx, f, sources)
-	if err != nil {
+	if err := o.confine(env, dest); err != nil {
 		return err
 	}
 	if dest == toStdout {
@@ -136,6 +134,59 @@ func runPull(ctx context.Context, env *Env, o pullOptions) error {
 	}
 	reportTransfer(env, results, verb)
 	return pullErr
+}
+
+// what is to be pulled, and where to.
+func (o *pullOptions) what(ctx context.Context, env *Env, f *fleet.Fleet) ([]remote.PullItem, string, error) {
+	sources, dest, err := o.split(f)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := o.meantDest(ctx, env, sources, dest); err != nil {
+		return nil, "", err
+	}
+	if err := meantInterval(o.watch, dest); err != nil {
+		return nil, "", err
+	}
+	items, err := o.items(ctx, f, sources)
+	return items, dest, err
+}
+
+// confine has the kernel hold the rest of this process to DEST, the profile, the
+// sockets of shared connections and the receipt. A command that prints the API key
+// may write what it wants, and setuid programs would not be what they are: with
+// one nothing is confined.
+func (o *pullOptions) confine(env *Env, dest string) error {
+	s, err := env.Settings()
+	if err != nil {
+		return err
+	}
+	home, err := s.Home()
+	if err != nil {
+		return err
+	}
+	if s.KeyByCommand() {
+		env.Streams.Debugf("this process may write anywhere, as api_key_command may")
+		return nil
+	}
+	may := []string{filepath.Join(home, s.Profile)}
+	if run := env.Getenv("XDG_RUNTIME_DIR"); run != "" {
+		may = append(may, filepath.Join(run, "vers-fleet"))
+	}
+	if dest != toStdout {
+		may = append(may, cmp.Or(dest, "."))
+	}
+	if o.receipt != "" {
+		may = append(may, o.receipt)
+		if target, err := filepath.EvalSymlinks(o.receipt); err == nil {
+			may = append(may, filepath.Dir(target))
+		}
+	}
+	env.Streams.Debugf("this process may write only below %s, where the kernel can hold it to that", strings.Join(may, ", "))
+	if err := confine.Writes(may...); err != nil {
+		env.Streams.Debugf("the kernel does not hold it to that: %v", err)
+	}
+	return nil
 }
 
 // limits parses the sizes and the time.

@@ -60,6 +60,12 @@ func (s *Settings) findKey() (key, command, from string) {
 	return key, "", from
 }
 
+// KeyByCommand reports whether a command of the user prints the API key.
+func (s *Settings) KeyByCommand() bool {
+	_, command, _ := s.findKey()
+	return command != ""
+}
+
 // shownAPIKey is what may be shown of the API key, and where that comes from; it
 // runs no command.
 func (s *Settings) shownAPIKey() (shown, from string) {
