@@ -8,7 +8,6 @@ func longFunctions() map[string]int {
 		"cmd.readLine":               57,
 		"cmd.runKeysExport":          41,
 		"cmd.runOutput":              49,
-		"cmd.runPull":                45,
 		"cmd.showUsage":              41,
 		"cmd.showVMs":                43,
 		"cmd.statusText":             57,
