@@ -11,8 +11,8 @@ RUNS ?= 10
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-build: ## build bin/vers-fleet
-	CGO_ENABLED=0 go build -trimpath -o bin/vers-fleet .
+build: ## build bin/vers-fleet, without what only debuggers read
+	CGO_ENABLED=0 go build -trimpath -ldflags=-s -o bin/vers-fleet .
 
 test: ## run all tests; installs what they need where it may
 	@.ci/setup

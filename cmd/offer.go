@@ -82,10 +82,9 @@ func runOffer(ctx context.Context, env *Env, o offerOptions) error {
 // before, and whether names of files may too. Nothing of them is hidden.
 func candidates(ctx context.Context, env *Env, before []string, word string) (out []offered, files bool) {
 	var answer bytes.Buffer
-	root := newRootCommand(env)
+	root := newRootCommand(env, slices.Concat([]string{cobra.ShellCompRequestCmd}, before, []string{word}))
 	root.SetOut(&answer)
 	root.SetErr(io.Discard)
-	root.SetArgs(slices.Concat([]string{cobra.ShellCompRequestCmd}, before, []string{word}))
 	if err := root.ExecuteContext(ctx); err != nil {
 		return nil, true
 	}

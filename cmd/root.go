@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,11 +29,12 @@ const (
 // completions. Its commands must not be run.
 func Tree() *cobra.Command {
 	streams, _ := ui.Fake(false, 0)
-	return newRootCommand(NewEnv(streams, func(string) string { return "" }, nil))
+	return newRootCommand(NewEnv(streams, func(string) string { return "" }, nil), nil)
 }
 
-// newRootCommand builds the whole tree. Adding a subcommand is one line here.
-func newRootCommand(env *Env) *cobra.Command {
+// newRootCommand builds the tree that args need: the one command that they call,
+// or all of it where more is shown than one.
+func newRootCommand(env *Env, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "vers-fleet",
 		Short: "Reach your Vers VMs, API or no API",
@@ -62,45 +64,83 @@ and push work on when it does not. In an outage: vers-fleet help outage`,
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 	}
-	root.AddCommand(subcommands(env)...)
-	root.AddCommand(helpTopics()...)
 	root.SetHelpCommandGroupID(groupTool)
 	root.SetCompletionCommandGroupID(groupTool)
-	root.InitDefaultHelpCmd()
-	explainHelp(root)
-	root.InitDefaultCompletionCmd()
-	printScripts(env, root)
-	finish(env, root)
+	addSubcommands(env, root, args)
+	root.SetArgs(args)
 	return root
 }
 
-func subcommands(env *Env) []*cobra.Command {
-	return []*cobra.Command{
-		newVMsCommand(env),
-		newSSHCommand(env),
-		newExecCommand(env),
-		newPullCommand(env),
-		newPushCommand(env),
-		newOutputCommand(env),
-		newSendCommand(env),
-		newCommitCommand(env),
-		newBranchCommand(env),
-		newPauseCommand(env),
-		newResumeCommand(env),
-		newStatusCommand(env),
-		newWaitCommand(env),
-		newDrillCommand(env),
-		newQueueCommand(env),
-		newKeysCommand(env),
-		newAliasCommand(env),
-		newSSHConfigCommand(env),
-		newProxyCommand(env),
-		newShareCommand(env),
-		newSimCommand(env),
-		newDemoCommand(env),
-		newConfigCommand(env),
-		newVersionCommand(env),
-		newOfferCommand(env),
+// addSubcommands gives root the command that args call, or every command.
+func addSubcommands(env *Env, root *cobra.Command, args []string) {
+	if c := called(root, args); c != nil {
+		root.AddCommand(c(env))
+		root.CompletionOptions.DisableDefaultCmd = true
+	} else {
+		for _, s := range subcommands() {
+			root.AddCommand(s.build(env))
+		}
+		root.AddCommand(helpTopics()...)
+		root.InitDefaultHelpCmd()
+		explainHelp(root)
+		root.InitDefaultCompletionCmd()
+		printScripts(env, root)
+	}
+	finish(env, root)
+}
+
+// called is the constructor of the command that args call, or complete the
+// arguments of; nil if they call none, or one that tells of others. cobra itself
+// looks for it, among commands that have nothing but a name.
+func called(root *cobra.Command, args []string) func(*Env) *cobra.Command {
+	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
+		args = args[1:max(1, len(args)-1)] // the word that is being completed calls nothing
+	}
+	names := map[*cobra.Command]func(*Env) *cobra.Command{}
+	for _, s := range subcommands() {
+		c := &cobra.Command{Use: s.name}
+		names[c] = s.build
+		root.AddCommand(c)
+	}
+	found, _, _ := root.Find(args)
+	root.RemoveCommand(slices.Collect(maps.Keys(names))...)
+	return names[found]
+}
+
+// subcommand is one command of the tree, by the name that calls it.
+type subcommand struct {
+	name  string
+	build func(*Env) *cobra.Command
+}
+
+// subcommands are all there are. Adding one is one line here.
+func subcommands() []subcommand {
+	return []subcommand{
+		{"vms", newVMsCommand},
+		{"ssh", newSSHCommand},
+		{"exec", newExecCommand},
+		{"pull", newPullCommand},
+		{"push", newPushCommand},
+		{"output", newOutputCommand},
+		{"send", newSendCommand},
+		{"commit", newCommitCommand},
+		{"branch", newBranchCommand},
+		{"pause", newPauseCommand},
+		{"resume", newResumeCommand},
+		{"status", newStatusCommand},
+		{"wait", newWaitCommand},
+		{"drill", newDrillCommand},
+		{"queue", newQueueCommand},
+		{"keys", newKeysCommand},
+		{"alias", newAliasCommand},
+		{"ssh-config", newSSHConfigCommand},
+		{"proxy", newProxyCommand},
+		{shareName, newShareCommand},
+		{"sim", newSimCommand},
+		{"demo", newDemoCommand},
+		{"config", newConfigCommand},
+		{"version", newVersionCommand},
+		{"__offer", newOfferCommand},
 	}
 }
 
@@ -200,8 +240,7 @@ func explainHelp(root *cobra.Command) {
 
 // execute runs the command line.
 func execute(ctx context.Context, env *Env) error {
-	root := newRootCommand(env)
-	root.SetArgs(env.Args)
+	root := newRootCommand(env, env.Args)
 	c, err := root.ExecuteContextC(ctx)
 	env.remindOfQueue(c)
 	return err

@@ -67,7 +67,7 @@ func newRig(ctx context.Context, o options, log io.Writer) (*rig, error) {
 }
 
 func build(ctx context.Context, path string) error {
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/vers-fleet/vers-fleet").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s", "-o", path, "github.com/vers-fleet/vers-fleet").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("go build: %w: %s", err, lastLine(string(out)))
 	}
