@@ -13,6 +13,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // Env is what every command is built with: the streams, the flags that all
@@ -98,7 +99,7 @@ func (e *Env) WithTimeout(ctx context.Context) (context.Context, context.CancelF
 	if e.flags.timeout <= 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, e.flags.timeout)
+	return problem.WithTimeout(ctx, e.flags.timeout)
 }
 
 // begin checks the shared flags, and those that exclude each other; it runs

@@ -90,7 +90,7 @@ func runExec(ctx context.Context, env *Env, o execOptions) error {
 	defer stop()
 	out := newExecOutput(env, vms, o.group, stop)
 	req := remote.ExecRequest{VMs: vms, Command: remote.CommandLine(o.command), Jobs: o.jobs, FailFast: o.failFast,
-		Timeout: env.Timeout(), Stdin: input, Output: out.streams, OnDone: out.done, OnWaiting: env.reportWaiting}
+		Timeout: env.Timeout(), Stdin: input, Output: out.streams, Banner: out.banner, OnDone: out.done, OnWaiting: env.reportWaiting}
 	results, err := f.Remote.Exec(ctx, req)
 	outErr := out.finish(results)
 	if err == nil || problem.KindOf(outErr) != problem.Partial { // a failure says more than that its output is cut

@@ -63,6 +63,20 @@ func (o *execOutput) streams(vm inventory.VM) (stdout, stderr io.Writer) {
 	return out, errs
 }
 
+// banner shows what a VM's SSH server says before the login: on stderr, whatever
+// becomes of the command's own.
+func (o *execOutput) banner(vm inventory.VM, text string) {
+	s := o.env.Streams
+	switch {
+	case s.Quiet():
+	case o.single:
+		o.keep(writeText(s.Err, text))
+	default:
+		l := &lineWriter{o: o, w: s.Err, style: s.ErrStyle(), vm: vm}
+		_, _ = l.Write([]byte(text)) // emit keeps the error
+	}
+}
+
 // done prints what was collected of one VM. Calls do not overlap.
 func (o *execOutput) done(r remote.ExecResult) {
 	s := o.env.Streams

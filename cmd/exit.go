@@ -99,6 +99,9 @@ func ownFailure(err error) error {
 	if _, ok := remoteStatus(err); ok || err == nil {
 		return err
 	}
+	if remote.IsDisconnected(err) { // the person knows, and the session has said goodbye
+		return &codeError{code: exitSSH, err: err, silent: true}
+	}
 	if errors.Is(err, context.Canceled) || fleetKind(err) == problem.Usage || fleetKind(err) == problem.Interrupted {
 		return err
 	}

@@ -34,11 +34,26 @@ func Main() (code int) {
 		stop()                // from then on a signal has its default effect
 	})
 
+	go endAtQuit(ctx, stop)
+
 	// With a handler, a write to a closed stdout fails with EPIPE instead of
 	// killing the process, so that files and terminal are left in order.
 	pipe := make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)
 	return Run(ctx, env)
+}
+
+// endAtQuit makes SIGQUIT (Ctrl-\) end the program as an interrupt does: Go would
+// print its stacks. cancel ends ctx, and gives the interrupt its default effect.
+func endAtQuit(ctx context.Context, cancel func()) {
+	quit := make(chan os.Signal, 1)
+	signal.Notify(quit, syscall.SIGQUIT)
+	for range quit {
+		if self, err := os.FindProcess(os.Getpid()); err == nil && ctx.Err() != nil {
+			_ = self.Signal(os.Interrupt) // it was asked for once, and still goes on
+		}
+		cancel()
+	}
 }
 
 // Run executes env.Args and returns the exit code, having shown any error.

@@ -105,9 +105,9 @@ func runSSH(ctx context.Context, env *Env, o sshOptions) error {
 	case o.print:
 		return printLine(env, f.OpenSSH.Command(vm, o.command))
 	case o.stdio != "":
-		return f.Remote.StdioForward(ctx, vm, o.stdio, env.Streams.In, env.Streams.Out)
+		return f.Remote.StdioForward(ctx, vm, run, o.stdio)
 	case o.noShell:
-		return f.Remote.Hold(ctx, vm, forwards)
+		return f.Remote.Hold(ctx, vm, run, forwards)
 	case o.again:
 		return f.Remote.LastingSession(ctx, vm, run, forwards)
 	}

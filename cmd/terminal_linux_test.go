@@ -23,7 +23,7 @@ func TestTerminalAfterSignal(t *testing.T) {
 	t.Cleanup(func() { _ = s.Close() })
 	env := simEnv(t, s)
 	for signal, code := range map[syscall.Signal]int{
-		syscall.SIGTERM: exitInterrupted, syscall.SIGHUP: exitInterrupted, syscall.SIGINT: exitInterrupted, syscall.SIGQUIT: exitSSH,
+		syscall.SIGTERM: exitInterrupted, syscall.SIGHUP: exitInterrupted, syscall.SIGINT: exitInterrupted, syscall.SIGQUIT: exitInterrupted,
 	} {
 		t.Run(signal.String(), func(t *testing.T) {
 			p := sit(t, env, "ssh", "marketing")
@@ -41,6 +41,39 @@ func TestTerminalAfterSignal(t *testing.T) {
 				t.Error("the terminal is still raw")
 			}
 		})
+	}
+}
+
+// The escape ends a session as it ends OpenSSH's: 255, and no error is shown.
+func TestEscapeEndsSession(t *testing.T) {
+	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	p := sit(t, simEnv(t, s), "ssh", "marketing")
+	p.sees("#")
+	p.types("\r~.")
+	p.sees("Connection to marketing closed.")
+	p.exits(exitSSH)
+	if out := p.shown(); strings.Contains(out, "\nvers-fleet:") {
+		t.Errorf("an error is shown: %q", out)
+	}
+}
+
+// Ctrl-\ ends the program as Ctrl-C does, without Go's stacks.
+func TestQuitShowsNoStack(t *testing.T) {
+	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	p := sit(t, simEnv(t, s), "exec", "marketing", "--", "echo be''gun; sleep 60")
+	p.sees("begun")
+	p.types("\x1c")
+	p.exits(exitInterrupted)
+	if out := p.shown(); strings.Contains(out, "goroutine") || !strings.Contains(out, "interrupted") {
+		t.Errorf("shown: %q", out)
 	}
 }
 

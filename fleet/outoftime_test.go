@@ -40,10 +40,10 @@ func TestOutOfTime(t *testing.T) {
 			return err
 		},
 	} {
-		ctx, stop := context.WithTimeout(t.Context(), 400*time.Millisecond)
+		ctx, stop := problem.WithTimeout(t.Context(), 400*time.Millisecond)
 		err := work(ctx, w.Open())
 		stop()
-		if problem.KindOf(err) != problem.Unreachable {
+		if problem.KindOf(err) != problem.Unavailable || problem.OriginOf(err) != problem.OriginLocal {
 			t.Errorf("%s: %s: %v", name, problem.KindOf(err), err)
 		}
 	}

@@ -29,6 +29,9 @@ func (d *Dialer) connectShared(ctx context.Context, vm inventory.VM, how How) (*
 	conn, err := mux.Dial(ctx, path, vm.Title())
 	if err == nil {
 		d.o.Logf("using the shared connection to %s", vm.Title())
+		if said := conn.Info().Banner; said != "" && how.Banner != nil {
+			how.Banner(said)
+		}
 		return conn, nil
 	}
 	d.o.Logf("making a connection of its own: %v", err)

@@ -62,7 +62,7 @@ type Sum struct {
 // of kind Partial, with the VMs of each reason by name. It has no cause: a
 // summary must not pass for one VM's exit status.
 func (s Sum) Of(ctx context.Context, outcomes []Outcome) error {
-	t := tally{total: len(outcomes), names: map[string][]string{}, alike: true}
+	t := tally{total: len(outcomes), names: map[string][]string{}, alike: true, late: true}
 	for _, o := range outcomes {
 		if o.Err != nil && OfAll(o.Err) {
 			return OfStorage("open the keystore", o.Err)
@@ -76,7 +76,7 @@ func (s Sum) Of(ctx context.Context, outcomes []Outcome) error {
 		return nil
 	case t.total == 1:
 		return t.first
-	case s.Alike && t.alike && (t.failed == t.total || KindOf(t.first) == Queued):
+	case t.late && t.failed == t.total, s.Alike && t.alike && (t.failed == t.total || KindOf(t.first) == Queued):
 		return s.together(t.first, t.failed, t.total)
 	}
 	return s.partly(t)
@@ -87,6 +87,7 @@ type tally struct {
 	total, failed, stopped int
 	first                  error
 	alike                  bool // all failures are of one kind
+	late                   bool // --timeout ended all that failed
 	reasons                []string
 	names                  map[string][]string // of VMs, by reason
 }
@@ -103,6 +104,7 @@ func (t *tally) add(o Outcome) {
 	}
 	t.failed++
 	t.alike = t.alike && KindOf(o.Err) == KindOf(t.first)
+	t.late = t.late && IsOutOfTime(o.Err)
 	reason := o.Why
 	if reason == "" {
 		reason = Why(o.Err)

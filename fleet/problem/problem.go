@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 )
 
 // Kind is the stable, machine-readable name of what went wrong. cmd/exit.go
@@ -113,7 +114,8 @@ func OriginOf(err error) Origin {
 // begins here. Nil stays nil and an *Error stays what it is. e holds what is
 // known beforehand; the cause and, if e has none, the reason are filled in from
 // err, and when the caller has given up the kind is Interrupted. detail, which
-// may be nil, then adds what the failure tells.
+// may be nil, then adds what the failure tells, unless --timeout ended ctx: that
+// is all there is to say.
 func Of(ctx context.Context, err error, e Error, detail func(*Error)) error {
 	var own *Error
 	switch {
@@ -121,8 +123,13 @@ func Of(ctx context.Context, err error, e Error, detail func(*Error)) error {
 		return nil
 	case errors.As(err, &own):
 		return own
+	case ctx != nil && IsOutOfTime(context.Cause(ctx)):
+		return OutOfTime(e.What)
 	}
 	e.Err = err
+	if e.Why == "" && errors.Is(err, context.DeadlineExceeded) {
+		e.Why = "no answer in time"
+	}
 	if e.Why == "" {
 		e.Why = err.Error()
 	}
@@ -135,9 +142,27 @@ func Of(ctx context.Context, err error, e Error, detail func(*Error)) error {
 	return &e
 }
 
-// OutOfTime is the error of work on a VM that --timeout ended.
-func OutOfTime(what string, err error) *Error {
-	return &Error{Kind: Unreachable, What: what, Why: "the time given by --timeout is over", Origin: OriginLocal, Retryable: true, Err: err,
+// outOfTime is the cause of a context that --timeout ended.
+type outOfTime struct{}
+
+// Error is for people: no library's words for it reach them.
+func (outOfTime) Error() string { return "the time given by --timeout is over" }
+
+// Is makes it a passed deadline.
+func (outOfTime) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// IsOutOfTime reports whether --timeout ended what err is of.
+func IsOutOfTime(err error) bool { return errors.As(err, new(outOfTime)) }
+
+// WithTimeout bounds ctx by --timeout, so that Of can tell its end from that of
+// any other deadline.
+func WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, outOfTime{})
+}
+
+// OutOfTime is the error of work that --timeout ended.
+func OutOfTime(what string) *Error {
+	return &Error{Kind: Unavailable, What: what, Why: outOfTime{}.Error(), Origin: OriginLocal, Retryable: true, Err: outOfTime{},
 		Next: "give it longer with --timeout"}
 }
 

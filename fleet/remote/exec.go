@@ -33,7 +33,8 @@ type ExecRequest struct {
 	FailFast bool          // the first failure stops the rest
 	Stdin    func() io.Reader
 	Output   func(inventory.VM) (stdout, stderr io.Writer)
-	OnDone   func(ExecResult) // one at a time
+	OnDone   func(ExecResult)                   // one at a time
+	Banner   func(vm inventory.VM, text string) // what its SSH server says before the login; nil drops it
 
 	// OnWaiting, if not nil, is told which of several VMs are left when nothing
 	// has come from any of them for as long as Patience.
@@ -102,7 +103,7 @@ func (rm *Remote) execOne(ctx context.Context, r ExecRequest, vm inventory.VM, h
 	began := rm.o.Now()
 	if r.Timeout > 0 {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, r.Timeout)
+		ctx, stop = problem.WithTimeout(ctx, r.Timeout)
 		defer stop()
 	}
 	res.Err = rm.execOn(ctx, r, vm, how, alive)
@@ -118,7 +119,7 @@ func (rm *Remote) execOne(ctx context.Context, r ExecRequest, vm inventory.VM, h
 	case all.Err() != nil && !errors.Is(all.Err(), context.DeadlineExceeded):
 		res.Err = stopped(vm, "stopped before its end")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		late := problem.OutOfTime("the command on "+vm.Title()+" did not end in time", res.Err)
+		late := problem.OutOfTime("the command on " + vm.Title() + " did not end in time")
 		if r.Timeout > 0 {
 			late.Why = "it took longer than " + r.Timeout.String()
 		}
@@ -133,6 +134,9 @@ func stopped(vm inventory.VM, how string) error {
 }
 
 func (rm *Remote) execOn(ctx context.Context, r ExecRequest, vm inventory.VM, how access.How, alive func()) error {
+	if r.Banner != nil {
+		how.Banner = once(func(text string) { r.Banner(vm, text) })
+	}
 	conn, err := rm.o.Access.Borrow(ctx, vm, how)
 	if err != nil {
 		return err

@@ -215,8 +215,6 @@ func streamError(ctx context.Context, vm inventory.VM, verb string, err error) e
 		status := "see what it does: vers-fleet output " + vm.Arg() + " --status"
 		switch {
 		case e.Kind == problem.Interrupted:
-		case errors.Is(ctx.Err(), context.DeadlineExceeded):
-			*e = *problem.OutOfTime(e.What, err)
 		case errors.Is(err, lieutenant.ErrNoLieutenant):
 			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see which VMs have one: vers-fleet output --all --status"
 		case errors.Is(err, lieutenant.ErrNoAnswer):

@@ -87,8 +87,6 @@ func transferError(ctx context.Context, vm inventory.VM, verb string, err error)
 		switch {
 		case e.Kind == problem.Interrupted:
 			e.Next = "run it again to go on where it stopped"
-		case errors.Is(err, context.DeadlineExceeded):
-			*e = *problem.OutOfTime(e.What, err)
 		case errors.As(err, &local) && verb == pushVerb && errors.Is(err, fs.ErrNotExist):
 			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginLocal, "name files and folders that are here"
 		case errors.As(err, &local) && verb == pushVerb:

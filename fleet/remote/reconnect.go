@@ -31,7 +31,7 @@ const (
 // and screen each connection has a fresh shell. What happens is told to
 // Options.Warn and Options.OnWait; the terminal is as it was meanwhile.
 func (rm *Remote) LastingSession(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
-	s := &lasting{rm: rm, vm: vm, run: o, forwards: forwards, token: strings.ToLower(rand.Text()[:8])}
+	s := &lasting{rm: rm, vm: vm, run: o, forwards: forwards, banner: banner(o), token: strings.ToLower(rand.Text()[:8])}
 	s.run.Lasting = true
 	return s.keep(ctx)
 }
@@ -44,6 +44,7 @@ type lasting struct {
 	forwards []sshconn.ForwardSpec
 	token    string
 	keeper   keeper
+	banner   func(string)
 	news     string // for tmux to show, which covers what was said before
 }
 
@@ -87,7 +88,7 @@ func (s *lasting) keep(ctx context.Context) error {
 }
 
 func (s *lasting) how() access.How {
-	return access.How{KeepAlive: reconnectAlive, Banner: showBanner(s.run)}
+	return access.How{KeepAlive: reconnectAlive, Banner: s.banner}
 }
 
 // session runs the shell on one connection and closes it.

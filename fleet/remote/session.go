@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"sync"
 	"syscall"
 
 	"github.com/vers-fleet/vers-fleet/fleet/access"
@@ -30,14 +32,14 @@ func (e *RemoteStatus) Unwrap() error { return e.Err }
 // other than 0 of the command is a *RemoteStatus, everything else an *Error.
 func (rm *Remote) Session(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
 	if len(forwards) == 0 && o.AgentSocket == "" {
-		conn, err := rm.o.Access.Borrow(ctx, vm, access.How{Banner: showBanner(o)})
+		conn, err := rm.o.Access.Borrow(ctx, vm, access.How{Banner: banner(o)})
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
 		return sessionError(ctx, vm, conn.With(ctx, func(c *sshconn.Conn) error { return c.Run(ctx, o) }))
 	}
-	conn, err := rm.o.Access.Connect(ctx, vm, access.How{Banner: showBanner(o)})
+	conn, err := rm.o.Access.Connect(ctx, vm, access.How{Banner: banner(o)})
 	if err != nil {
 		return err
 	}
@@ -48,30 +50,43 @@ func (rm *Remote) Session(ctx context.Context, vm inventory.VM, o sshconn.RunOpt
 	return sessionError(ctx, vm, conn.Run(ctx, o))
 }
 
-// showBanner shows what the SSH server says before the login where OpenSSH does.
-func showBanner(o sshconn.RunOptions) func(string) {
+// banner shows what the SSH server says before the login where OpenSSH does.
+func banner(o sshconn.RunOptions) func(string) {
 	if o.Quiet || o.Stderr == nil {
 		return nil
 	}
-	return func(text string) { _, _ = io.WriteString(o.Stderr, text) }
+	return once(func(text string) { _, _ = io.WriteString(o.Stderr, text) })
 }
+
+// once shows each text once: a login may take several tries, and a session several
+// connections.
+func once(show func(string)) func(string) {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	return func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !seen[text] {
+			seen[text] = true
+			show(text)
+		}
+	}
+}
+
+// IsDisconnected reports whether the person ended the session by typing its escape.
+func IsDisconnected(err error) bool { return errors.Is(err, sshconn.ErrDisconnected) }
 
 // sessionError separates the command's own status from trouble on the way.
 func sessionError(ctx context.Context, vm inventory.VM, err error) error {
 	var exit *sshconn.ExitError
 	switch {
 	case errors.Is(err, sshconn.ErrDisconnected):
-		return nil
+		return &problem.Error{Kind: problem.Interrupted, What: "the session on " + vm.Title() + " was ended by its escape", Origin: problem.OriginLocal, Err: err}
 	case errors.As(err, &exit):
 		return &RemoteStatus{VM: vm, Status: exit.ExitStatus(), Err: err}
 	}
-	e := problem.Error{Kind: problem.Unreachable, What: "the session on " + vm.Title() + " ended", Origin: problem.OriginSSH, Retryable: true,
-		Next: "connect again; vers-fleet drill shows which VMs can be reached"}
-	return problem.Of(ctx, err, e, func(e *problem.Error) {
-		if e.Kind != problem.Interrupted && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			*e = *problem.OutOfTime("the session on "+vm.Title()+" was ended", err)
-		}
-	})
+	return problem.Of(ctx, err, problem.Error{Kind: problem.Unreachable, What: "the session on " + vm.Title() + " ended", Origin: problem.OriginSSH, Retryable: true,
+		Next: "connect again; vers-fleet drill shows which VMs can be reached"}, nil)
 }
 
 // forward sets up all forwards of a session.
@@ -79,7 +94,7 @@ func (rm *Remote) forward(ctx context.Context, vm inventory.VM, conn *sshconn.Co
 	for _, spec := range forwards {
 		at, err := conn.Forward(ctx, spec)
 		if err != nil {
-			return explainForward(vm, err)
+			return explainForward(ctx, vm, err)
 		}
 		if spec.Listen.Path == "" && spec.Listen.Port == 0 {
 			rm.o.Warn("forwarding " + at.String())
@@ -89,21 +104,25 @@ func (rm *Remote) forward(ctx context.Context, vm inventory.VM, conn *sshconn.Co
 }
 
 // explainForward gives a forwarding that cannot be set up its words.
-func explainForward(vm inventory.VM, err error) error {
-	e := &problem.Error{Kind: problem.Usage, What: "cannot forward through " + vm.Title(), Why: err.Error(), Origin: problem.OriginSSH, Err: err}
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		e.Origin, e.Next = problem.OriginLocal, "give another port, or 0 for any that is free"
-	case errors.Is(err, sshconn.ErrRefused):
-		e.Next = "the port may be taken on the VM: give another one, or 0 for any; or its sshd allows no forwarding"
-	}
-	return e
+func explainForward(ctx context.Context, vm inventory.VM, err error) error {
+	e := problem.Error{Kind: problem.Unreachable, What: "cannot forward through " + vm.Title(), Origin: problem.OriginSSH}
+	return problem.Of(ctx, err, e, func(e *problem.Error) {
+		switch {
+		case e.Kind == problem.Interrupted:
+		case errors.Is(err, syscall.EADDRINUSE):
+			e.Origin, e.Next = problem.OriginLocal, "give another port, or 0 for any that is free"
+		case errors.Is(err, sshconn.ErrRefused):
+			e.Origin, e.Next = problem.OriginRemote, "the port may be taken on the VM: give another one, or 0 for any; or its sshd allows no forwarding"
+		case errors.As(err, new(*net.OpError)):
+			e.Origin, e.Next = problem.OriginLocal, "give an address and a port that are free on this machine"
+		}
+	})
 }
 
 // Hold keeps a connection open for its forwards alone (ssh -N) until ctx ends
 // or the connection is lost.
-func (rm *Remote) Hold(ctx context.Context, vm inventory.VM, forwards []sshconn.ForwardSpec) error {
-	conn, err := rm.o.Access.Connect(ctx, vm, access.How{})
+func (rm *Remote) Hold(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, forwards []sshconn.ForwardSpec) error {
+	conn, err := rm.o.Access.Connect(ctx, vm, access.How{Banner: banner(o)})
 	if err != nil {
 		return err
 	}
@@ -117,14 +136,14 @@ func (rm *Remote) Hold(ctx context.Context, vm inventory.VM, forwards []sshconn.
 	return sessionError(ctx, vm, conn.Wait())
 }
 
-// StdioForward joins in and out to an address as seen from the VM (ssh -W).
-func (rm *Remote) StdioForward(ctx context.Context, vm inventory.VM, address string, in io.Reader, out io.Writer) error {
-	conn, err := rm.o.Access.Connect(ctx, vm, access.How{})
+// StdioForward joins o's stdin and stdout to an address as seen from the VM (ssh -W).
+func (rm *Remote) StdioForward(ctx context.Context, vm inventory.VM, o sshconn.RunOptions, address string) error {
+	conn, err := rm.o.Access.Connect(ctx, vm, access.How{Banner: banner(o)})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	err = conn.Stdio(ctx, address, in, out)
+	err = conn.Stdio(ctx, address, o.Stdin, o.Stdout)
 	if errors.Is(err, sshconn.ErrRefused) {
 		return &problem.Error{Kind: problem.Unreachable, What: "cannot connect from " + vm.Title() + " to " + address, Why: err.Error(), Origin: problem.OriginRemote, Err: err,
 			Next: "see on the VM whether something listens there"}

@@ -41,6 +41,7 @@ func newConn(d *Dialer, h *handshake, client *ssh.Client) *Conn {
 		KeyIndex:     h.keys.used,
 		PublicKey:    h.keys.public,
 		Server:       string(client.ServerVersion()),
+		Banner:       h.said,
 		Stages:       h.watch.stages,
 	}
 	c := wrap(client, info, h.target.label(), h.wire, d.Timeouts)

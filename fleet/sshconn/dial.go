@@ -109,6 +109,7 @@ type handshake struct {
 	login   atomic.Bool // the host key was accepted
 	refused error       // why the login failed, as far as the server said
 	shown   int         // bytes of banners
+	said    string      // the banners, made harmless
 }
 
 // errStop ends a handshake that only wanted the host key.
@@ -170,8 +171,13 @@ const maxBanner = 16 << 10
 // banner passes on what the server wants shown.
 func (h *handshake) banner(text string) error {
 	h.shown += len(text)
-	if h.dialer.Banner != nil && text != "" && h.shown <= maxBanner {
-		h.dialer.Banner(strings.TrimSuffix(safe.Text(text), "\n") + "\n")
+	if text == "" || h.shown > maxBanner {
+		return nil
+	}
+	text = strings.TrimSuffix(safe.Text(text), "\n") + "\n"
+	h.said += text
+	if h.dialer.Banner != nil {
+		h.dialer.Banner(text)
 	}
 	return nil
 }

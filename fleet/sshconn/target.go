@@ -128,6 +128,7 @@ type Info struct {
 	KeyIndex     int      // index in Target.Keys of the key that logged in
 	PublicKey    string   // its public half, "ssh-ed25519 AAAA..."
 	Server       string   // the server's version line
+	Banner       string   // what the server said before the login, made harmless
 	Stages       []StageTime
 }
 

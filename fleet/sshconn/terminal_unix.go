@@ -23,12 +23,11 @@ func (t *terminal) size() windowSize {
 // prepareOutput is for consoles that need to be told to obey escape codes.
 func (t *terminal) prepareOutput() (undo func()) { return func() {} }
 
-// watchSignals reports changes of the window, continuation after a stop, and
-// SIGQUIT, which would end the program with the terminal raw. The signals that end
-// work in order are the program's own, by ctx: two who answer one signal race.
+// watchSignals reports changes of the window and continuation after a stop. The
+// signals that end work are the program's own, by ctx: two who answer one signal race.
 func watchSignals() (c chan os.Signal, stop func()) {
 	c = make(chan os.Signal, 8)
-	signal.Notify(c, unix.SIGWINCH, unix.SIGCONT, unix.SIGQUIT)
+	signal.Notify(c, unix.SIGWINCH, unix.SIGCONT)
 	return c, func() { signal.Stop(c) }
 }
 
