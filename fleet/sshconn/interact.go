@@ -137,7 +137,7 @@ func (i *interaction) resize(always bool) {
 	}
 }
 
-// watch follows signals until the returned function is called.
+// watch follows the window and stops until the returned function is called.
 func (i *interaction) watch() (stop func()) {
 	signals, unwatch := watchSignals()
 	done := make(chan struct{})
@@ -155,9 +155,6 @@ func (i *interaction) watch() (stop func()) {
 				case isContinue(sig):
 					i.local.rawAgain()
 					i.resize(true)
-				default:
-					i.local.restore()
-					i.cancel(&signalError{Signal: sig})
 				}
 			}
 		}

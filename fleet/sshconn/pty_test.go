@@ -137,7 +137,6 @@ func TestTerminalRestored(t *testing.T) {
 		"VM crashed":      func(*Conn, *screen, context.CancelFunc) { v.DropSessions() },
 		"cancelled":       func(_ *Conn, _ *screen, cancel context.CancelFunc) { cancel() },
 		"escape":          func(_ *Conn, s *screen, _ context.CancelFunc) { s.types("\r~.") },
-		"signal":          func(*Conn, *screen, context.CancelFunc) { _ = syscall.Kill(os.Getpid(), syscall.SIGQUIT) },
 		"logout":          func(_ *Conn, s *screen, _ context.CancelFunc) { s.types("exit 3\r") },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -18,8 +17,7 @@ import (
 // connections that are open at the end of the session are waited for.
 //
 // Errors are those of [Conn.Exec]; also an *[Error] that wraps
-// [ErrDisconnected] after the escape, and one that names the signal when one ended
-// the session.
+// [ErrDisconnected] after the escape.
 func (c *Conn) Run(ctx context.Context, o RunOptions) error {
 	if o.NoStdin {
 		o.Stdin = nil
@@ -112,12 +110,6 @@ func (s *session) askPTY(ctx context.Context, o RunOptions, local *terminal) (go
 	}
 	return false, nil
 }
-
-// signalError says that a signal to this process ended the session.
-type signalError struct{ Signal os.Signal }
-
-// Error names the signal.
-func (e *signalError) Error() string { return "ended by signal: " + e.Signal.String() }
 
 // interact carries a session with a pseudo-terminal.
 func (s *session) interact(ctx context.Context, o RunOptions, local *terminal) error {
