@@ -49,6 +49,12 @@ func (vm *evilVM) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout,
 	w := bufio.NewWriterSize(&ctxWriter{ctx, stdout}, 32<<10)
 	_, _ = io.WriteString(w, session.Ready)
 	in := bufio.NewReader(stdin)
+	for line := ""; line != "@vers-fleet-go@\n"; { // what a .bashrc may take, see session
+		var err error
+		if line, err = in.ReadString('\n'); err != nil {
+			return &testExit{97}
+		}
+	}
 	switch cmd {
 	case session.RunScript:
 		if vm.tools == "" {

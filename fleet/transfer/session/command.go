@@ -4,6 +4,19 @@ package session
 // told from the answer.
 const Ready = "\n@vers-fleet-ready@\x00"
 
+// prelude begins what every command reads on stdin. A login shell's .bashrc may
+// read some lines of it, which belongs to nobody; what is meant for the command
+// comes after the last one.
+const (
+	prelude = "\n\n\n\n\n\n\n\n" + goLine + "\n"
+	goLine  = "@vers-fleet-go@"
+	// noStdin is the status of a command whose stdin was read to its end before.
+	noStdin = 97
+)
+
+// awaitGo skips the prelude.
+const awaitGo = `while read -r go && [ "$go" != ` + goLine + ` ]; do :; done; [ "$go" = ` + goLine + ` ] || exit 97; `
+
 // SayReady prints Ready from a shell.
 const SayReady = `printf "\n@vers-fleet-ready@\0"; `
 
@@ -12,7 +25,7 @@ const SayReady = `printf "\n@vers-fleet-ready@\0"; `
 // numbers reach it by stdin, separated by NUL (xargs -0 exists in GNU findutils
 // and in busybox).
 const (
-	Pre  = `exec sh -c 'export LC_ALL=C TAR_OPTIONS=; ` + SayReady
+	Pre  = `exec sh -c 'export LC_ALL=C TAR_OPTIONS=; ` + awaitGo + SayReady
 	Post = `'`
 )
 

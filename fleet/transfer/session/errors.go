@@ -15,6 +15,10 @@ var ErrNoise = errors.New("the VM's shell does not answer as expected")
 // errTooMany ends a session whose script would get more than it can take.
 var errTooMany = errors.New("too many names for one command")
 
+// ErrStdin is what a session fails with when its stdin was read before the command
+// began; its status stands behind it.
+var ErrStdin = errors.New("what the VM's login shell runs first (such as .bashrc) reads the stdin of commands")
+
 // ErrStopped is the cause when this end has had enough of a session.
 var ErrStopped = errors.New("session ended by this end")
 

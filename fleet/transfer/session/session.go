@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -92,7 +94,7 @@ func (s *Session) start(ctx context.Context, c *Conn, cmd string, stderr io.Writ
 		if err == nil {
 			s.Touch()
 			go s.watch(ctx)
-			err = c.t.Exec(ctx, cmd, inR, s.outPipe, stderr)
+			err = c.t.Exec(ctx, cmd, io.MultiReader(strings.NewReader(prelude), inR), s.outPipe, stderr)
 			c.leave()
 		}
 		if cause := context.Cause(ctx); cause != nil && err != nil {
@@ -213,7 +215,11 @@ func (s *Session) Touch() { s.last.Store(time.Now().UnixNano()) }
 func (s *Session) Failure(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		s.Stop()
-		if s.err != nil {
+		var status interface{ ExitStatus() int }
+		switch {
+		case errors.As(s.err, &status) && status.ExitStatus() == noStdin && !s.synced:
+			return fmt.Errorf("%w: %w", ErrStdin, s.err)
+		case s.err != nil:
 			return s.err
 		}
 		return io.ErrUnexpectedEOF

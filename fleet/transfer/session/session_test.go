@@ -39,6 +39,10 @@ func TestReady(t *testing.T) {
 		strings.Repeat("x", 400000): false,
 	} {
 		s := NewConn(fake(func(_ context.Context, stdin io.Reader, stdout io.Writer) error {
+			first := make([]byte, len(prelude))
+			if _, err := io.ReadFull(stdin, first); err != nil || string(first) != prelude {
+				t.Errorf("stdin begins with %q, %v", first, err)
+			}
 			_, _ = io.WriteString(stdout, noise+Ready)
 			_, err := io.Copy(stdout, stdin)
 			return err
