@@ -26,7 +26,10 @@ func newPushCommand(env *Env) *cobra.Command {
 		Long: `Sends files and folders to a folder on the VM, under temporary names, checks
 them there by SHA-256 where the VM can, and renames them into place. A source
 with a trailing slash sends its contents. What is there already is not sent
-again.`,
+again. A source that is a symlink is followed, as scp does; symlinks below a
+source are sent as symlinks. With one file as the only source, PATH may name the
+file itself, unless a folder of that name is there or PATH ends with a slash;
+otherwise PATH is the folder that everything lands in.`,
 		Example: `  vers-fleet push brief.md marketing:/root/workspace/
   vers-fleet push ./assets/ marketing:/root/workspace/assets`,
 		Args: argCount(2, -1),

@@ -13,7 +13,8 @@ import (
 // PushOptions says what to send and where to put it on the VM.
 type PushOptions struct {
 	// Sources are files or folders here. One with a trailing slash sends its
-	// contents; otherwise it lands in Dest under its base name.
+	// contents; otherwise it lands in Dest under its base name. A source that is a
+	// symlink is followed, as scp does; links in it are sent as links.
 	Sources []string
 	// Dest is a folder on the VM (absolute, relative to the login folder, or
 	// ~/...), made if missing; without a trailing slash and with a file as the

@@ -69,6 +69,9 @@ func (p *push) gather() error {
 }
 
 func (p *push) gatherDir(top, base string) error {
+	if slash := string(filepath.Separator); !strings.HasSuffix(top, slash) {
+		top += slash // so that a link to a folder is walked
+	}
 	return filepath.WalkDir(top, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			if name == top {

@@ -34,15 +34,8 @@ func (p *push) bySFTP(why error) error {
 	defer stop()
 	p.tools = listing.Tools{List: "sftp", Hash: "none"}
 	p.c.update(func(s *Summary) { s.Verified, s.Method = p.tools.Verified(), p.tools.Method() })
-	r := listing.NewRoot(p.o.Dest)
-	p.dest = r.Remote
-	fi, err := client.Stat(p.dest)
-	isDir := err == nil && fi.IsDir()
-	if p.lone != nil && r.Land != "" && !isDir {
-		p.lone.rel, p.dest = path.Base(p.dest), path.Dir(p.dest)
-	}
-	if err := client.MkdirAll(p.dest); err != nil && !p.o.DryRun {
-		return &ToolError{"the VM cannot make the folder " + session.CleanLine(p.o.Dest), err}
+	if err := p.sftpDest(client); err != nil {
+		return err
 	}
 	for _, it := range p.items {
 		if err := p.sftpSend(client, it); err != nil {
@@ -61,6 +54,24 @@ func (p *push) bySFTP(why error) error {
 		if err := errors.Join(client.Chmod(name, it.Perm()), client.Chtimes(name, it.ModTime(), it.ModTime())); err != nil && !isStatus(err) {
 			return err
 		}
+	}
+	return nil
+}
+
+// sftpDest decides where things land, and makes that folder.
+func (p *push) sftpDest(client *sftp.Client) error {
+	r := listing.NewRoot(p.o.Dest)
+	p.dest = r.Remote
+	fi, err := client.Stat(p.dest)
+	isDir := err == nil && fi.IsDir()
+	if p.lone != nil && r.Land != "" && !isDir {
+		p.lone.rel, p.dest = path.Base(p.dest), path.Dir(p.dest)
+	}
+	if p.o.DryRun {
+		return nil
+	}
+	if err := client.MkdirAll(p.dest); err != nil {
+		return &ToolError{"the VM cannot make the folder " + session.CleanLine(p.o.Dest), err}
 	}
 	return nil
 }

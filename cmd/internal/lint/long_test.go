@@ -23,7 +23,6 @@ func longFunctions() map[string]int {
 		"fleet/sim/box.interact":     46,
 		"fleet/sim/box.parse":        45,
 		"fleet/sshconn.command":      45,
-		"fleet/transfer.bySFTP":      42,
 		"fleet/transfer.sftpFile":    41,
 		"fleet/transfer.stream":      42,
 		"fleet/transfer.walkRoot":    43,

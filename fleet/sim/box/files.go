@@ -210,17 +210,26 @@ func cmdMv(c *cmd) int {
 	if !ok {
 		return 1
 	}
-	if len(names) != 2 {
+	if len(names) < 2 {
 		return c.failf("need a source and a target")
 	}
-	to := c.path(names[1])
-	if fi, err := c.fs.stat(to); err == nil && fi.IsDir() {
-		to = path.Join(to, path.Base(names[0]))
+	sources, last := names[:len(names)-1], names[len(names)-1]
+	fi, err := c.fs.stat(c.path(last))
+	into := err == nil && fi.IsDir()
+	if !into && len(sources) > 1 {
+		return c.failf("target '%s' is not a directory", last)
 	}
-	if err := c.fs.rename(c.path(names[0]), to); err != nil {
-		return c.failf("cannot move '%s' to '%s': %s", names[0], names[1], reason(err))
+	status := 0
+	for _, name := range sources {
+		to := c.path(last)
+		if into {
+			to = path.Join(to, path.Base(name))
+		}
+		if err := c.fs.rename(c.path(name), to); err != nil {
+			status = c.failf("cannot move '%s' to '%s': %s", name, last, reason(err))
+		}
 	}
-	return 0
+	return status
 }
 
 // cmdReadlink prints the targets of links.

@@ -146,6 +146,8 @@ func changeCases() []realCase {
 		{name: "mv", command: `mv a.txt moved; mv sub renamed`, how: changes},
 		{name: "mv over", command: `mv -f -- a.txt run.sh`, how: changes},
 		{name: "mv into a folder", command: `mv a.txt sub; mv empty sub`, how: changes},
+		{name: "mv several", command: `mv -f -- a.txt noend empty sub/; mv nosuch big.txt sub`, how: changes},
+		{name: "mv several to a file", command: `mv run.sh noend a.txt`, how: changes},
 		{name: "mv missing", command: `mv nosuch x`, how: changes},
 		{name: "mv folder into itself", command: `mv sub sub/deep`, how: changes},
 		{name: "dd to a file", command: `dd if=big.txt of=part bs=100 count=2 status=none; dd if=a.txt of=run.sh status=none`, how: changes},
