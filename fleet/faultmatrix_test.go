@@ -15,7 +15,6 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/access"
-	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
@@ -26,12 +25,16 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
-// Short deadlines, so that a hanging API is found out in a moment. One piece
-// of work makes a handful of calls; the bound only catches work without end.
+// Where only a deadline ends a call it is a short one, so that a hanging API is
+// found out in a moment; faultWhole has room for connecting on a busy machine.
+// One piece of work makes a handful of calls; the bound only catches work without
+// end, soon is less than a server may ask for.
 const (
 	faultCall  = 400 * time.Millisecond
+	faultWhole = 3 * time.Second
 	faultRetry = 150 * time.Millisecond
-	faultBound = 20 * time.Second
+	faultSoon  = 15 * time.Second
+	faultBound = time.Minute
 )
 
 // Whatever the API does, every command ends in time as promised, and nothing
@@ -66,9 +69,8 @@ func runFault(t *testing.T, c faultCase) {
 	}
 	fleettest.Record(t, w)
 	good := w.Options.API
-	w.Options.Retry.MaxElapsed = faultBound
+	w.Options.API.Timeouts, w.Options.Retry.MaxElapsed = c.deadlines, faultBound
 	if c.want.source == outage.FromCache { // else a busy machine must not make it fail
-		w.Options.API.Timeouts = api.Timeouts{Connect: faultCall, Headers: faultCall, Whole: faultCall, Action: faultCall}
 		w.Options.Retry.MaxElapsed = faultRetry
 	}
 	c.strike(t, w)
@@ -211,7 +213,7 @@ func (m *matrix) run(name, home string, w work) {
 	if kind := problem.KindOf(err); kind != w.want && w.want != either {
 		m.t.Errorf("%s: got kind %q (%v), want %q", name, kind, err, w.want)
 	}
-	if took > faultBound || m.c.soon && took > faultBound/2 {
+	if took > faultBound || m.c.soon && took > faultSoon {
 		m.t.Errorf("%s took %s", name, took)
 	}
 	var e *problem.Error

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -59,7 +60,22 @@ type faultCase struct {
 	strike  func(t *testing.T, w *fleettest.World)
 	want    fate
 	alone   bool // one piece of work after the other, as it counts calls
-	soon    bool // must be over well before the retries' time is
+	soon    bool // must be over well before the time that the server asks for
+	// deadlines are the API's own, unless nothing else ends a call: how fast the
+	// machine is decides nothing.
+	deadlines api.Timeouts
+}
+
+// unconnected is a row in which no connection comes about.
+func unconnected(c faultCase) faultCase {
+	c.deadlines = api.Timeouts{Connect: faultCall}
+	return c
+}
+
+// unanswered is a row in which an answer, or its end, does not come.
+func unanswered(c faultCase) faultCase {
+	c.deadlines = api.Timeouts{Headers: faultCall, Whole: faultWhole, Action: faultWhole}
+	return c
 }
 
 // by is a row for a fault of the simulator.
@@ -119,8 +135,10 @@ func statuses() []faultCase {
 
 func brokenAnswers() []faultCase {
 	var rows []faultCase
+	for _, f := range []sim.Fault{{Kind: "hang"}, {Kind: "hang-after"}, {Kind: "slow-headers", Rate: 1}, {Kind: "slow", Rate: 1}} {
+		rows = append(rows, unanswered(by(string(f.Kind), f, doubtful())))
+	}
 	for _, f := range []sim.Fault{
-		{Kind: "hang"}, {Kind: "hang-after"}, {Kind: "slow-headers", Rate: 1}, {Kind: "slow", Rate: 1},
 		{Kind: "reset"}, {Kind: "reset-after"}, {Kind: "503-after"}, {Kind: "truncated"},
 		{Kind: "wrong-length"}, {Kind: "gzip-bomb"}, {Kind: "endless"}, {Kind: "deep-json"},
 		{Kind: "garbage"}, {Kind: "empty"}, {Kind: "not-http"}, {Kind: "html"},
@@ -136,11 +154,11 @@ func brokenAnswers() []faultCase {
 func networkTroubles() []faultCase {
 	return []faultCase{
 		served("refused port", unsent(), func(t *testing.T, _ *fleettest.World) string { return "http://" + closedPort(t, "127.0.0.1") }),
-		served("black-holed SYN", unsent(), func(t *testing.T, _ *fleettest.World) string { return "http://" + simtest.BlackHole(t, "127.0.0.1:0") }),
+		unconnected(served("black-holed SYN", unsent(), func(t *testing.T, _ *fleettest.World) string { return "http://" + simtest.BlackHole(t, "127.0.0.1:0") })),
 		served("nothing at the IPv6 address", unsent(), func(t *testing.T, _ *fleettest.World) string { return "http://" + closedPort(t, "::1") }),
 		served("no such host", here(), func(*testing.T, *fleettest.World) string { return "http://gone.nx.test.:80" }),
 		served("name server fails", here(), func(*testing.T, *fleettest.World) string { return "http://api.servfail.test.:80" }),
-		served("name server is silent", here(), func(*testing.T, *fleettest.World) string { return "http://api.silent.test.:80" }),
+		unconnected(served("name server is silent", here(), func(*testing.T, *fleettest.World) string { return "http://api.silent.test.:80" })),
 		served("expired certificate", here(), func(t *testing.T, w *fleettest.World) string { return tlsAPI(t, w, badCert{expired: true}) }),
 		served("certificate of another name", here(), func(t *testing.T, w *fleettest.World) string { return tlsAPI(t, w, badCert{name: "portal.example"}) }),
 		served("certificate of an unknown authority", here(), func(t *testing.T, w *fleettest.World) string { return tlsAPI(t, w, badCert{untrusted: true}) }),
