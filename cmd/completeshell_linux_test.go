@@ -118,7 +118,7 @@ func write(t *testing.T, path, text string) {
 func (p *typist) now() string {
 	p.t.Helper()
 	p.types("\x18d")
-	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(never); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if b, err := os.ReadFile(p.line); err == nil {
 			if err := os.Remove(p.line); err != nil {
 				p.t.Fatal(err)
@@ -221,6 +221,7 @@ func hostilePlatform(t *testing.T) *sim.Sim {
 // What VMs, their owners and the API choose for names is never run by Tab, and
 // never stands on the line so that Enter would run it.
 func TestTabOffersPlainNames(t *testing.T) {
+	long(t)
 	s := hostilePlatform(t)
 	for name, sh := range tabShells() {
 		t.Run(name, func(t *testing.T) {
@@ -256,6 +257,7 @@ func TestTabOffersPlainNames(t *testing.T) {
 // (Tab of zsh, unless bound to complete-word, itself expands the word at the
 // cursor: `true $(date)` and Tab runs date.)
 func TestTabDoesNotRunWhatIsTyped(t *testing.T) {
+	long(t)
 	s := hostilePlatform(t)
 	for name, sh := range tabShells() {
 		t.Run(name, func(t *testing.T) {
@@ -318,6 +320,7 @@ bind '"\C-xa": insert-completions'
 // Paths on a VM are completed whatever they hold that shows; each shell is left
 // with a line that means exactly the path, at every step.
 func TestTabQuotesRemotePaths(t *testing.T) {
+	long(t)
 	s := simtest.Start(t, sim.Config{VMs: 6, Seed: 1, Still: true, Guest: sim.GuestSSHD, SSHD: sshd.Options{Shared: true}})
 	vm := s.VM("marketing")
 	server, err := vm.OpenSSH()

@@ -18,9 +18,10 @@ import (
 // Main runs the program and returns its exit code. The first SIGINT, SIGTERM
 // or SIGHUP cancels the work so that it can end cleanly, a second one kills.
 // A closed pipe on stdout ends quietly with success.
-func Main() (code int) {
+func Main() int { return mainWith(systemEnv()) }
+
+func mainWith(env *Env) (code int) {
 	log.SetOutput(io.Discard) // net/http repeats there what a server says out of turn
-	env := systemEnv()
 	defer func() {
 		if p := recover(); p != nil {
 			env.restoreTerminal()

@@ -105,7 +105,7 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 		UserHome: settings.UserHome(), VersHome: e.Getenv("VERS_HOME"), AgentDir: e.Getenv("PI_CODING_AGENT_DIR"), TempDirs: []string{os.TempDir()},
 		Registry: inventory.Registry{URL: s.RegistryURL, Token: s.RegistryToken},
 		Keystore: keys.StoreOptions{
-			Passphrase: e.Streams.Passphrase, IdentityFile: s.KeysIdentity, Keyring: s.KeysKeyring,
+			Passphrase: e.Streams.Passphrase, IdentityFile: s.KeysIdentity, Keyring: s.KeysKeyring, ScryptWork: e.scrypt,
 		},
 		Warn: warn, Logf: e.Streams.Debugf,
 		OnWait: e.showWait, Confirm: func(question string) error { return e.confirm(ctx, question) },

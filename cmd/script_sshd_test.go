@@ -28,6 +28,9 @@ func testOpenSSH(t *testing.T, scripts string) {
 			simtest.Missing(t, err)
 		}
 		t.Run(name, func(t *testing.T) {
+			if name != "gnu" {
+				long(t)
+			}
 			p := scriptParams(sim.GuestSSHD)
 			p.Dir = filepath.Join("testdata", scripts)
 			p.Cmds["wire"] = scriptWire
@@ -75,6 +78,7 @@ func setUpOpenSSH(env *testscript.Env, o sshd.Options) error {
 // TestOutageOnOpenSSH runs the outage stories of testdata/script on VMs that
 // are real sshd processes. VERS_FLEET_TEST_VMS=sshd does so with all scripts.
 func TestOutageOnOpenSSH(t *testing.T) {
+	long(t)
 	if err := sshd.Check(t.Context(), sshd.Options{}); err != nil {
 		simtest.Missing(t, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -16,9 +17,27 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
 )
 
-// TestMain lets the test binary be vers-fleet itself when a script runs it.
+// TestMain lets the test binary be vers-fleet itself when a script runs it. Keys
+// are then derived from passphrases in milliseconds instead of a second.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"vers-fleet": func() { os.Exit(Main()) }})
+	testscript.Main(m, map[string]func(){"vers-fleet": func() {
+		env := systemEnv()
+		env.scrypt = 10
+		os.Exit(mainWith(env))
+	}})
+}
+
+// never is how long a test waits for what should come at once: a busy machine
+// may take its time, and decides nothing.
+const never = 2 * time.Minute
+
+// long leaves a test out of a -short run, which is for finding data races: at work
+// are shells and the programs of VMs rather than goroutines of ours.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left out by -short: make test runs it")
+	}
 }
 
 // TestScript runs testdata/script/*.txtar, each in a folder and with a home of

@@ -37,7 +37,7 @@ func TestSharingProcessHidesItsMemory(t *testing.T) {
 	}
 	defer func() { _ = stdin.Close(); _ = c.Wait() }()
 	environ := fmt.Sprintf("/proc/%d/environ", c.Process.Pid)
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(never); ; time.Sleep(10 * time.Millisecond) {
 		i, err := os.Stat(environ)
 		if err != nil {
 			t.Fatal(err)

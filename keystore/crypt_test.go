@@ -241,3 +241,17 @@ func TestInterruptedRekeyIsRunAgain(t *testing.T) {
 	defer unlock()
 	wantKind(t, with("three").Decrypt(t.Context(), nil), KindLocked)
 }
+
+// Whoever opens a store as programs do pays age's price for a passphrase, and so
+// does who guesses it.
+func TestPassphraseCost(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "p"), Options{ParseKey: testParse})
+	must(t, err)
+	r, err := s.scryptRecipient([]byte("pass"))
+	must(t, err)
+	stanzas, err := r.Wrap(make([]byte, 16))
+	must(t, err)
+	if work := stanzas[0].Args[1]; work != "18" {
+		t.Errorf("work factor 2^%s, want 2^18", work)
+	}
+}

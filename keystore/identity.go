@@ -147,8 +147,8 @@ func (s *Store) scryptRecipient(pass []byte) (*age.ScryptRecipient, error) {
 	if err != nil {
 		return nil, invalid("encrypt", "the passphrase is empty")
 	}
-	if s.scryptWork != 0 {
-		r.SetWorkFactor(s.scryptWork)
+	if s.o.ScryptWork != 0 {
+		r.SetWorkFactor(s.o.ScryptWork)
 	}
 	return r, nil
 }

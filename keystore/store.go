@@ -28,6 +28,9 @@ type Options struct {
 	DecryptSSHKey func(pem, passphrase []byte) ([]byte, error)
 	// Keyring tries the operating system's keyring for the store's identity.
 	Keyring bool
+	// ScryptWork is the base-2 logarithm of what deriving a key from a passphrase
+	// costs; 0 means age's own, about a second. Only tests set it.
+	ScryptWork int
 	// Warn is told about things that went wrong but stop nothing; may be nil.
 	Warn func(string)
 }
@@ -43,8 +46,6 @@ type Store struct {
 	clock  func() time.Time
 
 	leftovers sync.Once // the warning of warnLeftover
-
-	scryptWork int // log2 of the work factor; 0: age's default
 }
 
 // Open opens the store in dir (<home>/<profile>). Nothing is created until the

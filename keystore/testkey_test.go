@@ -81,18 +81,16 @@ func testHostKey(name string) string {
 	return public
 }
 
-func testOptions() Options { return Options{ParseKey: testParse} }
+// testOptions has keys derived in milliseconds instead of a second.
+func testOptions() Options { return Options{ParseKey: testParse, ScryptWork: 10} }
 
 func openTest(t testing.TB, dir string, o Options) *Store {
 	t.Helper()
-	if o.ParseKey == nil {
-		o.ParseKey = testParse
-	}
+	o.ParseKey, o.ScryptWork = testParse, testOptions().ScryptWork
 	s, err := Open(dir, o)
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
-	s.scryptWork = 10 // milliseconds instead of a second
 	return s
 }
 
