@@ -6,7 +6,7 @@ FUZZTIME ?= 5s
 RUNS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race steady fuzz torture lint verify generate bench demo cross vuln install clean
+.PHONY: help build test race steady fuzz torture lint verify generate bench demo cross vuln install uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -57,9 +57,15 @@ vuln: ## look for known vulnerabilities (needs the network)
 install: build ## install binary, man pages and completions below PREFIX
 	install -Dm755 bin/vers-fleet $(DESTDIR)$(PREFIX)/bin/vers-fleet
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man7 docs/man/*.7
 	install -Dm644 completions/vers-fleet.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vers-fleet
 	install -Dm644 completions/_vers-fleet $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vers-fleet
 	install -Dm644 completions/vers-fleet.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vers-fleet.fish
+
+uninstall: ## remove what install put there; configuration and keys stay
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/, bin/vers-fleet share/man/man1/vers-fleet.1 share/man/man1/vers-fleet-*.1 \
+		share/man/man7/vers-fleet-*.7 share/bash-completion/completions/vers-fleet \
+		share/zsh/site-functions/_vers-fleet share/fish/vendor_completions.d/vers-fleet.fish)
 
 clean: ## remove what was built
 	rm -rf bin

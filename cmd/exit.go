@@ -4,6 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
@@ -27,17 +32,39 @@ const (
 	exitSSH         = 255
 )
 
-// exitMeaning is one row of the table of exit codes.
-type exitMeaning struct {
-	code    int
-	meaning string
+// ExitMeaning is one row of the table of exit codes.
+type ExitMeaning struct {
+	Code    int
+	Meaning string
 	short   string // for the help text of a command
+}
+
+// exitAnnotation holds the exit codes of a command that its help names.
+const exitAnnotation = "exit codes"
+
+// Exits returns what the exit codes of a command mean: those that its help
+// names, and those that any command may end with. It has none for commands that
+// the house did not write, such as completion.
+func Exits(c *cobra.Command) []ExitMeaning {
+	named, ok := c.Annotations[exitAnnotation]
+	if !ok {
+		return nil
+	}
+	codes := strings.Fields(named)
+	var out []ExitMeaning
+	for _, m := range exitTable() {
+		always := m.Code == exitUnexpected || m.Code == exitUsage || m.Code == exitInterrupted
+		if always || slices.Contains(codes, strconv.Itoa(m.Code)) {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // exitTable is the one list that help texts and documentation are checked
 // against.
-func exitTable() []exitMeaning {
-	return []exitMeaning{
+func exitTable() []ExitMeaning {
+	return []ExitMeaning{
 		{exitOK, "done (also when the answer came from the cache)", "done"},
 		{exitUnexpected, "unexpected", "unexpected"},
 		{exitUsage, "wrong usage or configuration", "wrong usage"},

@@ -53,7 +53,7 @@ func exitCodesHelp() string {
 	var b strings.Builder
 	b.WriteString("Scripts may rely on these:\n\n")
 	for _, m := range exitTable() {
-		fmt.Fprintf(&b, "  %3d  %s\n", m.code, strings.ReplaceAll(ui.Wrap(m.meaning, helpWidth-7), "\n", "\n       "))
+		fmt.Fprintf(&b, "  %3d  %s\n", m.Code, strings.ReplaceAll(ui.Wrap(m.Meaning, helpWidth-7), "\n", "\n       "))
 	}
 	b.WriteString(`
 ssh VM -- COMMAND and exec on a single VM end with the command's own status.

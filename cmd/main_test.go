@@ -162,8 +162,8 @@ func TestExitCodesAreDocumented(t *testing.T) {
 	}
 	codes := string(b)
 	for _, m := range exitTable() {
-		if !strings.Contains(codes, m.meaning) {
-			t.Errorf("docs/exit-codes.md does not say %d: %s", m.code, m.meaning)
+		if !strings.Contains(codes, m.Meaning) {
+			t.Errorf("docs/exit-codes.md does not say %d: %s", m.Code, m.Meaning)
 		}
 	}
 }

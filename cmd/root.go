@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -151,12 +152,17 @@ const helpWidth = 80
 // exit codes it uses beyond 1, 2 and 130, which every command has.
 func about(c *cobra.Command, group, apiDown string, codes ...int) *cobra.Command {
 	c.GroupID = group
-	var exits []string
+	var exits, named []string
 	for _, m := range exitTable() {
-		if slices.Contains(codes, m.code) {
-			exits = append(exits, fmt.Sprintf("%d %s", m.code, m.short))
+		if slices.Contains(codes, m.Code) {
+			exits = append(exits, fmt.Sprintf("%d %s", m.Code, m.short))
+			named = append(named, strconv.Itoa(m.Code))
 		}
 	}
+	if c.Annotations == nil {
+		c.Annotations = map[string]string{}
+	}
+	c.Annotations[exitAnnotation] = strings.Join(named, " ")
 	c.Long += "\n\nWhen the API is down: " + apiDown + ".\n" +
 		ui.Wrap("Exit codes: "+strings.Join(exits, ", ")+"; see: vers-fleet help exit-codes", helpWidth)
 	return c
@@ -268,7 +274,7 @@ func flagError(c *cobra.Command, err error) error {
 }
 
 // usageTemplate is cobra's with the global flags told once, at the root.
-const usageTemplate = `Usage:{{if and .Runnable (not .HasAvailableSubCommands)}}
+const usageTemplate = `Usage:{{if and .Runnable (or (not .HasAvailableSubCommands) (ne .Use .Name))}}
   {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
   {{.CommandPath}} COMMAND [flags]{{end}}{{if gt (len .Aliases) 0}}
 

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -39,24 +38,6 @@ func generate(to string) error {
 	)
 }
 
-// manPages writes docs/man/*.1. The date of the header is left out: it would
-// make every build differ.
-func manPages(root *cobra.Command, dir string) error {
-	if err := emptyFolder(dir, ".1"); err != nil {
-		return err
-	}
-	undated := time.Time{}
-	return each(root, func(c *cobra.Command) error {
-		var b bytes.Buffer
-		header := &doc.GenManHeader{Section: "1", Source: "vers-fleet", Manual: "vers-fleet manual", Date: &undated}
-		if err := doc.GenMan(c, header, &b); err != nil {
-			return err
-		}
-		page := strings.Replace(b.String(), `"`+undated.Format("Jan 2006")+`"`, `""`, 1)
-		return os.WriteFile(filepath.Join(dir, fileName(c, "-")+".1"), []byte(page), 0o644)
-	})
-}
-
 func reference(root *cobra.Command, dir string) error {
 	if err := emptyFolder(dir, ".md"); err != nil {
 		return err
@@ -71,7 +52,7 @@ func reference(root *cobra.Command, dir string) error {
 }
 
 // each visits every command that can be run or holds some, but not the help
-// topics, whose text is part of the program.
+// topics.
 func each(c *cobra.Command, visit func(*cobra.Command) error) error {
 	if err := visit(c); err != nil {
 		return err
