@@ -61,7 +61,15 @@ func runAliasSet(ctx context.Context, env *Env, name, selector string, force boo
 		env.Streams.Notef("%s named %s before", name, before)
 	}
 	env.Streams.Notef("%s is %s", name, vm.ID)
-	return nil
+	return changedAlias(env, inventory.Alias{Alias: name, VMID: vm.ID})
+}
+
+// changedAlias answers a script with the alias that was set or removed.
+func changedAlias(env *Env, a inventory.Alias) error {
+	if env.Format().Table() {
+		return nil
+	}
+	return aliasListing().Print(env.Streams, env.Format(), []inventory.Alias{a})
 }
 
 // completeAliases completes the first argument to the aliases there are.
@@ -102,6 +110,10 @@ func runAliasList(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
+	return aliasListing().Print(env.Streams, env.Format(), list)
+}
+
+func aliasListing() ui.Listing[inventory.Alias] {
 	return ui.Listing[inventory.Alias]{
 		Columns: []ui.Column[inventory.Alias]{
 			{Header: "ALIAS", Value: func(a inventory.Alias) string { return a.Alias }},
@@ -109,7 +121,7 @@ func runAliasList(ctx context.Context, env *Env) error {
 		},
 		Name:  func(a inventory.Alias) string { return a.Alias },
 		Empty: "no aliases",
-	}.Print(env.Streams, env.Format(), list)
+	}
 }
 
 func newAliasRemoveCommand(env *Env) *cobra.Command {
@@ -124,7 +136,11 @@ func newAliasRemoveCommand(env *Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return f.Inventory.RemoveAlias(c.Context(), args[0])
+			id, err := f.Inventory.RemoveAlias(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return changedAlias(env, inventory.Alias{Alias: args[0], VMID: id})
 		},
 	}
 	return about(c, "", "works", exitOK, exitNotFound, exitStorage)

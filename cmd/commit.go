@@ -71,7 +71,7 @@ func runCommit(ctx context.Context, env *Env, o commitOptions) error {
 	}
 	vms, err := f.Inventory.ResolveLive(ctx, outage.AsAsked, "commit", sel) // a name may have moved to another VM
 	if err != nil {
-		return env.nothing(err)
+		return err
 	}
 	results, commitErr := f.Commits.All(ctx, vms, o.Request)
 	if err := commitListing().Print(env.Streams, env.Format(), results); err != nil {

@@ -61,7 +61,7 @@ func runDrill(ctx context.Context, env *Env, o drillOptions) error {
 	}})
 	w.Stop()
 	if results == nil && drillErr != nil {
-		return env.nothing(drillErr)
+		return drillErr
 	}
 	if err := drillListing().Print(env.Streams, env.Format(), results); err != nil {
 		return err

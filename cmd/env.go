@@ -29,6 +29,7 @@ type Env struct {
 
 	opened  *fleet.Fleet // by Fleet; nil as long as no command asked
 	flags   globalFlags
+	foreign bool // stdout belongs to a VM
 	quotes  bool // a shell that completes a word quotes what is offered
 	format  ui.Format
 	loaded  func() (*settings.Settings, error)

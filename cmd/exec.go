@@ -120,11 +120,13 @@ func (o execOptions) input(env *Env) (func() io.Reader, error) {
 // execLine is one event of -o jsonl, and one element of -o json.
 type execLine struct {
 	remote.ExecResult
-	Stdout      string `json:"stdout"`
-	Stderr      string `json:"stderr"`
-	Truncated   bool   `json:"truncated,omitempty"`
-	StdoutBytes int64  `json:"stdout_bytes,omitempty"`
-	StderrBytes int64  `json:"stderr_bytes,omitempty"`
+	Stdout       string `json:"stdout"`
+	Stderr       string `json:"stderr"`
+	StdoutBase64 []byte `json:"stdout_base64,omitempty"` // what JSON's text cannot hold
+	StderrBase64 []byte `json:"stderr_base64,omitempty"`
+	Truncated    bool   `json:"truncated,omitempty"`
+	StdoutBytes  int64  `json:"stdout_bytes,omitempty"`
+	StderrBytes  int64  `json:"stderr_bytes,omitempty"`
 }
 
 func execListing() ui.Listing[execLine] {

@@ -128,6 +128,7 @@ func cutError(names []string, vms int) error {
 func (o *execOutput) line(r remote.ExecResult) execLine {
 	k := o.take(r.VMID)
 	l := execLine{ExecResult: r, Stdout: k.stdout.text(), Stderr: k.stderr.text()}
+	l.StdoutBase64, l.StderrBase64 = safe.Bytes(l.Stdout), safe.Bytes(l.Stderr)
 	if l.Truncated = k.stdout.cut() || k.stderr.cut(); l.Truncated {
 		l.StdoutBytes, l.StderrBytes = k.stdout.size, k.stderr.size
 		o.cut = append(o.cut, orID(r.VMName, r.VMID))

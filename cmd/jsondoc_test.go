@@ -30,8 +30,8 @@ func TestJSONIsDocumented(t *testing.T) {
 		"branch": branched{}, "pause, resume": lifecycle.StateChange{}, "status": fleet.Status{}, "status --history": fleet.HistoryItem{},
 		"drill, keys check --probe": fleet.DrillResult{}, "queue list": commits.QueueItem{}, "keys list": keys.Info{},
 		"keys sync": keys.SyncReport{}, "keys check": keys.Finding{}, "keys import": keystore.PlanItem{},
-		"keys import --found": keys.AdoptableKey{}, "alias list": inventory.Alias{}, "version": Build{},
-		"config view, config get": settings.Value{}, "config path, keys path": configPathValue{}, "wait": waitValue{}, "sim status": sim.Status{},
+		"keys import --found": keys.AdoptableKey{}, "alias list, alias set, alias remove": inventory.Alias{}, "version": Build{},
+		"config view, config get": settings.Value{}, "config path, keys path": configPathValue{}, "wait": waitValue{}, "send": sent{}, "sim status": sim.Status{},
 	}
 	for section, v := range types {
 		want := jsonFields(reflect.TypeOf(v), "")
@@ -88,7 +88,7 @@ func jsonFields(typ reflect.Type, prefix string) []string {
 			continue
 		}
 		inner := f.Type
-		for inner.Kind() == reflect.Slice || inner.Kind() == reflect.Pointer {
+		for inner.Kind() == reflect.Slice && inner.Elem().Kind() != reflect.Uint8 || inner.Kind() == reflect.Pointer { // bytes are a text in JSON
 			if inner.Kind() == reflect.Slice {
 				name += "[]"
 			}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // Main runs the program and returns its exit code. The first SIGINT, SIGTERM
@@ -63,11 +64,23 @@ func Run(ctx context.Context, env *Env) int {
 	if err == nil || errors.Is(err, ui.ErrOutputClosed) {
 		return exitOK
 	}
+	env.nothing(err)
 	v, silent := view(err)
 	if asJSON := wantsJSON(env); asJSON || !silent {
 		env.Streams.ShowError(v, asJSON)
 	}
 	return v.ExitCode
+}
+
+// nothing is the answer of every command to a name that selects no VM, or several,
+// where a script reads it: an empty array, unless something was printed or stdout
+// belongs to a VM.
+func (e *Env) nothing(err error) {
+	if k := fleetKind(err); k == problem.NotFound || k == problem.Ambiguous {
+		if e.format.Machine() && !e.foreign && !e.Streams.Answered() {
+			_ = ui.Listing[struct{}]{}.Print(e.Streams, e.format, nil) // err says more than that a filter fits no array
+		}
+	}
 }
 
 // wantsJSON decides how an error is shown. The arguments are looked at

@@ -149,7 +149,7 @@ func waitText(w outage.Waiting, now time.Time, live bool) string {
 	if w.Attempt == 0 {
 		return w.What + ": waiting for the API's answer"
 	}
-	next := "next try at " + ui.Absolute(w.Next)
+	next := "next try at " + problem.Clock(w.Next)
 	if live {
 		next = "next try in " + ui.Span(max(0, w.Next.Sub(now).Round(time.Second)))
 	}
@@ -176,16 +176,4 @@ func (e *Env) confirm(ctx context.Context, question string) error {
 		return &problem.Error{Kind: problem.Interrupted, What: "not done", Why: "the answer was no", Origin: problem.OriginLocal}
 	}
 	return nil
-}
-
-// nothing prints the empty answer of a listing command that found no VM to act
-// on, where a script reads it: an array, as always. It returns err.
-func (e *Env) nothing(err error) error {
-	if k := fleetKind(err); k != problem.NotFound && k != problem.Ambiguous || !e.Format().Machine() {
-		return err
-	}
-	if printErr := (ui.Listing[struct{}]{}).Print(e.Streams, e.Format(), nil); printErr != nil {
-		return printErr
-	}
-	return err
 }

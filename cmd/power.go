@@ -41,7 +41,7 @@ func newPowerCommand(env *Env, verb, short, long string, do func(*lifecycle.Life
 		}
 		changes, doErr := do(f.Lifecycle, ctx, s)
 		if len(changes) == 0 {
-			return env.nothing(doErr)
+			return doErr
 		}
 		if err := stateListing().Print(env.Streams, env.Format(), changes); err != nil {
 			return err

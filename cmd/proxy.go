@@ -13,9 +13,12 @@ func newProxyCommand(env *Env) *cobra.Command {
 		Long: `Joins stdin and stdout to the SSH port of the VM, through the platform's TLS
 front, so that plain ssh, scp, rsync, git and editors reach it. It is what the
 entries of vers-fleet ssh-config use.`,
-		Example:           `  ssh -o ProxyCommand='vers-fleet proxy marketing' root@marketing`,
-		Args:              argCount(1, 1),
-		RunE:              func(c *cobra.Command, args []string) error { return runProxy(c.Context(), env, args[0]) },
+		Example: `  ssh -o ProxyCommand='vers-fleet proxy marketing' root@marketing`,
+		Args:    argCount(1, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			env.foreign = true
+			return runProxy(c.Context(), env, args[0])
+		},
 		ValidArgsFunction: completeVMs(env, 1),
 	}
 	return about(c, groupSSH, "works, from the cache", exitOK, exitNotFound, exitUnreachable, exitIdentity)

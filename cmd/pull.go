@@ -113,6 +113,7 @@ func runPull(ctx context.Context, env *Env, o pullOptions) error {
 		return err
 	}
 	if dest == toStdout {
+		env.foreign = true
 		return pullToStdout(ctx, env, f, o, items)
 	}
 	o.transfer.KeepManifest = o.receipt != ""

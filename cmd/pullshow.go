@@ -70,19 +70,20 @@ func progressOf(vm inventory.VM, e remote.TransferEvent) ui.Update {
 }
 
 func eventLine(vm inventory.VM, e remote.TransferEvent) pullEvent {
-	return pullEvent{Event: string(e.Kind), VMID: vm.ID, Name: vm.Name, Path: e.Path, Reason: e.Reason, Bytes: e.Bytes, Files: e.Files}
+	return pullEvent{Event: string(e.Kind), VMID: vm.ID, Name: vm.Name, Path: e.Path, PathBase64: safe.Bytes(e.Path), Reason: e.Reason, Bytes: e.Bytes, Files: e.Files}
 }
 
 // pullEvent is one line of -o jsonl while files arrive.
 type pullEvent struct {
-	Event  string `json:"event"`
-	VMID   string `json:"vm_id"`
-	Name   string `json:"name,omitempty"`
-	Path   string `json:"path,omitempty"`
-	Reason string `json:"reason,omitempty"`
-	Bytes  int64  `json:"bytes"`
-	Files  int64  `json:"files"`
-	DryRun bool   `json:"dry_run,omitempty"`
+	Event      string `json:"event"`
+	VMID       string `json:"vm_id"`
+	Name       string `json:"name,omitempty"`
+	Path       string `json:"path,omitempty"`
+	PathBase64 []byte `json:"path_base64,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+	Bytes      int64  `json:"bytes"`
+	Files      int64  `json:"files"`
+	DryRun     bool   `json:"dry_run,omitempty"`
 }
 
 // pullDone is the last line of a VM.

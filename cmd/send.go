@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
@@ -103,6 +106,27 @@ func runSend(ctx context.Context, env *Env, o sendOptions) error {
 	if err != nil {
 		return err
 	}
-	env.Streams.Notef("%s has it; see what it says: vers-fleet output %s --follow", vm.Title(), vm.Title())
-	return nil
+	return reportSent(env, vm, m, o.answer)
+}
+
+// reportSent tells that the lieutenant has the message.
+func reportSent(env *Env, vm inventory.VM, m remote.Message, answer string) error {
+	env.Streams.Notef("sent to %s; see what it says: vers-fleet output %s --follow", vm.Title(), vm.Arg())
+	if env.Format().Table() {
+		return nil
+	}
+	s := sent{VMID: vm.ID, Name: vm.Name, Type: string(m.Type), Answer: answer, SentAt: time.Now().UTC()}
+	if answer != "" {
+		s.Type = "answer"
+	}
+	return ui.Listing[sent]{Name: func(s sent) string { return orID(s.Name, s.VMID) }}.Print(env.Streams, env.Format(), []sent{s})
+}
+
+// sent is a message that a lieutenant has.
+type sent struct {
+	VMID   string    `json:"vm_id"`
+	Name   string    `json:"name,omitempty"`
+	Type   string    `json:"type"`             // as the agent calls it
+	Answer string    `json:"answer,omitempty"` // id of the question
+	SentAt time.Time `json:"sent_at"`
 }

@@ -56,6 +56,7 @@ command apart.)`,
 			if len(o.command) > 0 && o.command[0] == "--" { // flags end at VM, so pflag leaves it
 				o.command = o.command[1:]
 			}
+			env.foreign = true
 			return ownFailure(runSSH(c.Context(), env, o))
 		}),
 	}

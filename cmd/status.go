@@ -13,6 +13,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
 )
 
@@ -160,12 +161,12 @@ func apiLine(t *ui.Text, s fleet.Status) (string, ui.Style) {
 		}
 		return text, ui.Notice
 	case "down":
-		text := fmt.Sprintf("down since %s (%s): %s", ui.Absolute(a.Since), ui.Span(s.AsOf.Sub(a.Since)), a.LastError)
-		return text + "; next try " + t.Time(a.NextProbe, s.AsOf), ui.Bad
+		text := fmt.Sprintf("down since %s (%s): %s", moment(t, a.Since), ui.Span(s.AsOf.Sub(a.Since)), a.LastError)
+		return text + nextTry(t, s), ui.Bad
 	case "limited":
-		return fmt.Sprintf("up, but it asks for fewer calls (429) since %s (%s); next try %s", ui.Absolute(a.Since), ui.Span(s.AsOf.Sub(a.Since)), t.Time(a.NextProbe, s.AsOf)), ui.Notice
+		return fmt.Sprintf("up, but it asks for fewer calls (429) since %s (%s)%s", moment(t, a.Since), ui.Span(s.AsOf.Sub(a.Since)), nextTry(t, s)), ui.Notice
 	case "portal":
-		return fmt.Sprintf("not heard: something else answers in its place since %s (%s); next try %s", ui.Absolute(a.Since), ui.Span(s.AsOf.Sub(a.Since)), t.Time(a.NextProbe, s.AsOf)), ui.Bad
+		return fmt.Sprintf("not heard: something else answers in its place since %s (%s)%s", moment(t, a.Since), ui.Span(s.AsOf.Sub(a.Since)), nextTry(t, s)), ui.Bad
 	case "refused":
 		return "up, but it refuses the API key", ui.Bad
 	case "no_key":
@@ -174,6 +175,26 @@ func apiLine(t *ui.Text, s fleet.Status) (string, ui.Style) {
 		return "not reachable from this machine: " + a.LastError, ui.Bad
 	}
 	return "not known: it was never asked from here", ui.Faint
+}
+
+// moment is a time as the clocks show it, here and in UTC; in a pipe RFC 3339.
+func moment(t *ui.Text, at time.Time) string {
+	if t.Terminal() {
+		return problem.Clock(at)
+	}
+	return ui.Absolute(at)
+}
+
+// farTry is from when on a clock says better than a span when it is worth asking.
+const farTry = 30 * time.Minute
+
+// nextTry tells when the API is asked again, or until when there is no use in it.
+func nextTry(t *ui.Text, s fleet.Status) string {
+	at := s.API.NextProbe
+	if at.Sub(s.AsOf) < farTry {
+		return "; next try " + t.Time(at, s.AsOf)
+	}
+	return "; it asks not to be called before " + moment(t, at) + ", so there is no use in asking earlier"
 }
 
 func fleetLine(r fleet.Readiness) string {

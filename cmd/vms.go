@@ -109,7 +109,7 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel in
 				return meant
 			}
 			if len(sel.Names) > 0 || fleetKind(err) != problem.NotFound {
-				return env.nothing(err)
+				return err
 			}
 			list.VMs = nil // a filter that matches nothing is an answer
 		}
@@ -180,7 +180,7 @@ func reportListing(env *Env, f *fleet.Fleet, list inventory.Listing) {
 func reportCached(env *Env, asOf time.Time, outage *problem.Error) {
 	what := "cached list of unknown age"
 	if !asOf.IsZero() {
-		what = "cached list from " + ui.Clock(asOf) + " (" + ui.Ago(asOf, time.Now()) + ")"
+		what = "cached list from " + problem.Clock(asOf) + " (" + ui.Ago(asOf, time.Now()) + ")"
 	}
 	switch {
 	case outage == nil:

@@ -186,7 +186,7 @@ func (p Policy) delay(attempt int, h Hint, left time.Duration) (time.Duration, b
 		if after > left {
 			return 0, false
 		}
-		spread := min(max(p.ceiling(attempt), after), left-after)
+		spread := min(max(p.ceiling(attempt), min(after, LongServerWait)), left-after)
 		return after + p.jitter(spread), true
 	}
 	ceiling := p.ceiling(attempt)

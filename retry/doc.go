@@ -17,7 +17,7 @@
 //
 // Retry-After is read as RFC 9110 section 10.2.3 defines it: a number of seconds or an HTTP date in any of the three
 // forms of section 5.6.7 (IMF-fixdate, RFC 850, asctime). Retry-After-Ms, which some services send and their SDKs
-// honour, is more precise and wins. A server-sent wait is clamped to ten minutes. It is never shortened; jitter
+// honour, is more precise and wins. A server-sent wait is never shortened, up to a year; jitter
 // is added to it, up to as long again or up to the backoff's own bound, because all clients that were told the same
 // moment would otherwise return in one wave. When it does not fit into what the caller has left, [Do] stops at once and [Exhausted] says until when
 // the server wants to be left alone.

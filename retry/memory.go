@@ -159,13 +159,20 @@ func (s State) permit(now time.Time, u Urgency) Permit {
 	if s.Outage == nil {
 		return PermitCall
 	}
-	if s.Lease.Owner != "" && now.Before(s.Lease.Until) || now.Before(s.NotBefore) || len(s.recentProbes(now)) >= probeMost {
+	if s.Lease.Owner != "" && now.Before(s.Lease.Until) || s.asked(now, u) || len(s.recentProbes(now)) >= probeMost {
 		return PermitHold
 	}
 	if hurry || !now.Before(s.NextProbe) {
 		return PermitProbe
 	}
 	return PermitHold
+}
+
+// asked reports whether the server asked not to be called yet. While its wait is a long one, a question that is asked
+// now and by a person is an exception.
+func (s State) asked(now time.Time, u Urgency) bool {
+	left := s.NotBefore.Sub(now)
+	return left > 0 && !(u == Now && left > LongServerWait)
 }
 
 // recentProbes are the probes of all processes that count towards the most there may be.

@@ -166,10 +166,16 @@ func TestServerSentWaitInMemory(t *testing.T) {
 		must(t, m.Failed(Failure{Cause: CauseHTTP(503), After: 24 * time.Hour}))
 		start := time.Now()
 		s, _ := m.State()
-		if s.NotBefore.Sub(start) != maxServerWait || s.NextProbe.Before(s.NotBefore) || s.NextProbe.After(s.NotBefore.Add(probeMax)) {
+		if s.NotBefore.Sub(start) != 24*time.Hour || s.NextProbe.Before(s.NotBefore) || s.NextProbe.After(s.NotBefore.Add(probeMax)) {
 			t.Errorf("not before %s, next probe %s", s.NotBefore.Sub(start), s.NextProbe.Sub(start))
 		}
-		time.Sleep(maxServerWait - 1)
+		time.Sleep(urgentGap)
+		wantPermit(t, m, Soon, PermitHold)
+		wantPermit(t, m, Now, PermitProbe) // who insists may look whether so long a wait is meant
+		must(t, m.Abandoned())
+		time.Sleep(24*time.Hour - LongServerWait - urgentGap)
+		wantPermit(t, m, Now, PermitHold) // the rest is not worth asking
+		time.Sleep(LongServerWait - 1)
 		wantPermit(t, m, Scheduled, PermitHold)
 		time.Sleep(probeMax + 1)
 		wantPermit(t, m, Scheduled, PermitProbe)

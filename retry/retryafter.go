@@ -7,9 +7,12 @@ import (
 	"time"
 )
 
-// maxServerWait is the longest wait a server can impose. Longer ones are cut to it: they are nearly always a
-// misconfigured proxy, and asking once in ten minutes hurts nobody.
-const maxServerWait = 10 * time.Minute
+// maxServerWait is the longest wait a server can impose: what it asks for is not undercut, but a year is nobody's wish.
+const maxServerWait = 365 * 24 * time.Hour
+
+// LongServerWait is from when on a wait is too long to be obeyed blindly, as it may be a misconfigured proxy's: while
+// more than that is left, whoever insists may ask all the same. It also bounds the jitter behind a wait.
+const LongServerWait = 10 * time.Minute
 
 // ParseRetryAfter reads the values of the headers Retry-After (RFC 9110 section 10.2.3) and Retry-After-Ms
 // (milliseconds, not standardised). A valid Retry-After-Ms wins. Dates are measured from now: pass the moment of the

@@ -186,6 +186,9 @@ func (s *State) distrust(now time.Time) {
 			*t = time.Time{}
 		}
 	}
+	if future(s.LastCall, time.Minute) { // the clock was set back, so the server's wait is no longer known
+		s.NotBefore = time.Time{}
+	}
 	drop(&s.LastCall, 0)
 	drop(&s.LastAnswer, 0)
 	drop(&s.NotBefore, maxServerWait)

@@ -18,6 +18,7 @@ import (
 // PrintLine writes v as one line of JSON to s.Out: a row of -o jsonl or an
 // event of a command at work. Lines of several goroutines never mix.
 func PrintLine(s *Streams, v any) error {
+	s.answered.Store(true)
 	b, err := encode(v, "")
 	if err != nil {
 		return err
@@ -28,6 +29,7 @@ func PrintLine(s *Streams, v any) error {
 
 // printValue writes v in one of the formats made from JSON.
 func printValue(s *Streams, f Format, v any) error {
+	s.answered.Store(true)
 	switch f.kind {
 	case yamlDoc:
 		return printYAML(s.Out, v)

@@ -188,6 +188,9 @@ func (t *Text) Time(at, now time.Time) string {
 	return Absolute(at)
 }
 
+// Terminal reports whether it is for a person at a terminal.
+func (t *Text) Terminal() bool { return t.terminal }
+
 // Rows adds an aligned table (tab separated without header in a pipe).
 func (t *Text) Rows(header []string, rows [][]string) {
 	tt := tableText{terminal: t.terminal, style: t.style, width: t.width}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/term"
@@ -43,6 +44,7 @@ type Streams struct {
 	rules                    Rules
 	forced                   *forced
 	display                  *display
+	answered                 *atomic.Bool // a value was printed in a format made from JSON
 }
 
 // forced replaces what the terminal would say, for tests.
@@ -53,7 +55,7 @@ type forced struct {
 
 // System returns the streams of this process.
 func System(getenv func(string) string) *Streams {
-	s := &Streams{In: os.Stdin, inFile: os.Stdin, outFile: os.Stdout, errFile: os.Stderr, getenv: getenv}
+	s := &Streams{answered: new(atomic.Bool), In: os.Stdin, inFile: os.Stdin, outFile: os.Stdout, errFile: os.Stderr, getenv: getenv}
 	s.Out = &pipeWriter{w: os.Stdout}
 	s.display = &display{w: os.Stderr}
 	s.Err = s.display
@@ -68,7 +70,7 @@ type Buffers struct{ In, Out, Err *bytes.Buffer }
 func Fake(terminal bool, width int) (*Streams, Buffers) {
 	b := Buffers{new(bytes.Buffer), new(bytes.Buffer), new(bytes.Buffer)}
 	s := &Streams{
-		In: b.In, Out: b.Out, getenv: func(string) string { return "" },
+		answered: new(atomic.Bool), In: b.In, Out: b.Out, getenv: func(string) string { return "" },
 		forced: &forced{terminal: terminal, width: width},
 	}
 	s.display = &display{w: b.Err}
@@ -78,6 +80,9 @@ func Fake(terminal bool, width int) (*Streams, Buffers) {
 
 // Configure sets the rules from the flags.
 func (s *Streams) Configure(r Rules) { s.rules = r }
+
+// Answered reports whether a value was printed in a format made from JSON.
+func (s *Streams) Answered() bool { return s.answered.Load() }
 
 // Quiet reports whether only errors may be written to Err.
 func (s *Streams) Quiet() bool { return s.rules.Quiet }

@@ -13,23 +13,6 @@ func Absolute(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// Clock is the form of a moment in a sentence for people: the local time of
-// day and, where that is another, the one in UTC, with the date when it is not
-// close.
-func Clock(t time.Time) string { return clockOf(t.Local(), time.Now()) }
-
-func clockOf(t, now time.Time) string {
-	form := "15:04"
-	if d := now.Sub(t); d > 12*time.Hour || d < -12*time.Hour {
-		form = "2006-01-02 15:04"
-	}
-	utc := t.UTC().Format(form) + " UTC"
-	if _, offset := t.Zone(); offset == 0 {
-		return utc
-	}
-	return t.Format(form+" MST") + " = " + utc
-}
-
 // Ago is the form of a time on a terminal: "3 minutes ago", "in 2 hours",
 // "just now", "-" if zero.
 func Ago(t, now time.Time) string {

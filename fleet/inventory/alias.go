@@ -84,18 +84,18 @@ func (iv *Inventory) SetAlias(ctx context.Context, name string, vm VM, force boo
 	return before, err
 }
 
-// RemoveAlias takes a name back. The error is of kind NotFound if there is
-// none.
-func (iv *Inventory) RemoveAlias(ctx context.Context, name string) error {
+// RemoveAlias takes a name back, and returns the id of the VM that had it. The
+// error is of kind NotFound if there is none.
+func (iv *Inventory) RemoveAlias(ctx context.Context, name string) (id string, err error) {
 	found := false
-	err := iv.updateNames(ctx, func(d *namesDoc) {
-		_, found = d.Aliases[name]
+	err = iv.updateNames(ctx, func(d *namesDoc) {
+		id, found = d.Aliases[name]
 		delete(d.Aliases, name)
 	})
 	if err == nil && !found {
-		return &problem.Error{Kind: problem.NotFound, What: fmt.Sprintf("there is no alias %q", name), Origin: problem.OriginLocal, Next: "see: vers-fleet alias list"}
+		return "", &problem.Error{Kind: problem.NotFound, What: fmt.Sprintf("there is no alias %q", name), Origin: problem.OriginLocal, Next: "see: vers-fleet alias list"}
 	}
-	return err
+	return id, err
 }
 
 func (iv *Inventory) updateNames(ctx context.Context, change func(*namesDoc)) error {

@@ -114,6 +114,9 @@ func (a *API) nextTry(s retry.State) string {
 	if !s.NextProbe.After(a.o.Now()) {
 		return ""
 	}
+	if s.NotBefore.Sub(a.o.Now()) > retry.LongServerWait {
+		return "; it asks not to be called before " + problem.Clock(s.NotBefore) + ", so there is no use in asking earlier"
+	}
 	return "; next try at " + problem.Clock(s.NextProbe)
 }
 

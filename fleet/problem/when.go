@@ -5,14 +5,24 @@ import (
 	"time"
 )
 
-// Clock renders a moment for an error text: the time of day in UTC, with the
-// date when it is not close.
-func Clock(t time.Time) string {
-	t = t.UTC()
-	if d := time.Until(t); d < 12*time.Hour && d > -12*time.Hour {
-		return t.Format("15:04:05 UTC")
+// Clock renders a moment for a sentence: the local time of day and, where that
+// is another, the one in UTC, with the date when it is not close, and with seconds
+// when it is yet to come.
+func Clock(t time.Time) string { return clockOf(t.Local(), time.Now()) }
+
+func clockOf(t, now time.Time) string {
+	form := "15:04"
+	if t.After(now) {
+		form = time.TimeOnly
 	}
-	return t.Format("2006-01-02 15:04 UTC")
+	if d := now.Sub(t); d > 12*time.Hour || d < -12*time.Hour {
+		form = "2006-01-02 15:04"
+	}
+	utc := t.UTC().Format(form) + " UTC"
+	if _, offset := t.Zone(); offset == 0 {
+		return utc
+	}
+	return t.Format(form+" MST") + " = " + utc
 }
 
 // Moment renders a moment for a text that is kept: it is always dated.

@@ -44,8 +44,9 @@ type PullResult struct {
 
 // PullFailure is one file that did not come.
 type PullFailure struct {
-	Path   string `json:"path"`
-	Reason string `json:"reason"`
+	Path       string `json:"path"`
+	PathBase64 []byte `json:"path_base64,omitempty"` // where Path is not UTF-8
+	Reason     string `json:"reason"`
 }
 
 // newPullResult is the result of a transfer that has not begun.
@@ -61,7 +62,7 @@ func (r *PullResult) fill(s transfer.Summary) {
 		r.Verified = "" // nothing was there to check
 	}
 	for _, e := range s.Failures {
-		r.Failures = append(r.Failures, PullFailure{Path: e.Path, Reason: e.Reason})
+		r.Failures = append(r.Failures, PullFailure{Path: e.Path, PathBase64: safe.Bytes(e.Path), Reason: e.Reason})
 	}
 }
 
