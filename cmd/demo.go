@@ -25,7 +25,8 @@ func newDemoCommand(env *Env) *cobra.Command {
 		Long: `Starts a simulated platform and runs this program through the story of the
 outage: the fleet is listed, the API goes to 503, and the finished work comes
 home all the same. At the end what was pulled is compared, file by file, with
-what is on the VMs. Nothing is left behind.`,
+what is on the VMs. Nothing is left behind. On a terminal it waits for Enter
+between the steps; with --no-progress, or where CI is set, it does not.`,
 		Example: "  vers-fleet demo\n  vers-fleet demo --vms sshd",
 		Args:    noArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), env, sim.Guest(vms)) },
@@ -40,6 +41,10 @@ type demo struct {
 	sim  *sim.Sim
 	dir  string // current folder of the commands, and their HOME
 	self string
+
+	unread bool          // something was shown since the last pause
+	hasty  bool          // no more pauses
+	paused time.Duration // how long the reader took
 }
 
 func runDemo(ctx context.Context, env *Env, vms sim.Guest) (err error) {
@@ -66,19 +71,23 @@ func runDemo(ctx context.Context, env *Env, vms sim.Guest) (err error) {
 	if err != nil {
 		return err
 	}
-	d.say("Checked: all %d files of the fleet's workspaces are here, byte for byte, though the", files)
-	d.say("API was down when they were fetched. The story took %s.", time.Since(began).Round(100*time.Millisecond))
+	checked := fmt.Sprintf("Checked: all %d files of the fleet's workspaces are here, byte for byte, though the API was down when they were fetched. The story took %s.",
+		files, (time.Since(began) - d.paused).Round(100*time.Millisecond))
+	d.say("\n%s", ui.Wrap(checked, helpWidth))
 	return nil
+}
+
+// demoStep is something that is said, that happens, and a command that is run.
+type demoStep struct {
+	say  string
+	do   func() error
+	args string
+	exit int
 }
 
 // story tells what happened on 2026-02-24, as it would go today.
 func (d *demo) story(ctx context.Context) error {
-	steps := []struct {
-		say  string
-		do   func() error
-		args string
-		exit int
-	}{
+	for _, s := range []demoStep{
 		{say: "A fleet of twelve VMs, six of them lieutenants at work. Listing it records inventory and keys.", args: "vms"},
 		{say: "The marketing lieutenant finishes its images and goes idle.", do: func() error { return d.sim.Finish("marketing") }},
 		{say: "03:20 UTC: the REST API answers 503 to everything.", do: func() error { return d.sim.SetFault(sim.Fault{Kind: "503"}) }},
@@ -92,20 +101,8 @@ func (d *demo) story(ctx context.Context) error {
 		{say: "The API returns.", do: func() error { d.sim.ClearFaults(); return nil }},
 		{say: "The queued snapshot is taken, once.", args: "queue run --wait=30s"},
 		{args: "vms --live -o name"},
-	}
-	for _, s := range steps {
-		if s.say != "" {
-			d.say("\n# %s", s.say)
-		}
-		if s.do != nil {
-			if err := s.do(); err != nil {
-				return err
-			}
-		}
-		if s.args == "" {
-			continue
-		}
-		if err := d.run(ctx, s.args, s.exit); err != nil {
+	} {
+		if err := d.step(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -115,8 +112,44 @@ func (d *demo) story(ctx context.Context) error {
 	return nil
 }
 
+func (d *demo) step(ctx context.Context, s demoStep) error {
+	if s.say != "" {
+		if err := d.pause(ctx); err != nil {
+			return err
+		}
+		d.say("\n# %s", strings.ReplaceAll(ui.Wrap(s.say, helpWidth-2), "\n", "\n# "))
+	}
+	if s.do != nil {
+		if err := s.do(); err != nil {
+			return err
+		}
+	}
+	if s.args == "" {
+		return nil
+	}
+	return d.run(ctx, s.args, s.exit)
+}
+
+// pause waits for Enter when a person watches and there is something to read.
+// The end of their input (Ctrl-D) lets the rest run through.
+func (d *demo) pause(ctx context.Context) error {
+	s := d.env.Streams
+	if !d.unread || d.hasty || !s.OutTerminal() || !s.Moving() || !s.CanAsk() {
+		return nil
+	}
+	began := time.Now()
+	_, err := s.Ask(ctx, "\n[Enter: next step]", "")
+	d.paused += time.Since(began)
+	d.unread = false
+	if d.hasty = errors.Is(err, ui.ErrNotTerminal); d.hasty {
+		return nil
+	}
+	return err
+}
+
 // run shows a command and runs the real binary with it.
 func (d *demo) run(ctx context.Context, args string, want int) error {
+	d.unread = true
 	st := d.env.Streams.OutStyle()
 	if err := writeText(d.env.Streams.Out, st.Apply(ui.Strong, "$ vers-fleet "+args)+"\n"); err != nil {
 		return err
