@@ -168,6 +168,31 @@ func TestExitCodesAreDocumented(t *testing.T) {
 	}
 }
 
+// What other tools call it leads to what it is called here, and to nothing else.
+func TestSuggest(t *testing.T) {
+	root := Tree()
+	keys, _, err := root.Find([]string{"keys"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word, want := range map[string]string{
+		"cp": "did you mean: vers-fleet pull, or vers-fleet push", "scp": "did you mean: vers-fleet pull, or vers-fleet push",
+		"ls": "did you mean: vers-fleet vms", "logs": "did you mean: vers-fleet output", "shell": "did you mean: vers-fleet ssh",
+		"run": "did you mean: vers-fleet exec, or vers-fleet ssh", "create": "did you mean: vers-fleet branch",
+		"rm": "no command deletes a VM; to stop one: vers-fleet pause", "delete": "no command deletes a VM; to stop one: vers-fleet pause",
+		"json": "JSON is a form of every answer, as in: vers-fleet vms -o json", "vmz": "did you mean: vers-fleet vms", "xy": "", "top": "",
+	} {
+		if got := suggest(root, word); got != want {
+			t.Errorf("%s: %q, want %q", word, got, want)
+		}
+	}
+	for word, want := range map[string]string{"rm": "did you mean: vers-fleet keys remove", "ls": "did you mean: vers-fleet keys list", "cp": "", "json": ""} {
+		if got := suggest(keys, word); got != want {
+			t.Errorf("keys %s: %q, want %q", word, got, want)
+		}
+	}
+}
+
 func TestNearest(t *testing.T) {
 	for word, want := range map[string]string{"vmz": "vms", "statsu": "status", "xyzzy": "", "": "", "api_ulr": "api_url", "vsm": "vms"} {
 		if got := nearest(word, []string{"sim", "vms", "status", "pull", "api_url", "api_key"}); got != want {

@@ -203,14 +203,8 @@ func runGroup(c *cobra.Command, args []string) error {
 		return c.Help()
 	}
 	next := "see: " + c.CommandPath() + " --help"
-	var names []string
-	for _, sub := range c.Commands() {
-		if sub.IsAvailableCommand() {
-			names = append(append(names, sub.Name()), sub.SuggestFor...)
-		}
-	}
-	if n := nearest(args[0], names); n != "" {
-		next = "did you mean: " + c.CommandPath() + " " + n
+	if hint := suggest(c, args[0]); hint != "" {
+		next = hint
 	}
 	return usageError(fmt.Sprintf("unknown command %q for %q", safe.Clean(args[0]), c.CommandPath()), "", next)
 }

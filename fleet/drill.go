@@ -123,6 +123,8 @@ func (f *Fleet) drillOne(ctx context.Context, vm inventory.VM) DrillResult {
 		r.Why = problem.Why(err)
 		var e *problem.Error
 		switch {
+		case vm.State == string(api.StateDead):
+			r.Next = access.ForGood(vm)
 		case asleep(vm):
 			r.Next = "vers-fleet resume " + vm.Arg()
 		case errors.As(err, &e) && (e.Kind == problem.Identity || e.Kind == problem.LoginRefused):

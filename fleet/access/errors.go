@@ -53,12 +53,15 @@ func (d *Dialer) explainStage(ctx context.Context, m outage.Mode, vm inventory.V
 	case "paused", "sleeping":
 		e.Why = fmt.Sprintf("the VM is %s (%s)", state, when)
 		e.Next = "vers-fleet resume " + vm.Arg()
+		if when != inventory.StateNow {
+			e.Next = "only the API can resume it; when it answers: vers-fleet wait && vers-fleet resume " + vm.Arg()
+		}
 	case "booting":
 		e.Why = fmt.Sprintf("the VM is booting (%s)", when)
 		e.Next = "try again in a moment"
 	case "dead", "deleted":
 		e.Why = fmt.Sprintf("the VM is %s (%s)", state, when)
-		e.Retryable = false
+		e.Retryable, e.Next = false, ForGood(vm)
 	case "running":
 		e.Why += fmt.Sprintf("; the VM is running (%s)", when)
 	}
@@ -68,6 +71,11 @@ func (d *Dialer) explainStage(ctx context.Context, m outage.Mode, vm inventory.V
 	if e.Next == "" {
 		e.Next = "vers-fleet drill shows which VMs can be reached; -v shows each step"
 	}
+}
+
+// ForGood is the advice for a VM that does not come back.
+func ForGood(vm inventory.VM) string {
+	return "it does not come back; what it said last is here: vers-fleet output " + vm.Arg() + " --offline; what was pulled stays; to forget its key: vers-fleet keys remove " + vm.Arg()
 }
 
 func (d *Dialer) identityError(vm inventory.VM, hk *sshconn.HostKeyError, err error) *problem.Error {

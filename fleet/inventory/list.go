@@ -143,6 +143,9 @@ func (iv *Inventory) keepInventory(inv keystore.Inventory) error {
 	if err := iv.keepGoneNames(inv); err != nil {
 		return err
 	}
+	if err := iv.keepFormerNames(inv); err != nil {
+		return err
+	}
 	if err := iv.keys.PutInventory(inv); err != nil {
 		return err
 	}
@@ -191,7 +194,7 @@ func (iv *Inventory) merged(inv keystore.Inventory, source outage.Source) ([]VM,
 	}
 	for _, vm := range vms {
 		vm.Names = book.of(vm)
-		vm.Name = called(vm.Names)
+		vm.Name, vm.former = called(vm.Names), book.former[vm.ID]
 		vm.Role = book.role(vm)
 		book.setPhase(vm)
 		vm.Endpoint = iv.o.Front.Address(vm.ID)

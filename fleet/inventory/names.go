@@ -25,6 +25,7 @@ type namesDoc struct {
 	Version  int               `json:"version"`
 	Aliases  map[string]string `json:"aliases"`            // alias -> VM id
 	Recorded []namedVM         `json:"recorded,omitempty"` // from lieutenants.json, aliases.json and the registry
+	Former   []formerName      `json:"former,omitempty"`
 }
 
 // namedVM is one name for one VM from one source outside the API.
@@ -49,7 +50,8 @@ func (d namesDoc) aliases() []namedVM {
 
 // nameBook holds all names that do not come from labels.
 type nameBook struct {
-	names map[string][]namedVM // by VM id
+	names  map[string][]namedVM // by VM id
+	former map[string][]formerName
 }
 
 // of returns the VM's names, strongest first, each once.
@@ -95,7 +97,10 @@ func (iv *Inventory) readNames(held func(id string) bool) nameBook {
 		iv.setAside("the recorded names cannot be read, so aliases are not known", err)
 		doc = namesDoc{}
 	}
-	book := nameBook{names: map[string][]namedVM{}}
+	book := nameBook{names: map[string][]namedVM{}, former: map[string][]formerName{}}
+	for _, n := range doc.Former {
+		book.former[n.VMID] = append(book.former[n.VMID], n)
+	}
 	fresh, seen := iv.nameFiles()
 	for _, n := range append(doc.aliases(), doc.after(fresh, seen, held)...) {
 		book.add(n)

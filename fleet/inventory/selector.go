@@ -160,6 +160,9 @@ func ambiguous(word string, found []VM) error {
 }
 
 func unknown(vms []VM, word string) error {
+	if err := renamed(vms, word); err != nil {
+		return err
+	}
 	e := &problem.Error{Kind: problem.NotFound, What: fmt.Sprintf("no VM is called %q", word), Origin: problem.OriginLocal,
 		Next: "see what there is with: vers-fleet vms"}
 	var names []string
@@ -171,12 +174,12 @@ func unknown(vms []VM, word string) error {
 	if strings.Contains(word, "/") {
 		e.Next = "a path on a VM is written VM:PATH; see the VMs with: vers-fleet vms"
 	}
-	if near := problem.Nearest(word, names, 3); len(near) > 0 {
-		e.Why = "known and alike: " + strings.Join(near, ", ")
-	} else if len(vms) == 0 {
+	e.Why = fmt.Sprintf("none of the %d known VMs has that name or id", len(vms))
+	if len(vms) == 0 {
 		e.Why = "no VM is known yet"
-	} else {
-		e.Why = fmt.Sprintf("none of the %d known VMs has that name or id", len(vms))
+	}
+	if near := problem.Nearest(word, names, 3); len(near) > 0 {
+		e.Next = "did you mean: " + strings.Join(near, ", ")
 	}
 	return e
 }

@@ -30,6 +30,8 @@ type VM struct {
 	GoneAt     time.Time     `json:"gone_at,omitzero"` // since when the API no longer lists it
 	Source     outage.Source `json:"source"`
 	AsOf       time.Time     `json:"as_of"`
+
+	former []formerName // names it had before
 }
 
 // KeyState says what the keystore holds for a VM.

@@ -15,7 +15,7 @@ func Nearest(word string, candidates []string, most int) []string {
 	var all []scored
 	folded := strings.ToLower(word)
 	for _, c := range slices.Compact(slices.Sorted(slices.Values(candidates))) {
-		if d := editDistance(strings.ToLower(c), folded); d <= max(2, len(word)/3) || len(word) > 1 && strings.HasPrefix(strings.ToLower(c), folded) {
+		if d := editDistance(strings.ToLower(c), folded); d <= slips(word) || len(word) > 1 && strings.HasPrefix(strings.ToLower(c), folded) {
 			all = append(all, scored{c, d})
 		}
 	}
@@ -25,6 +25,15 @@ func Nearest(word string, candidates []string, most int) []string {
 		out = append(out, s.word)
 	}
 	return out
+}
+
+// slips is how many of them a mistyped word may hold: with two, a word of three
+// letters could be almost any.
+func slips(word string) int {
+	if len(word) <= 3 {
+		return 1
+	}
+	return max(2, len(word)/3)
 }
 
 // longWord is from how many runes on a word is like no other: nobody mistypes
