@@ -20,13 +20,9 @@ type recipe struct{ file, code string }
 // they stand below: page/SECTION-1.sh, page/SECTION-2.sh.
 func recipes(t *testing.T) []recipe {
 	t.Helper()
-	page, err := os.ReadFile("../docs/recipes.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	blocks := regexp.MustCompile("(?ms)^```bash\n(.*?)^```$")
 	var out []recipe
-	for _, section := range strings.Split(string(page), "\n## ")[1:] {
+	for _, section := range strings.Split(readFile(t, "../docs/recipes.md"), "\n## ")[1:] {
 		title, body, _ := strings.Cut(section, "\n")
 		slug := strings.ToLower(strings.ReplaceAll(title, " ", "-"))
 		for i, block := range blocks.FindAllStringSubmatch(body, -1) {
@@ -60,11 +56,7 @@ func TestRecipes(t *testing.T) {
 	}
 	var all strings.Builder
 	for _, s := range scripts {
-		text, err := os.ReadFile(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all.Write(text)
+		all.WriteString(readFile(t, s))
 	}
 	for _, b := range blocks {
 		if !strings.Contains(all.String(), " bash -eu "+b.file+"\n") {
