@@ -28,6 +28,7 @@ func prose() []string {
 // Every call of vers-fleet that a message, a help text or a page of the
 // documentation advises is one that the command tree has: commands and flags.
 func TestAdviceParses(t *testing.T) {
+	t.Parallel()
 	found := 0
 	for _, text := range append(messages(t), pages(t)...) {
 		for _, words := range advice(text.text) {

@@ -222,6 +222,7 @@ func hostilePlatform(t *testing.T) *sim.Sim {
 // never stands on the line so that Enter would run it.
 func TestTabOffersPlainNames(t *testing.T) {
 	long(t)
+	t.Parallel()
 	s := hostilePlatform(t)
 	for name, sh := range tabShells() {
 		t.Run(name, func(t *testing.T) {
@@ -258,6 +259,7 @@ func TestTabOffersPlainNames(t *testing.T) {
 // cursor: `true $(date)` and Tab runs date.)
 func TestTabDoesNotRunWhatIsTyped(t *testing.T) {
 	long(t)
+	t.Parallel()
 	s := hostilePlatform(t)
 	for name, sh := range tabShells() {
 		t.Run(name, func(t *testing.T) {
@@ -290,6 +292,7 @@ func TestTabDoesNotRunWhatIsTyped(t *testing.T) {
 // However bash is told to complete, a word is all that it inserts: what is said
 // about one is the word of whoever made the VM.
 func TestTabInBashInsertsWordsOnly(t *testing.T) {
+	t.Parallel()
 	s := hostilePlatform(t)
 	for i, role := range []string{"$(" + canary + ")", "$(" + canary + ")", "`" + canary + "`"} {
 		s.VMs()[50+i].SetLabels(map[string]string{"name": fmt.Sprintf("run-%d", i), "role": role})
@@ -321,6 +324,7 @@ bind '"\C-xa": insert-completions'
 // with a line that means exactly the path, at every step.
 func TestTabQuotesRemotePaths(t *testing.T) {
 	long(t)
+	t.Parallel()
 	s := simtest.Start(t, sim.Config{VMs: 6, Seed: 1, Still: true, Guest: sim.GuestSSHD, SSHD: sshd.Options{Shared: true}})
 	vm := s.VM("marketing")
 	server, err := vm.OpenSSH()

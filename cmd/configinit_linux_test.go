@@ -14,6 +14,7 @@ import (
 // what looks like a key is no command, a later command replaces the key, and the
 // end of input says what happened.
 func TestConfigInit(t *testing.T) {
+	t.Parallel()
 	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
 	if err != nil {
 		t.Fatal(err)

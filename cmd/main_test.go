@@ -54,6 +54,7 @@ func TestClosedPipeIsQuiet(t *testing.T) {
 }
 
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no way to send a process an interrupt")
 	}

@@ -11,6 +11,7 @@ import (
 // A passphrase may be mistyped twice, also where stderr is redirected; then it is
 // one line and 9, whatever number of keys it would have opened. Ctrl-C ends it.
 func TestPassphraseTries(t *testing.T) {
+	t.Parallel()
 	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
 	if err != nil {
 		t.Fatal(err)

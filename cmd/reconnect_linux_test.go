@@ -143,6 +143,7 @@ func simEnv(t *testing.T, s *sim.Sim) []string {
 
 // A session comes back after a cut and while the API is down, and tells so.
 func TestReconnect(t *testing.T) {
+	t.Parallel()
 	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
 	if err != nil {
 		t.Fatal(err)
@@ -185,6 +186,7 @@ func TestReconnect(t *testing.T) {
 
 // Ctrl-C ends the waiting.
 func TestReconnectInterrupted(t *testing.T) {
+	t.Parallel()
 	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
 	if err != nil {
 		t.Fatal(err)
@@ -212,6 +214,7 @@ func TestReconnectInterrupted(t *testing.T) {
 // The shell lives on in tmux or screen, with what was in it, and the person is
 // told what happened. The API is dead all the while.
 func TestReconnectIntoKeeper(t *testing.T) {
+	t.Parallel()
 	t.Run("tmux", func(t *testing.T) { reconnectInto(t, "tmux", "", "vers-fleet: connected again after") })
 	t.Run("screen", func(t *testing.T) { reconnectInto(t, "screen", "", "connected to marketing again after") })
 	// csh reads none of what sh is told.
@@ -219,6 +222,7 @@ func TestReconnectIntoKeeper(t *testing.T) {
 }
 
 func reconnectInto(t *testing.T, keeper, shell, told string) {
+	t.Parallel()
 	path, err := exec.LookPath(keeper)
 	if err != nil {
 		if os.Getenv("CI") == "true" {

@@ -16,11 +16,17 @@ import (
 // TestRealOpenSSH runs testdata/sshd/*.txtar: the main stories on VMs that are
 // real sshd processes. Each script has a platform of its own, which the command
 // sim steers, and $HOME_OF_<name> for each VM's home folder on this machine.
-func TestRealOpenSSH(t *testing.T) { testOpenSSH(t, "sshd") }
+func TestRealOpenSSH(t *testing.T) {
+	t.Parallel()
+	testOpenSSH(t, "sshd")
+}
 
 // TestPullRealOpenSSH is the same for testdata/sshdpull: what pull and push
 // promise. See scriptWire for the command wire.
-func TestPullRealOpenSSH(t *testing.T) { testOpenSSH(t, "sshdpull") }
+func TestPullRealOpenSSH(t *testing.T) {
+	t.Parallel()
+	testOpenSSH(t, "sshdpull")
+}
 
 func testOpenSSH(t *testing.T, scripts string) {
 	for name, o := range map[string]sshd.Options{"gnu": {}, "nosftp": {NoSFTP: true}, "busybox": {Busybox: true}} {
@@ -31,6 +37,7 @@ func testOpenSSH(t *testing.T, scripts string) {
 			if name != "gnu" {
 				long(t)
 			}
+			t.Parallel()
 			p := scriptParams(sim.GuestSSHD)
 			p.Dir = filepath.Join("testdata", scripts)
 			p.Cmds["wire"] = scriptWire
@@ -79,6 +86,7 @@ func setUpOpenSSH(env *testscript.Env, o sshd.Options) error {
 // are real sshd processes. VERS_FLEET_TEST_VMS=sshd does so with all scripts.
 func TestOutageOnOpenSSH(t *testing.T) {
 	long(t)
+	t.Parallel()
 	if err := sshd.Check(t.Context(), sshd.Options{}); err != nil {
 		simtest.Missing(t, err)
 	}

@@ -51,6 +51,7 @@ func long(t *testing.T) {
 //
 // UPDATE_SCRIPTS=1 rewrites the files that cmp compares with.
 func TestScript(t *testing.T) {
+	t.Parallel()
 	p := scriptParams(simtest.Guest())
 	p.Dir = filepath.Join("testdata", "script")
 	p.UpdateScripts = os.Getenv("UPDATE_SCRIPTS") != ""

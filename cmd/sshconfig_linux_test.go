@@ -14,6 +14,7 @@ import (
 // what ssh --print prints is pasted into it: both mean the same in all, whatever
 // the folders are called.
 func TestOpenSSHInEveryShell(t *testing.T) {
+	t.Parallel()
 	s := simtest.Start(t, sim.Config{VMs: 6, Seed: 1, Still: true, Guest: sim.GuestBox})
 	dir := filepath.Join(t.TempDir(), `it's "a" \ $(touch HERE) !x ~ %h {a,b} ; #`)
 	env := append(simEnv(t, s), "VERS_FLEET_HOME="+dir)

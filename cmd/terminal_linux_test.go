@@ -16,6 +16,7 @@ import (
 
 // Whatever ends the program but SIGKILL, the terminal is as it was.
 func TestTerminalAfterSignal(t *testing.T) {
+	t.Parallel()
 	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +81,7 @@ func TestQuitShowsNoStack(t *testing.T) {
 // While the API is awaited a spinner turns in one line, however narrow the
 // terminal, and is gone when the answer is there.
 func TestSpinnerOfAWait(t *testing.T) {
+	t.Parallel()
 	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +107,7 @@ func TestSpinnerOfAWait(t *testing.T) {
 
 // A DEST that looks like a path on the VM is asked about.
 func TestPullAsksAboutDest(t *testing.T) {
+	t.Parallel()
 	s, err := sim.Start(context.Background(), sim.Config{VMs: 6, Seed: 1, Still: true})
 	if err != nil {
 		t.Fatal(err)
