@@ -269,11 +269,21 @@ func (p *pull) list() error {
 	case p.toolsKnown.Load():
 		// The shell answered and then made no sense: what was listed is
 		// fetched, the rest is reported.
-		p.c.fail(p.roots[0].Asked, FailRemote, "the listing broke off: "+session.CleanLine(err.Error()), err)
+		p.brokeOff(p.roots[0], err)
 		p.c.send(EventPlanned, "", "")
 		return nil
 	}
 	return p.listBySFTP(err)
+}
+
+// brokeOff reports that a listing did not come to its end. What is too much for
+// one pull is so the next time, too.
+func (p *pull) brokeOff(r *listing.Root, err error) {
+	kind := FailRemote
+	if errors.Is(err, listing.ErrLimit) {
+		kind = FailRefused
+	}
+	p.c.fail(r.Asked, kind, "the listing broke off: "+session.CleanLine(err.Error()), err)
 }
 
 // useZstd tells whether a compressed stream pays: at a distance it does.

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -40,7 +41,7 @@ type meter struct {
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.ReadWriteCloser.Read(p)
 	if m.left.Add(int64(-n)) < 0 {
-		return 0, session.BadAnswer{Err: listing.ErrGarbage}
+		return 0, fmt.Errorf("%w: folders of more than %d MiB", listing.ErrLimit, maxSFTPListing>>20)
 	}
 	return n, err
 }
@@ -83,7 +84,7 @@ func (p *pull) listBySFTP(why error) error {
 	p.complete = true
 	if p.roots, err = expandBySFTP(client, p.roots); err != nil {
 		p.complete = false
-		p.c.fail(p.roots[0].Asked, FailRemote, "the listing broke off: "+session.CleanLine(err.Error()), err)
+		p.brokeOff(p.roots[0], err)
 	}
 	for _, r := range p.roots {
 		if err := p.walkRoot(client, m, r); err != nil {
@@ -91,7 +92,7 @@ func (p *pull) listBySFTP(why error) error {
 			if p.ctx.Err() != nil {
 				return context.Cause(p.ctx)
 			}
-			p.c.fail(r.Asked, FailRemote, "the listing broke off: "+session.CleanLine(err.Error()), err)
+			p.brokeOff(r, err)
 		}
 	}
 	p.c.update(func(s *Summary) { s.Complete = p.complete && p.missing == 0 })
@@ -187,7 +188,7 @@ func (p *pull) sftpItem(client *sftp.Client, r *listing.Root, sub string, fi os.
 		it.Target = target
 	}
 	if len(p.seen) >= listing.MaxItems {
-		return listing.ErrGarbage
+		return fmt.Errorf("%w: more than %d files and folders", listing.ErrLimit, listing.MaxItems)
 	}
 	return p.Item(it)
 }

@@ -32,8 +32,13 @@ type Handler interface {
 	Waiting() // nothing more is here for the moment
 }
 
-// ErrGarbage ends a listing that makes no sense.
-var ErrGarbage = errors.New("the VM's listing makes no sense")
+// Both end a listing for good: asking again would bring the same.
+var (
+	// ErrGarbage ends one that makes no sense.
+	ErrGarbage error = session.BadAnswer{Err: errors.New("the VM's listing makes no sense")}
+	// ErrLimit ends one that is larger than a pull can be.
+	ErrLimit error = session.BadAnswer{Err: errors.New("there is more than one pull can take")}
+)
 
 // reader reads one listing.
 type reader struct {
@@ -46,6 +51,7 @@ type reader struct {
 	cur     *Root
 	items   int
 	garbage int
+	told    bool              // of it
 	ended   int               // roots that came to their end
 	links   map[string]string // of the current root, for stat
 	linkMem int
@@ -283,7 +289,7 @@ func (m *reader) findRecord(head string) (bool, error) {
 // emit hands an item on after the checks of its name.
 func (m *reader) emit(it Item) error {
 	if m.items++; m.items > MaxItems {
-		return fmt.Errorf("%w: more than %d items", ErrGarbage, MaxItems)
+		return fmt.Errorf("%w: more than %d files and folders", ErrLimit, MaxItems)
 	}
 	if it.Sub != "" || it.Rel() != "" {
 		if why := dest.CheckName(it.Rel()); why != "" {
@@ -294,13 +300,14 @@ func (m *reader) emit(it Item) error {
 	return m.to.Item(it)
 }
 
-// nonsense counts bytes that are no record.
+// nonsense counts bytes that are no record; they are reported once.
 func (m *reader) nonsense(n int) error {
 	if m.garbage += n + 1; m.garbage > maxGarbage {
-		return ErrGarbage
+		return fmt.Errorf("%w: more than %d MiB of it are no records", ErrGarbage, maxGarbage>>20)
 	}
-	if m.garbage < 64<<10 {
-		m.to.Refused("", "a record of the VM's listing makes no sense")
+	if !m.told {
+		m.told = true
+		m.to.Refused("", "some of the VM's listing makes no sense")
 	}
 	return nil
 }
@@ -314,7 +321,7 @@ func (m *reader) token() (string, error) {
 			return string(part[:len(part)-1]), nil
 		}
 		if len(long)+len(part) > maxToken {
-			return "", ErrGarbage
+			return "", fmt.Errorf("%w: a record of more than %d MiB", ErrGarbage, maxToken>>20)
 		}
 		long = append(long, part...)
 		switch {
