@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"time"
 
@@ -197,7 +198,12 @@ func (e *PathError) Is(target error) bool { return target == fs.ErrNotExist }
 // has arrived is kept for the next run.
 type LostError struct{ Err error }
 
-func (e *LostError) Error() string { return "connection to the VM lost: " + e.Err.Error() }
+func (e *LostError) Error() string {
+	if errors.Is(e.Err, session.ErrStalled) {
+		return e.Err.Error()
+	}
+	return "connection to the VM lost: " + e.Err.Error()
+}
 
 // Unwrap returns the last failure.
 func (e *LostError) Unwrap() error { return e.Err }

@@ -42,24 +42,15 @@ func Cat(ctx context.Context, conn Conn, asked string, w io.Writer, progress fun
 	return catBySFTP(ctx, c, asked, out, err)
 }
 
-// catWriter passes content on. While it waits for its reader, the VM need not
-// say anything.
+// catWriter passes content on.
 type catWriter struct {
 	w           io.Writer
-	s           *session.Session // nil over SFTP
 	done, total int64
 	progress    func(done, total int64)
 	err         error
 }
 
 func (c *catWriter) Write(p []byte) (int, error) {
-	if c.s != nil {
-		c.s.Quiet(true)
-		defer func() {
-			c.s.Touch()
-			c.s.Quiet(false)
-		}()
-	}
 	n, err := c.w.Write(p)
 	c.done += int64(n)
 	c.err = err
@@ -98,7 +89,7 @@ func catByShell(ctx context.Context, c *session.Conn, asked string, out *catWrit
 	} else if err := notOneFile(asked, what[0]); err != nil {
 		return err
 	}
-	out.s = s
+	s.Due("contents", 0)
 	if _, err := io.Copy(out, bufio.NewReaderSize(s.Out, 64<<10)); err != nil {
 		return s.Failure(err)
 	}
@@ -120,7 +111,7 @@ func notOneFile(asked string, letter byte) error {
 
 // catBySFTP is for a VM that runs no commands (why).
 func catBySFTP(ctx context.Context, c *session.Conn, asked string, out *catWriter, why error) error {
-	client, _, err := openSFTP(ctx, c, unlimited)
+	client, m, err := openSFTP(ctx, c, unlimited)
 	if err != nil {
 		return &ToolError{"the VM can neither send a file by sh and cat nor by SFTP", errors.Join(why, err)}
 	}
@@ -154,7 +145,7 @@ func catBySFTP(ctx context.Context, c *session.Conn, asked string, out *catWrite
 	case out.err != nil:
 		return &LocalError{"stdout", out.err}
 	case err != nil:
-		return &LostError{err}
+		return &LostError{m.cause(err)}
 	}
 	return nil
 }

@@ -51,7 +51,11 @@ type prefixRequest struct {
 func prefixHashes(ctx context.Context, c *session.Conn, rs []prefixRequest) (sums [][32]byte, ok []bool, err error) {
 	s := c.Start(ctx, prefixHashCmd)
 	defer s.Stop()
-	s.Quiet(true) // a large file is silent for long; the connection's keep-alives watch
+	var bytes int64
+	for _, r := range rs {
+		bytes += r.n
+	}
+	s.Due("hashes", session.ToRead(bytes))
 	s.Input(func(w *bufio.Writer) error {
 		for i, r := range rs {
 			if _, err := fmt.Fprintf(w, "%d\x00%d\x00%s\x00", i, r.n, r.name); err != nil {
@@ -85,6 +89,7 @@ func blockHashes(ctx context.Context, c *session.Conn, name string, n, block int
 	s := c.Start(ctx, blockHashCmd)
 	defer s.Stop()
 	count := (n + block - 1) / block
+	s.Due("hashes", session.ToRead(n))
 	s.Items(strconv.FormatInt(block, 10), strconv.FormatInt(count, 10), name)
 	if err := s.Ready(); err != nil {
 		return err

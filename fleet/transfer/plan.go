@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"io/fs"
 	"os"
@@ -153,7 +152,7 @@ func (p *pull) skip(special bool) {
 // remember accounts for what stays in memory to the end.
 func (p *pull) remember(n int) error {
 	if p.mem += int64(n) + 64; p.mem > maxPlanMem {
-		return fmt.Errorf("%w: its folders and hard links need more than %d MiB here", listing.ErrLimit, maxPlanMem>>20)
+		return listing.Limit("its folders and hard links need more than %d MiB here", maxPlanMem>>20)
 	}
 	return nil
 }

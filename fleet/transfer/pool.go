@@ -19,6 +19,8 @@ const (
 	maxConns = 8
 	// maxRedials bounds redials in a row without a file or 1 MiB arriving.
 	maxRedials = 8
+	// maxLate bounds those after a VM was late, each of which took a minute.
+	maxLate = 2
 )
 
 // worker is one connection at work: streams of small files, ranges of large
@@ -168,6 +170,7 @@ func (w *worker) dropped(err error) {
 			break
 		}
 	}
+	w.once.Do(func() { p.wg.Go(w.close) }) // unless it is at work
 	p.pool.notify()
 }
 
@@ -227,7 +230,7 @@ func (p *pull) anyWorker(ctx context.Context) (*worker, error) {
 func (p *pull) control() {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	redials := 0
+	redials, lates := 0, 0
 	var mark int64
 	for {
 		select {
@@ -236,8 +239,10 @@ func (p *pull) control() {
 		case <-tick.C:
 		case <-p.pool.changed:
 		}
-		if sum := p.c.summary(); sum.Moved-mark > 1<<20 || sum.Files > p.filesMark {
-			mark, p.filesMark, redials = sum.Moved, sum.Files, 0
+		if sum := p.c.summary(); sum.Moved-mark > 1<<20 {
+			mark, p.filesMark, redials, lates = sum.Moved, sum.Files, 0, 0
+		} else if sum.Files > p.filesMark {
+			p.filesMark, redials = sum.Files, 0
 		}
 		p.pool.mu.Lock()
 		live, most, lost := len(p.pool.live), p.pool.most, p.pool.lost
@@ -247,7 +252,10 @@ func (p *pull) control() {
 		}
 		switch {
 		case live == 0:
-			if err := p.redial(redials, lost); err != nil {
+			if errors.Is(lost, session.ErrStalled) {
+				lates++
+			}
+			if err := p.redial(max(redials, lates-1), lost); err != nil {
 				p.q.stop(err)
 				p.cancel(err)
 				return
@@ -261,13 +269,18 @@ func (p *pull) control() {
 	}
 }
 
+// again tells whether a further connection is tried after so many in a row.
+func again(lost error, tried int) bool {
+	return tried < maxRedials && (tried < maxLate || !errors.Is(lost, session.ErrStalled))
+}
+
 // redial gets a connection back, after a pause that grows.
 func (p *pull) redial(tried int, lost error) error {
 	dial := p.r.Redial
 	if dial == nil {
 		dial = p.r.Dial
 	}
-	if dial == nil || tried >= maxRedials {
+	if dial == nil || !again(lost, tried) {
 		return &LostError{lost}
 	}
 	if tried > 0 {

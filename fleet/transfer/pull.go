@@ -131,6 +131,9 @@ func (p *pull) run(ctx context.Context) error {
 	p.q.wait(p.ctx)
 	p.cancel(errOver)
 	p.wg.Wait()
+	for _, w := range p.pool.live {
+		w.once.Do(w.close) // unless it was at work
+	}
 	listErr := <-listed
 	if err := p.outcome(ctx, listErr); err != nil {
 		_ = p.flush() // the error at hand says more
@@ -157,7 +160,7 @@ func (p *pull) openEarly() {
 	}
 	w := p.pool.live[0]
 	s := w.conn.StartSplit(w.ctx, tarHashCmd)
-	s.Quiet(true)
+	s.Rest()
 	w.early = s
 }
 

@@ -118,7 +118,7 @@ func (p *push) run() error {
 		if !session.IsDrop(err) || isLocal(err) || isAnswer(err) {
 			return err
 		}
-		if dial == nil || drops >= maxRedials {
+		if dial == nil || !again(err, drops) {
 			return &LostError{err}
 		}
 		p.held = nil
@@ -158,7 +158,7 @@ func (p *push) openEarly() {
 // startQuiet starts a command from which nothing is expected yet.
 func (p *push) startQuiet(cmd string) *session.Session {
 	s := p.conn.Start(p.ctx, cmd)
-	s.Quiet(true)
+	s.Rest()
 	return s
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
@@ -15,10 +16,14 @@ func (p *push) statusLetters(script string, want int, args ...string) (string, e
 	return lettersFor(p.ctx, p.conn, script, want, args)
 }
 
+// scriptWork is how long a script may need that makes, or removes, many things and
+// shows nothing meanwhile.
+const scriptWork = 5 * time.Minute
+
 func lettersFor(ctx context.Context, c *session.Conn, script string, want int, args []string) (string, error) {
 	s := c.Script(ctx, script, args...)
 	defer s.Stop()
-	s.Quiet(true)
+	s.Due("an answer", scriptWork)
 	if err := s.Ready(); err != nil {
 		return "", err
 	}
@@ -189,7 +194,7 @@ func (p *push) sendOne(it *pushItem) error {
 	go func() {
 		_, err := io.WriteString(s.In, shellLine(p.temp(it.rel)))
 		if err == nil {
-			_, _, err = p.copyOut(&touchWriter{s}, f, it.Size, make([]byte, 128<<10))
+			_, _, err = p.copyOut(s.In, f, it.Size, make([]byte, 128<<10))
 		}
 		_ = s.In.CloseWithError(err)
 	}()

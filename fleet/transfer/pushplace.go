@@ -42,6 +42,7 @@ func (p *push) place() error {
 		s = p.startQuiet(pushPlaceCmd)
 	}
 	defer s.Stop()
+	s.Due("the renaming", scriptWork)
 	head, most := p.placeHead(batches)
 	s.Input(func(w *bufio.Writer) error {
 		_, err := io.WriteString(w, head)

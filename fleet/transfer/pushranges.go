@@ -139,7 +139,7 @@ func (d *delivery) ranges(c *session.Conn) {
 	}
 	s := c.Start(d.ctx, pushRangeCmd)
 	defer s.Stop()
-	rs := &rangeSender{d: d, s: s, w: bufio.NewWriterSize(&touchWriter{s}, 64<<10), buf: make([]byte, 256<<10), lines: make(chan string, 2)}
+	rs := &rangeSender{d: d, s: s, w: bufio.NewWriterSize(s.In, 64<<10), buf: make([]byte, 256<<10), lines: make(chan string, 2)}
 	go rs.read()
 	var err error
 	for ok && err == nil {
@@ -152,7 +152,7 @@ func (d *delivery) ranges(c *session.Conn) {
 	}
 	if err == nil {
 		_ = s.In.Close()
-		s.Quiet(true) // the last hashes may take their time; the connection's keep-alives watch
+		s.Due("hashes", 0)
 	}
 	for err == nil && len(rs.open) > 0 {
 		err = rs.answer()
@@ -222,6 +222,7 @@ func (rs *rangeSender) send(job rangeJob) error {
 	defer func() { _ = f.Close() }()
 	p.c.at(it.rel)
 	rs.begun.Add(1)
+	rs.s.Due("taking contents", session.ToRead(n))
 	_, err := fmt.Fprintf(rs.w, "%s%d %d %d\n", shellLine(p.lies(it)), job.r.off/rangeBlock, n/rangeBlock, n%rangeBlock)
 	if err != nil {
 		return err

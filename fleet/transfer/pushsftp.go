@@ -25,13 +25,17 @@ func (p *push) bySFTP(why error) error {
 		return why
 	}
 	p.c.logf("push by SFTP: the shell way fails: %v", why)
-	client, _, err := openSFTP(p.ctx, p.conn, unlimited)
+	client, m, err := openSFTP(p.ctx, p.conn, unlimited)
 	if err != nil {
 		return &ToolError{"the VM takes files neither by a shell nor by SFTP", errors.Join(why, err)}
 	}
 	defer func() { _ = client.Close() }()
 	stop := context.AfterFunc(p.ctx, func() { _ = client.Close() })
 	defer stop()
+	return m.cause(p.sendBySFTP(client))
+}
+
+func (p *push) sendBySFTP(client *sftp.Client) error {
 	p.tools = listing.Tools{List: "sftp", Hash: "none"}
 	p.c.update(func(s *Summary) { s.Verified, s.Method = p.tools.Verified(), p.tools.Method() })
 	if err := p.sftpDest(client); err != nil {

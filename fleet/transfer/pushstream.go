@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -45,7 +47,7 @@ func (d *delivery) stream(c *session.Conn, lead bool) {
 	if s == nil {
 		s = c.Start(d.ctx, pushTarCmd)
 	}
-	s.Quiet(false)
+	s.Due("taking contents", 0)
 	defer s.Stop()
 	st := &pushStream{p: p, s: s, buf: make([]byte, 128<<10), open: map[string]*pushItem{}}
 	read := make(chan error, 1)
@@ -53,7 +55,7 @@ func (d *delivery) stream(c *session.Conn, lead bool) {
 	err := st.write(d.q, lead)
 	if err == nil {
 		_ = s.In.Close()
-		s.Quiet(true) // the last hashes may take their time; the connection's keep-alives watch
+		s.Due("hashes", st.unhashed())
 	}
 	readErr := <-read
 	d.ended(c, st.result(err, readErr))
@@ -85,7 +87,7 @@ func (st *pushStream) result(wrote, read error) error {
 
 // write sends the stream.
 func (st *pushStream) write(q *pushQueue, lead bool) error {
-	w := bufio.NewWriterSize(&touchWriter{st.s}, 64<<10)
+	w := bufio.NewWriterSize(st.s.In, 64<<10)
 	if err := st.begin(w, q); err != nil {
 		return err
 	}
@@ -286,6 +288,13 @@ func (p *push) copyOut(w io.Writer, r io.Reader, n int64, buf []byte) (sum [32]b
 	return [32]byte(h.Sum(nil)), readErr, nil
 }
 
+// unhashed is how long the VM may need for the hashes that are still to come.
+func (st *pushStream) unhashed() time.Duration {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return session.ToRead(sizes(maps.Values(st.open)))
+}
+
 // readHashes compares what the VM says with what was sent.
 func (st *pushStream) readHashes() error {
 	if err := st.s.Ready(); err != nil {
@@ -328,15 +337,6 @@ func (st *pushStream) hashed(name string, sum [32]byte) bool {
 		st.p.unsteady(it)
 	}
 	return true
-}
-
-// touchWriter is a session's stdin; sending is a sign of life.
-type touchWriter struct{ s *session.Session }
-
-func (w *touchWriter) Write(b []byte) (int, error) {
-	n, err := w.s.In.Write(b)
-	w.s.Touch()
-	return n, err
 }
 
 // linkHeaders are the hard links whose file comes in this pass, too.

@@ -4,7 +4,11 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"io"
+	"iter"
 	"os"
+	"slices"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
 // verifyHeld has the VM hash what lies whole in the partial folder and was not
@@ -60,7 +64,7 @@ func (p *push) hashes(files []*pushItem) (map[string][32]byte, error) {
 	}
 	s := p.conn.Start(p.ctx, hashCmd)
 	defer s.Stop()
-	s.Quiet(true)
+	s.Due("hashes", session.ToRead(sizes(slices.Values(plain))))
 	s.Input(func(w *bufio.Writer) error {
 		_, err := io.WriteString(w, "256\n")
 		for _, it := range plain {
@@ -102,6 +106,14 @@ func (p *push) oddHashes(files []*pushItem, sums map[string][32]byte) error {
 		}
 	}
 	return err
+}
+
+// sizes is the sum of the sizes of items.
+func sizes(items iter.Seq[*pushItem]) (bytes int64) {
+	for it := range items {
+		bytes += it.Size
+	}
+	return bytes
 }
 
 func hashFile(name string) (sum [32]byte, err error) {

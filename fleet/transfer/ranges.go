@@ -39,7 +39,7 @@ func (w *worker) ranges(ctx context.Context) error {
 	}
 	buf := make([]byte, 256<<10)
 	for job := range jobs {
-		s.Quiet(false)
+		s.Due("contents", 0)
 		if err != nil {
 			job.l.finished(job.s, !session.IsDrop(err))
 			continue
@@ -48,7 +48,9 @@ func (w *worker) ranges(ctx context.Context) error {
 			stopAsking()
 			s.Stop()
 		}
-		s.Quiet(len(jobs) == 0)
+		if len(jobs) == 0 {
+			s.Rest()
+		}
 	}
 	stopAsking()
 	if e := <-asked; err == nil {
@@ -81,11 +83,11 @@ func (w *worker) requestRanges(ctx context.Context, s *session.Session, job chun
 	defer close(jobs)
 	defer func() { _ = s.In.Close() }()
 	for {
-		s.Quiet(false)
+		s.Due("contents", 0)
 		_, err := io.WriteString(s.In, rangeRequest(job.l.t.name, job.s, w.p.trailer))
 		if err != nil {
 			job.l.finished(job.s, false)
-			return nil // the reader knows why
+			return s.Wait() // it has ended
 		}
 		jobs <- job
 		var ok bool

@@ -32,6 +32,7 @@ func (st *stream) writeRequests(ctx context.Context) {
 func (st *stream) closeRequests() {
 	st.mu.Lock()
 	st.closed = true
+	st.oweLocked()
 	st.cond.Broadcast()
 	st.mu.Unlock()
 	_ = st.data.In.Close()
@@ -73,9 +74,11 @@ func (f *requestWriter) run(ctx context.Context) error {
 			if err := f.flush(); err != nil {
 				return err
 			}
+			f.st.rest(true)
 			if batch, ok = q.takeBatch(ctx, true); !ok {
 				return nil
 			}
+			f.st.rest(false)
 		}
 		asked, err := f.askAll(ctx, batch, n)
 		if n += asked; asked < len(batch) {

@@ -124,6 +124,7 @@ func (w *worker) readAgain(ctx context.Context, ts []*task) error {
 func (w *worker) cat(ctx context.Context, t *task) error {
 	s := w.conn.Start(ctx, catCmd)
 	defer s.Stop()
+	s.Due("contents", 0)
 	s.Items(t.name)
 	if err := s.Ready(); err != nil {
 		return err

@@ -3,7 +3,6 @@ package transfer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -36,12 +35,26 @@ const (
 type meter struct {
 	io.ReadWriteCloser
 	left atomic.Int64
+	err  atomic.Pointer[error]
+}
+
+// cause is why an operation failed with err: the library only says that the
+// connection is lost.
+func (m *meter) cause(err error) error {
+	if why := m.err.Load(); why != nil && err != nil && !isStatus(err) {
+		return *why
+	}
+	return err
 }
 
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.ReadWriteCloser.Read(p)
 	if m.left.Add(int64(-n)) < 0 {
-		return 0, fmt.Errorf("%w: folders of more than %d MiB", listing.ErrLimit, maxSFTPListing>>20)
+		err = listing.Limit("folders of more than %d MiB", maxSFTPListing>>20)
+		n = 0
+	}
+	if err != nil {
+		m.err.CompareAndSwap(nil, &err)
 	}
 	return n, err
 }
@@ -50,7 +63,7 @@ func (m *meter) Read(p []byte) (int, error) {
 const unlimited = int64(1) << 62
 
 func openSFTP(ctx context.Context, c *session.Conn, limit int64) (*sftp.Client, *meter, error) {
-	rw, err := c.Subsystem(ctx, "sftp")
+	rw, err := c.SFTP(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -59,7 +72,7 @@ func openSFTP(ctx context.Context, c *session.Conn, limit int64) (*sftp.Client, 
 	client, err := sftp.NewClientPipe(m, m)
 	if err != nil {
 		_ = rw.Close()
-		return nil, nil, err
+		return nil, nil, m.cause(err)
 	}
 	return client, m, nil
 }
@@ -84,7 +97,7 @@ func (p *pull) listBySFTP(why error) error {
 	p.complete = true
 	if p.roots, err = expandBySFTP(client, p.roots); err != nil {
 		p.complete = false
-		p.brokeOff(p.roots[0], err)
+		p.brokeOff(p.roots[0], m.cause(err))
 	}
 	for _, r := range p.roots {
 		if err := p.walkRoot(client, m, r); err != nil {
@@ -92,7 +105,7 @@ func (p *pull) listBySFTP(why error) error {
 			if p.ctx.Err() != nil {
 				return context.Cause(p.ctx)
 			}
-			p.brokeOff(r, err)
+			p.brokeOff(r, m.cause(err))
 		}
 	}
 	p.c.update(func(s *Summary) { s.Complete = p.complete && p.missing == 0 })
@@ -188,7 +201,7 @@ func (p *pull) sftpItem(client *sftp.Client, r *listing.Root, sub string, fi os.
 		it.Target = target
 	}
 	if len(p.seen) >= listing.MaxItems {
-		return fmt.Errorf("%w: more than %d files and folders", listing.ErrLimit, listing.MaxItems)
+		return listing.Limit("more than %d files and folders", listing.MaxItems)
 	}
 	return p.Item(it)
 }

@@ -13,7 +13,7 @@ import (
 
 // sftpWorker fetches files over SFTP until none are left.
 func (w *worker) sftpWorker(ctx context.Context) error {
-	client, _, err := openSFTP(ctx, w.conn, unlimited)
+	client, m, err := openSFTP(ctx, w.conn, unlimited)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (w *worker) sftpWorker(ctx context.Context) error {
 	run(sftpChunks, w.sftpChunk)
 	wg.Wait()
 	_ = client.Close()
-	return context.Cause(ctx)
+	return m.cause(context.Cause(ctx))
 }
 
 // sftpSmall fetches small files one after the other.

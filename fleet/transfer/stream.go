@@ -42,7 +42,9 @@ type stream struct {
 	nudged    bool        // just now
 	timer     *time.Timer // of askMore
 	dead      bool
+	resting   bool // nothing more can be asked for at the moment
 	closed    bool // nothing more will be asked for
+	hashing   bool // only hashes are owed
 	unwanted  int  // things that were not asked for
 	wg        sync.WaitGroup
 }
@@ -74,8 +76,6 @@ func (w *worker) stream(ctx context.Context) error {
 	st.data.Stop()
 	if st.hash != nil && dataErr != nil {
 		st.hash.Stop()
-	} else if st.hash != nil {
-		st.hash.Quiet(false)
 	}
 	st.wg.Wait()
 	if st.hash != nil {
@@ -133,15 +133,49 @@ func (st *stream) add(t *task) {
 	if st.verifies && !t.hasVMSum {
 		st.hashes.push(t)
 	}
-	st.calmLocked()
+	st.oweLocked()
 }
 
-// calmLocked tells the watchdogs whether anything is expected.
-func (st *stream) calmLocked() {
-	st.data.Quiet(st.order.len() == 0)
-	if st.hash != nil {
-		st.hash.Quiet(true) // it answers by the hundred; the data session is watched
+// oweLocked tells the sessions what the VM owes. Tools keep back the last of what
+// they have until they are told more, or that this was all.
+func (st *stream) oweLocked() {
+	switch {
+	case st.order.len() > 0 && (st.closed || !st.resting):
+		st.data.Due("contents", 0)
+	case !st.closed:
+		st.data.Rest()
+	case !st.combined:
+		st.data.Due("contents", 0) // or that there are no more
+	case !st.hashing:
+		st.hashing = true
+		st.data.Due("hashes", st.unhashedLocked())
 	}
+	if st.hash == nil {
+		return
+	}
+	if !st.closed { // it answers by the hundred; the other session is watched
+		st.hash.Rest()
+	} else if !st.hashing {
+		st.hashing = true
+		st.hash.Due("hashes", st.unhashedLocked())
+	}
+}
+
+// unhashedLocked is how long the VM may need for the hashes that are still to come.
+func (st *stream) unhashedLocked() time.Duration {
+	var bytes int64
+	for _, t := range st.hashes.items[st.hashes.head:] {
+		bytes += t.it.Size
+	}
+	return session.ToRead(bytes)
+}
+
+// rest notes whether nothing more can be asked for at the moment.
+func (st *stream) rest(now bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.resting = now
+	st.oweLocked()
 }
 
 // tarKey is a name as tar may give it back: without leading slashes or "./".
@@ -175,7 +209,7 @@ func (st *stream) arrived(name string) *task {
 			break
 		}
 	}
-	st.calmLocked()
+	st.oweLocked()
 	st.cond.Broadcast()
 	return t
 }
@@ -238,6 +272,9 @@ func (st *stream) readHashes(in *bufio.Reader) error {
 			odd++
 		} else {
 			t.vmSum = sum
+			if st.combined {
+				st.data.Came(len(line) + 1)
+			}
 			st.mu.Lock()
 			t.hasVMSum = true
 			st.mu.Unlock()

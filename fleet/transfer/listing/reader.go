@@ -32,13 +32,21 @@ type Handler interface {
 	Waiting() // nothing more is here for the moment
 }
 
-// Both end a listing for good: asking again would bring the same.
-var (
-	// ErrGarbage ends one that makes no sense.
-	ErrGarbage error = session.BadAnswer{Err: errors.New("the VM's listing makes no sense")}
-	// ErrLimit ends one that is larger than a pull can be.
-	ErrLimit error = session.BadAnswer{Err: errors.New("there is more than one pull can take")}
-)
+// ErrGarbage ends a listing that makes no sense.
+var ErrGarbage = errors.New("the VM's listing makes no sense")
+
+// ErrLimit ends one that is larger than a pull can be.
+var ErrLimit = errors.New("there is more than one pull can take")
+
+// garbage is an ErrGarbage that is final: asking again would bring the same.
+func garbage(format string, args ...any) error {
+	return session.BadAnswer{Err: fmt.Errorf("%w: %s", ErrGarbage, fmt.Sprintf(format, args...))}
+}
+
+// Limit is an ErrLimit, which is final.
+func Limit(format string, args ...any) error {
+	return session.BadAnswer{Err: fmt.Errorf("%w: %s", ErrLimit, fmt.Sprintf(format, args...))}
+}
 
 // reader reads one listing.
 type reader struct {
@@ -68,7 +76,7 @@ type Command struct {
 // Begin opens the session. The caller must call Run or Stop.
 func Begin(ctx context.Context, c *session.Conn) *Command {
 	l := &Command{ctx, c, c.Start(ctx, session.RunScript)}
-	l.s.Quiet(true)
+	l.s.Rest()
 	return l
 }
 
@@ -121,7 +129,7 @@ func inRuns(roots []*Root) [][]*Root {
 // run lists some roots.
 func (m *reader) run(s *session.Session, roots []*Root) (complete bool, err error) {
 	defer s.Stop()
-	s.Quiet(false)
+	s.Due("the listing", 0)
 	to := m.to
 	s.OnWait(to.Waiting)
 	args := []string{linkScript, statScript, statTopScript}
@@ -198,7 +206,7 @@ func (m *reader) readTools() error {
 		got[i] = tok
 	}
 	if got[0] != "P" || (got[1] != "find" && got[1] != "stat") {
-		return ErrGarbage
+		return session.BadAnswer{Err: ErrGarbage}
 	}
 	m.list = got[1]
 	t := Tools{List: got[1], Tar: "none", Hash: "none", Zstd: got[4] == "zstd"}
@@ -289,7 +297,7 @@ func (m *reader) findRecord(head string) (bool, error) {
 // emit hands an item on after the checks of its name.
 func (m *reader) emit(it Item) error {
 	if m.items++; m.items > MaxItems {
-		return fmt.Errorf("%w: more than %d files and folders", ErrLimit, MaxItems)
+		return Limit("more than %d files and folders", MaxItems)
 	}
 	if it.Sub != "" || it.Rel() != "" {
 		if why := dest.CheckName(it.Rel()); why != "" {
@@ -303,7 +311,7 @@ func (m *reader) emit(it Item) error {
 // nonsense counts bytes that are no record; they are reported once.
 func (m *reader) nonsense(n int) error {
 	if m.garbage += n + 1; m.garbage > maxGarbage {
-		return fmt.Errorf("%w: more than %d MiB of it are no records", ErrGarbage, maxGarbage>>20)
+		return garbage("more than %d MiB of it are no records", maxGarbage>>20)
 	}
 	if !m.told {
 		m.told = true
@@ -321,7 +329,7 @@ func (m *reader) token() (string, error) {
 			return string(part[:len(part)-1]), nil
 		}
 		if len(long)+len(part) > maxToken {
-			return "", fmt.Errorf("%w: a record of more than %d MiB", ErrGarbage, maxToken>>20)
+			return "", garbage("a record of more than %d MiB", maxToken>>20)
 		}
 		long = append(long, part...)
 		switch {

@@ -1,7 +1,6 @@
 package listing
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -23,7 +22,7 @@ func (m *reader) linkRecord() (bool, error) {
 		m.links = map[string]string{}
 	}
 	if m.linkMem += len(name) + len(target) + 64; m.linkMem > maxLinkMem {
-		return false, fmt.Errorf("%w: its symlinks need more than %d MiB here", ErrLimit, maxLinkMem>>20)
+		return false, Limit("its symlinks need more than %d MiB here", maxLinkMem>>20)
 	}
 	m.links[name] = strings.TrimSuffix(target, "\n")
 	return true, nil
@@ -42,7 +41,7 @@ func (m *reader) statBatch() (bool, error) {
 			break
 		}
 		if size += len(name) + 16; size > maxToken {
-			return false, fmt.Errorf("%w: a batch of more than %d MiB of names", ErrGarbage, maxToken>>20)
+			return false, garbage("a batch of more than %d MiB of names", maxToken>>20)
 		}
 		names = append(names, name)
 	}

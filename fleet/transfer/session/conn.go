@@ -49,9 +49,14 @@ func (c *Conn) enter(ctx context.Context) error {
 
 func (c *Conn) leave() { <-c.room }
 
-// Subsystem opens a subsystem ("sftp"). It is not counted.
-func (c *Conn) Subsystem(ctx context.Context, name string) (io.ReadWriteCloser, error) {
-	return c.t.OpenSubsystem(ctx, name)
+// SFTP opens the subsystem of that name. It is not counted among the sessions. A
+// server that is late is cut off; the reader gets a LateError.
+func (c *Conn) SFTP(ctx context.Context) (io.ReadWriteCloser, error) {
+	rw, err := c.t.OpenSubsystem(ctx, "sftp")
+	if err != nil {
+		return nil, err
+	}
+	return watchSubsystem(rw), nil
 }
 
 // Ping waits for an answer of the SSH server.

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// ErrStalled ends a session that says nothing though something is expected.
+// ErrStalled is what a LateError matches.
 var ErrStalled = errors.New("the VM stopped answering")
 
 // ErrNoise is what a session fails with when the answer does not begin with

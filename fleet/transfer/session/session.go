@@ -14,18 +14,15 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-const (
-	noiseLimit = 256 << 10
-	stallLimit = 60 * time.Second
-)
+const noiseLimit = 256 << 10
 
 // Session is one command running on the VM. In and Out are for one goroutine
 // each; the methods are safe for concurrent use, but for Ready, Finish and Drain,
 // which read Out.
 type Session struct {
-	In  *io.PipeWriter // its stdin; a write fails once the command has ended
-	Out *bufio.Reader  // its stdout; what the login shell printed comes first, see Ready
-	Err *bufio.Reader  // its stderr, if it answers there too; else nil
+	In  *Stdin        // a write fails once the command has ended
+	Out *bufio.Reader // its stdout; what the login shell printed comes first, see Ready
+	Err *bufio.Reader // its stderr, if it answers there too; else nil
 
 	outPipe, errPipe *pipe
 	stderr           tailBuffer
@@ -34,12 +31,16 @@ type Session struct {
 	err              error // of Exec; valid after done
 	synced           bool
 	last             atomic.Int64 // UnixNano of the last sign of life
-	quiet            atomic.Bool
+	owed             *account
 	onWait           func()
 }
 
-// Quiet tells that nothing is expected now, so that silence is no trouble.
-func (s *Session) Quiet(now bool) { s.quiet.Store(now) }
+// Rest tells that the VM owes nothing now, so that silence is no trouble.
+func (s *Session) Rest() { s.owed.rest() }
+
+// Due tells what the VM owes from now on, and how long it may work on that and show
+// nothing. The session ends with a LateError if it is late.
+func (s *Session) Due(what string, work time.Duration) { s.owed.due(what, work) }
 
 // OnWait makes fn be called by the reader of Out before it waits for more. It is
 // set before the first read.
@@ -60,7 +61,9 @@ func (s *Session) Abort() {
 
 // Wait waits until the command has ended, and returns how.
 func (s *Session) Wait() error {
+	s.owed.wait(1)
 	<-s.done
+	s.owed.wait(-1)
 	return s.err
 }
 
@@ -86,15 +89,16 @@ func (c *Conn) StartSplit(ctx context.Context, cmd string) *Session {
 func (s *Session) start(ctx context.Context, c *Conn, cmd string, stderr io.Writer) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	inR, inW := io.Pipe()
-	s.In, s.outPipe, s.cancel, s.done = inW, newPipe(256<<10), cancel, make(chan struct{})
+	s.In, s.outPipe, s.cancel, s.done = &Stdin{inW, s}, newPipe(256<<10), cancel, make(chan struct{})
+	s.owed = newAccount()
 	s.Out = bufio.NewReaderSize(&touchReader{s: s, r: s.outPipe, main: true}, 128<<10)
-	s.Touch()
+	s.touch()
 	go func() {
 		err := c.enter(ctx)
 		if err == nil {
-			s.Touch()
+			s.touch()
 			go s.watch(ctx)
-			err = c.t.Exec(ctx, cmd, io.MultiReader(strings.NewReader(prelude), inR), s.outPipe, stderr)
+			err = c.t.Exec(ctx, cmd, takenReader{io.MultiReader(strings.NewReader(prelude), inR), s}, s.outPipe, stderr)
 			c.leave()
 		}
 		if cause := context.Cause(ctx); cause != nil && err != nil {
@@ -162,10 +166,11 @@ func (s *Session) Script(script string, args ...string) {
 	s.Items(items...)
 }
 
-// watch ends the session when it is silent for too long.
+// watch ends the session when the VM is late.
 func (s *Session) watch(ctx context.Context) {
-	tick := time.NewTicker(stallLimit / 12)
+	tick := time.NewTicker(Patience / 12)
 	defer tick.Stop()
+	s.owed.begin()
 	for {
 		select {
 		case <-s.done:
@@ -173,10 +178,8 @@ func (s *Session) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if s.quiet.Load() {
-				s.Touch()
-			} else if s.Silent() > stallLimit {
-				s.cancel(ErrStalled)
+			if err := s.owed.late(); err != nil {
+				s.cancel(err)
 				return
 			}
 		}
@@ -208,8 +211,15 @@ func (s *Session) Ready() error {
 	}
 }
 
-// Touch notes a sign of life.
-func (s *Session) Touch() { s.last.Store(time.Now().UnixNano()) }
+// touch notes a sign of life.
+func (s *Session) touch() { s.last.Store(time.Now().UnixNano()) }
+
+// Came notes bytes that the VM brought on stderr of what it owes: those of stdout
+// are noted by themselves, others on stderr count for nothing.
+func (s *Session) Came(bytes int) {
+	s.touch()
+	s.owed.came(bytes, Patience)
+}
 
 // Failure turns a read error at an unexpected place into what really happened.
 func (s *Session) Failure(err error) error {
@@ -278,6 +288,34 @@ func (s *Session) Stop() {
 	s.cancel(nil)
 }
 
+// Stdin is a session's stdin.
+type Stdin struct {
+	*io.PipeWriter
+	s *Session
+}
+
+// Write waits until the VM takes it, or is too late.
+func (w *Stdin) Write(b []byte) (int, error) {
+	w.s.owed.wait(1)
+	n, err := w.PipeWriter.Write(b)
+	w.s.owed.wait(-1)
+	return n, err
+}
+
+// takenReader notes that the VM takes its stdin. That comes in pieces of 32 KiB,
+// which are long on their way over a slow link.
+type takenReader struct {
+	io.Reader
+	s *Session
+}
+
+func (r takenReader) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	r.s.touch()
+	r.s.owed.came(n, 3*Patience)
+	return n, err
+}
+
 // touchReader notes that bytes came.
 type touchReader struct {
 	s    *Session
@@ -286,17 +324,28 @@ type touchReader struct {
 }
 
 func (t *touchReader) Read(p []byte) (int, error) {
-	if t.main && t.s.onWait != nil {
+	if !t.main {
+		n, err := t.r.Read(p)
+		return n, stoppedHere(err)
+	}
+	if t.s.onWait != nil {
 		t.s.onWait()
 	}
+	t.s.owed.wait(1)
 	n, err := t.r.Read(p)
-	if err == io.ErrClosedPipe { // this end closed it
-		err = ErrStopped
-	}
+	t.s.owed.wait(-1)
 	if n > 0 {
-		t.s.Touch()
+		t.s.Came(n)
 	}
-	return n, err
+	return n, stoppedHere(err)
+}
+
+// stoppedHere tells that it was this end who closed a pipe.
+func stoppedHere(err error) error {
+	if err == io.ErrClosedPipe {
+		return ErrStopped
+	}
+	return err
 }
 
 // Unpacked reads the rest of the answer, which zstd has compressed.

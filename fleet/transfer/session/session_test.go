@@ -79,6 +79,7 @@ func TestIsDrop(t *testing.T) {
 
 // A VM that says nothing is given up, unless nothing is expected of it.
 func TestSilence(t *testing.T) {
+	const stallLimit = Patience
 	for _, quiet := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			c := NewConn(fake(func(ctx context.Context, _ io.Reader, _ io.Writer) error {
@@ -90,7 +91,9 @@ func TestSilence(t *testing.T) {
 				}
 			}))
 			s := c.Start(t.Context(), "")
-			s.Quiet(quiet)
+			if quiet {
+				s.Rest()
+			}
 			began := time.Now()
 			err := s.Wait()
 			took := time.Since(began)
