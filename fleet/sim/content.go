@@ -152,17 +152,14 @@ func picture(name string, w, h int) ([]byte, error) {
 		seed = (seed ^ uint64(b)) * 1099511628211
 	}
 	rng := rand.New(rand.NewPCG(seed, 1))
-	img := image.NewRGBA(image.Rect(0, 0, w, h))
-	base := [3]float64{rng.Float64() * 200, rng.Float64() * 200, rng.Float64() * 200}
-	for y := range h {
-		for x := range w {
-			noise := float64(rng.IntN(12))
-			img.SetRGBA(x, y, color.RGBA{
-				R: uint8(base[0] + 40*float64(x)/float64(w) + noise),
-				G: uint8(base[1] + 40*float64(y)/float64(h) + noise),
-				B: uint8(base[2] + noise), A: 255,
-			})
-		}
+	base := [3]int{rng.IntN(200), rng.IntN(200), rng.IntN(200)}
+	colors := make(color.Palette, 256)
+	for i := range colors {
+		colors[i] = color.RGBA{R: uint8(base[0] + i/5), G: uint8(base[1] + i/7), B: uint8(base[2] + i/20), A: 255}
+	}
+	img := image.NewPaletted(image.Rect(0, 0, w, h), colors)
+	for i := range img.Pix { // a shade from corner to corner, with noise
+		img.Pix[i] = uint8((i%w*120/w + i/w*120/h)) + uint8(rng.Uint32()&15)
 	}
 	var buf bytes.Buffer
 	encoder := png.Encoder{CompressionLevel: png.BestSpeed}
