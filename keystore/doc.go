@@ -14,6 +14,7 @@
 //	inventory.json, *.json    documents; <folder>/*.json one file per document
 //	sealed-<folder>/*.json    likewise, but encrypted when the keys are
 //	removed.json              which VMs were removed, and when
+//	records.index             derived from the records, for listings of many VMs
 //	store.json, identity.age  encryption at rest (then keys are id.age)
 //	locks/*.lock              advisory locks (flock); the kernel frees them
 //	pending/*                 which folders a writer is working in

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // runtimeChecksModes says that permission bits mean something here.
@@ -44,4 +46,38 @@ func syncDir(dir string) error {
 		err = cerr
 	}
 	return err
+}
+
+// stamper takes the stamps of records, from a folder that is opened once.
+type stamper struct{ keys *os.File }
+
+func (s *Store) newStamper() stamper {
+	f, err := os.Open(s.path("keys"))
+	if err != nil {
+		return stamper{}
+	}
+	return stamper{f}
+}
+
+func (st stamper) close() {
+	if st.keys != nil {
+		_ = st.keys.Close() // it was read
+	}
+}
+
+// stamp is that of a VM's record; zero unless its folder and it are as
+// checkFolder and readShown want them.
+func (st stamper) stamp(id string) fileStamp {
+	if st.keys == nil {
+		return fileStamp{}
+	}
+	fd, me := int(st.keys.Fd()), uint32(os.Geteuid())
+	var f unix.Stat_t
+	if unix.Fstatat(fd, id, &f, unix.AT_SYMLINK_NOFOLLOW) != nil || f.Mode&unix.S_IFMT != unix.S_IFDIR || f.Mode&0o077 != 0 || f.Uid != me {
+		return fileStamp{}
+	}
+	if unix.Fstatat(fd, id+"/"+fileRecord, &f, unix.AT_SYMLINK_NOFOLLOW) != nil || f.Mode&unix.S_IFMT != unix.S_IFREG || f.Mode&0o022 != 0 || f.Uid != me {
+		return fileStamp{}
+	}
+	return fileStamp{inode: f.Ino, size: uint64(f.Size), mtime: f.Mtim.Nano(), changed: f.Ctim.Nano()}
 }

@@ -211,35 +211,28 @@ func (iv *Inventory) merged(inv keystore.Inventory, source outage.Source) ([]VM,
 // ReadRecords fills in what the keystore knows of each VM of a listing; again,
 // when keys were recorded meanwhile.
 func (iv *Inventory) ReadRecords(vms []VM) error {
-	records, findings, err := iv.keys.Records()
+	records, findings, err := iv.keys.Summaries()
 	if err != nil {
 		return problem.OfStorage("read the keystore", err)
-	}
-	byID := make(map[string]keystore.Record, len(records))
-	for _, r := range records {
-		byID[r.VMID] = r
-	}
-	for i := range vms {
-		if r, ok := byID[vms[i].ID]; ok {
-			vms[i].setRecord(r)
-		}
 	}
 	problems := make(map[string]string, len(findings))
 	for _, finding := range findings {
 		problems[finding.VMID] = finding.What
 	}
 	for i := range vms {
-		vms[i].Key.Problem = problems[vms[i].ID]
+		vm := &vms[i]
+		at, has := slices.BinarySearchFunc(records, vm.ID, func(r keystore.Summary, id string) int { return strings.Compare(r.VMID, id) })
+		if has {
+			vm.setRecord(&records[at])
+		}
+		vm.Key.Problem = problems[vm.ID]
 	}
 	return nil
 }
 
-func (v *VM) setRecord(r keystore.Record) {
-	v.Key = KeyState{Recorded: r.HasKey(), Source: r.Source, FetchedAt: r.FetchedAt, ProvedAt: r.ProvedAt, RefusedAt: r.RefusedAt}
-	v.GoneAt = r.GoneAt
-	if len(r.Endpoints) > 0 {
-		v.ReachedAt = r.Endpoints[0].WorkedAt
-	}
+func (v *VM) setRecord(r *keystore.Summary) {
+	v.Key = KeyState{Recorded: r.HasKey, Source: r.Source, FetchedAt: r.FetchedAt, ProvedAt: r.ProvedAt, RefusedAt: r.RefusedAt}
+	v.GoneAt, v.ReachedAt = r.GoneAt, r.ReachedAt
 }
 
 // Select narrows the listing to a selection.

@@ -1,0 +1,97 @@
+package keystore
+
+import (
+	"context"
+	"time"
+)
+
+// Summary is what a listing shows of a VM's record.
+type Summary struct {
+	VMID      string
+	HasKey    bool
+	Source    string
+	FetchedAt time.Time
+	ProvedAt  time.Time
+	RefusedAt time.Time
+	GoneAt    time.Time
+	ReachedAt time.Time // a login last worked, with whatever key
+}
+
+func (r Record) summary() Summary {
+	sum := Summary{VMID: r.VMID, HasKey: r.HasKey(), Source: r.Source, FetchedAt: r.FetchedAt, ProvedAt: r.ProvedAt, RefusedAt: r.RefusedAt, GoneAt: r.GoneAt}
+	if len(r.Endpoints) > 0 {
+		sum.ReachedAt = r.Endpoints[0].WorkedAt
+	}
+	return sum
+}
+
+// Summaries sums up all records, sorted by id, as Records would: one that cannot
+// be used is a Finding. A record that is the very file of last time is not read
+// again; see recordindex.go.
+func (s *Store) Summaries() ([]Summary, []Finding, error) {
+	ids, err := s.IDs()
+	if err != nil {
+		return nil, nil, err
+	}
+	known := s.readIndex(ids)
+	rows, errs := make([]indexRow, len(ids)), make([]error, len(ids))
+	stamper, now := s.newStamper(), s.clock()
+	inParallel(len(ids), func(i int) {
+		rows[i].stamp = stamper.stamp(ids[i]) // before reading: what comes later has another stamp
+		if k := known.row(i); rows[i].stamp != (fileStamp{}) && k.stamp == rows[i].stamp {
+			rows[i] = k
+			return
+		}
+		var rec Record
+		rec, errs[i] = s.Record(ids[i])
+		rows[i].sum, rows[i].fresh = rec.summary(), errs[i] == nil
+	})
+	stamper.close()
+	s.keepIndex(known, rows, now)
+
+	out := make([]Summary, 0, len(ids))
+	var findings []Finding
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			out = append(out, rows[i].sum)
+		case !IsNotFound(err): // an empty folder: somebody is just writing it
+			findings = append(findings, findingOf(ids[i], err))
+		}
+	}
+	return out, findings, nil
+}
+
+// worthIndexing is how many records must be new to the index before it is
+// written: reading fewer costs less than a write.
+const worthIndexing = 64
+
+// keepIndex writes the index anew if that saves the next listing much. It
+// helps, so it waits for nobody, and nothing is told of what hinders it: a full
+// or read-only disk, or another writer.
+func (s *Store) keepIndex(known recordIndex, rows []indexRow, now time.Time) {
+	fresh := 0
+	for i := range rows {
+		if rows[i].fresh && !rows[i].settled(now) {
+			rows[i].stamp = fileStamp{}
+		}
+		if rows[i].fresh && rows[i].stamp != (fileStamp{}) {
+			fresh++
+		}
+	}
+	if fresh < worthIndexing && known.strangers == 0 {
+		return
+	}
+	unlock, err := s.lock(context.Background(), lockIndex, false)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	t := &tx{s: s, lock: lockIndex}
+	t.recoverOwn()
+	if t.put(fileIndex, encodeIndex(rows)) == nil {
+		t.unmark()
+	} else {
+		t.recoverOwn()
+	}
+}
