@@ -44,6 +44,9 @@ func (s *Store) Inventory() (Inventory, error) {
 }
 
 func decodeInventory(path string, data []byte) (Inventory, error) {
+	if inv, ok := scanInventory(data); ok {
+		return inv, nil
+	}
 	var inv Inventory
 	err := json.Unmarshal(data, &inv)
 	if inv.Version > inventoryVersion {
