@@ -29,9 +29,15 @@ func indexed(t *testing.T, n int) *Store {
 			return nil
 		}))
 	}
-	_, _, err := s.Summaries()
-	must(t, err)
+	summaries(t, s)
 	return s
+}
+
+func summaries(t *testing.T, s *Store) ([]Summary, []Finding) {
+	t.Helper()
+	ids, err := s.IDs()
+	must(t, err)
+	return s.Summaries(ids)
 }
 
 // truth is what the records themselves say.
@@ -48,8 +54,7 @@ func truth(t *testing.T, s *Store) []Summary {
 
 func wantTruth(t *testing.T, s *Store) {
 	t.Helper()
-	got, findings, err := s.Summaries()
-	must(t, err)
+	got, findings := summaries(t, s)
 	if len(findings) > 0 {
 		t.Errorf("findings: %v", findings)
 	}
@@ -88,8 +93,7 @@ func TestIndexIsUsed(t *testing.T) {
 	x := s.readIndex(ids)
 	x.rows[7].sum.Source = "the index"
 	must(t, os.WriteFile(s.path(fileIndex), encodeIndex(x.rows), 0o600))
-	got, _, err := s.Summaries()
-	must(t, err)
+	got, _ := summaries(t, s)
 	if got[7].Source != "the index" {
 		t.Errorf("the record was read: %+v", got[7])
 	}
@@ -145,7 +149,7 @@ func TestIndexIsReadWholeOrNotAtAll(t *testing.T) {
 func FuzzIndex(f *testing.F) {
 	ids := []string{testID(0), testID(1)}
 	f.Add(encodeIndex([]indexRow{{stamp: fileStamp{1, 2, 3, 4}, sum: Summary{VMID: testID(0), Source: "api", FetchedAt: time.Unix(5, 6).UTC()}}}))
-	f.Fuzz(func(t *testing.T, body []byte) {
+	f.Fuzz(func(_ *testing.T, body []byte) {
 		decodeIndex(body, ids)
 		d := indexDecoder{rest: body}
 		for len(d.rest) > 0 && !d.bad {
@@ -216,8 +220,7 @@ func TestIndexHidesNoFinding(t *testing.T) {
 			must(t, change(s.path(vmDir(id))))
 			_, want, err := s.Records()
 			must(t, err)
-			got, findings, err := s.Summaries()
-			must(t, err)
+			got, findings := summaries(t, s)
 			if len(want) != 1 || len(findings) != 1 || findings[0].What != want[0].What || len(got) != 99 {
 				t.Errorf("%d summaries, %v; the records: %v", len(got), findings, want)
 			}

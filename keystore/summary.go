@@ -25,14 +25,10 @@ func (r Record) summary() Summary {
 	return sum
 }
 
-// Summaries sums up all records, sorted by id, as Records would: one that cannot
-// be used is a Finding. A record that is the very file of last time is not read
-// again; see recordindex.go.
-func (s *Store) Summaries() ([]Summary, []Finding, error) {
-	ids, err := s.IDs()
-	if err != nil {
-		return nil, nil, err
-	}
+// Summaries sums up the records of all VMs, the ids that IDs has returned, in
+// their order, as Records would: one that cannot be used is a Finding. A record
+// that is the very file of last time is not read again; see recordindex.go.
+func (s *Store) Summaries(ids []string) ([]Summary, []Finding) {
 	known := s.readIndex(ids)
 	rows, errs := make([]indexRow, len(ids)), make([]error, len(ids))
 	stamper, now := s.newStamper(), s.clock()
@@ -59,7 +55,7 @@ func (s *Store) Summaries() ([]Summary, []Finding, error) {
 			findings = append(findings, findingOf(ids[i], err))
 		}
 	}
-	return out, findings, nil
+	return out, findings
 }
 
 // worthIndexing is how many records must be new to the index before it is

@@ -24,7 +24,7 @@ type ErrorView struct {
 func (s *Streams) ShowError(v ErrorView, asJSON bool) {
 	s.display.clear()
 	if asJSON {
-		if b, err := encode(map[string]ErrorView{"error": v}, ""); err == nil {
+		if b, err := encode(map[string]ErrorView{"error": v}, "", ""); err == nil {
 			_, _ = s.Err.Write(append(b, '\n'))
 			return
 		}

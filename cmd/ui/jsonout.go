@@ -3,10 +3,12 @@ package ui
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"regexp"
+	"runtime"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -19,7 +21,7 @@ import (
 // event of a command at work. Lines of several goroutines never mix.
 func PrintLine(s *Streams, v any) error {
 	s.answered.Store(true)
-	b, err := encode(v, "")
+	b, err := encode(v, "", "")
 	if err != nil {
 		return err
 	}
@@ -36,7 +38,7 @@ func printValue(s *Streams, f Format, v any) error {
 	case jqExpr, goTemplate:
 		return printDerived(s, f, v)
 	default:
-		b, err := encode(v, "  ")
+		b, err := encode(v, "", "  ")
 		if err != nil {
 			return err
 		}
@@ -48,39 +50,160 @@ func printValue(s *Streams, f Format, v any) error {
 // encode is JSON as the documentation promises it: no HTML escaping, and what
 // a terminal might act on (C1 controls, bidi, zero width) escaped, which JSON
 // readers turn back into the same value.
-func encode(v any, indent string) ([]byte, error) {
-	b, err := marshal(v, indent)
+func encode(v any, prefix, indent string) ([]byte, error) {
+	b, err := marshal(v, prefix, indent)
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode the answer as JSON: %w", err)
 	}
 	return escapeHidden(b, surrogates), nil
 }
 
+// arrayBatch is how many items of an array are encoded at once, on each processor:
+// all at once would take more memory than the items.
+const arrayBatch = 256
+
+// printArray writes items as one JSON array, as printValue would.
+func printArray[T any](s *Streams, items []T) error {
+	s.answered.Store(true)
+	texts := make([][]byte, runtime.GOMAXPROCS(0))
+	errs := make([]error, len(texts))
+	before, after := "[\n  ", "[]\n"
+	for len(items) > 0 {
+		var wg sync.WaitGroup
+		for i := range texts {
+			batch := items[:min(len(items), arrayBatch)]
+			items = items[len(batch):]
+			first := before
+			if len(batch) > 0 {
+				before, after = ",\n  ", "\n]\n"
+			}
+			wg.Go(func() { texts[i], errs[i] = appendItems(texts[i][:0], first, batch) })
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		for _, text := range texts {
+			if _, err := s.Out.Write(text); err != nil {
+				return err
+			}
+		}
+	}
+	return writeString(s.Out, after)
+}
+
+// appendItems encodes items of an array; before comes before the first.
+func appendItems[T any](out []byte, before string, items []T) ([]byte, error) {
+	for i := range items {
+		b, err := encode(&items[i], "  ", "  ")
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, before...), b...)
+		before = ",\n  "
+	}
+	return out, nil
+}
+
 // marshal is the JSON form of v with its moments in whole seconds, as jq's
 // fromdate reads no others.
-func marshal(v any, indent string) ([]byte, error) {
+func marshal(v any, prefix, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", indent)
+	e.SetIndent(prefix, indent)
 	if err := e.Encode(v); err != nil {
 		return nil, err
 	}
-	whole := bytes.TrimRight(b.Bytes(), "\n")
-	if !bytes.Contains(whole, []byte(`_at": "`)) && !bytes.Contains(whole, []byte(`_at":"`)) && !bytes.Contains(whole, []byte(`"as_of":`)) {
-		return whole, nil
+	return wholeSeconds(bytes.TrimRight(b.Bytes(), "\n")), nil
+}
+
+// wholeSeconds takes the fractions from the moments of a JSON text, in place: from
+// the strings in RFC 3339 of fields called as_of or ..._at. A quote inside of a
+// string is escaped, so only a field looks like one.
+func wholeSeconds(b []byte) []byte {
+	out := b[:0]
+	for {
+		at := bytes.Index(b, []byte(`":`))
+		if at < 0 {
+			return append(out, b...)
+		}
+		field, rest := b[:at], bytes.TrimPrefix(b[at+2:], []byte(" "))
+		keep := len(b) - len(rest)
+		if seconds, fraction := moment(rest); fraction > 0 && isMoment(field) {
+			out = append(out, b[:keep+seconds]...)
+			b = b[keep+seconds+fraction:]
+			continue
+		}
+		out = append(out, b[:keep]...)
+		b = rest
 	}
-	// A quote inside of a string is escaped, so only a field looks like this.
-	fraction := regexp.MustCompile(`("(?:[a-z_]+_at|as_of)": ?"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(Z"|[+-]\d\d:\d\d")`)
-	return fraction.ReplaceAll(whole, []byte("$1$2")), nil
+}
+
+// isMoment tells whether text ends with the name of a field that holds a moment,
+// but for its closing quote.
+func isMoment(text []byte) bool {
+	name := text[bytes.LastIndexByte(text, '"')+1:]
+	if len(name) == len(text) {
+		return false // there is no opening quote
+	}
+	if string(name) == "as_of" {
+		return true
+	}
+	stem, ok := bytes.CutSuffix(name, []byte("_at"))
+	return ok && len(stem) > 0 && len(bytes.Trim(stem, "abcdefghijklmnopqrstuvwxyz_")) == 0
+}
+
+// moment measures a quoted moment in RFC 3339 with a fraction of a second: how
+// many bytes come before the fraction, and how many are it. 0 if it is none.
+func moment(b []byte) (seconds, fraction int) {
+	const form = `"0000-00-00T00:00:00.`
+	if len(b) < len(form) {
+		return 0, 0
+	}
+	for i := range len(form) {
+		if digit := b[i] >= '0' && b[i] <= '9'; form[i] == '0' && !digit || form[i] != '0' && b[i] != form[i] {
+			return 0, 0
+		}
+	}
+	end := len(form)
+	for end < len(b) && b[end] >= '0' && b[end] <= '9' {
+		end++
+	}
+	if end == len(form) || !zone(b[end:]) {
+		return 0, 0
+	}
+	return len(form) - 1, end - len(form) + 1
+}
+
+// zone tells whether b begins with an offset from UTC and the closing quote.
+func zone(b []byte) bool {
+	if bytes.HasPrefix(b, []byte(`Z"`)) {
+		return true
+	}
+	const form = `+00:00"`
+	if len(b) < len(form) || b[0] != '+' && b[0] != '-' {
+		return false
+	}
+	for i := 1; i < len(form); i++ {
+		if digit := b[i] >= '0' && b[i] <= '9'; form[i] == '0' && !digit || form[i] != '0' && b[i] != form[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // escapeHidden escapes hidden runes beyond ASCII; they must stand inside
 // quoted strings. Newlines between tokens are below 0x7f and stay. astral is
 // how a rune beyond U+FFFF is written.
 func escapeHidden(b []byte, astral func(rune) string) []byte {
-	if bytes.IndexFunc(b, func(r rune) bool { return r >= 0x7f && safe.Hidden(r) }) < 0 {
-		return b
+	for plain := b; ; plain = plain[1:] {
+		if len(plain) == 0 {
+			return b
+		}
+		if plain[0] >= 0x7f {
+			break
+		}
 	}
 	out := make([]byte, 0, len(b)+16)
 	for i := 0; i < len(b); {
@@ -146,7 +269,7 @@ func runJQ(b *strings.Builder, f Format, plain any) error {
 		case string:
 			b.WriteString(v + "\n")
 		default:
-			line, err := encode(v, "")
+			line, err := encode(v, "", "")
 			if err != nil {
 				return err
 			}
@@ -157,7 +280,7 @@ func runJQ(b *strings.Builder, f Format, plain any) error {
 
 // toPlain turns v into maps, slices and scalars by way of its JSON form.
 func toPlain(v any) (any, error) {
-	b, err := marshal(v, "")
+	b, err := marshal(v, "", "")
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode the answer as JSON: %w", err)
 	}
@@ -167,7 +290,7 @@ func toPlain(v any) (any, error) {
 
 // printYAML writes the JSON form of v as YAML with its field order kept.
 func printYAML(w io.Writer, v any) error {
-	b, err := marshal(v, "")
+	b, err := marshal(v, "", "")
 	if err != nil {
 		return fmt.Errorf("cannot encode the answer as YAML: %w", err)
 	}

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"slices"
@@ -52,6 +53,8 @@ func (l Listing[T]) Print(s *Streams, f Format, items []T) error {
 			}
 		}
 		return nil
+	case jsonDoc:
+		return printArray(s, items)
 	default:
 		if items == nil {
 			items = []T{}
@@ -67,12 +70,15 @@ func (l Listing[T]) printTable(s *Streams, f Format, items []T) error {
 		}
 		return nil
 	}
-	t := tableText{terminal: s.OutTerminal(), style: s.OutStyle()}
+	now, terminal := clock(l.Now), s.OutTerminal()
+	columns := l.shown(f, terminal, items)
+	if !terminal {
+		return printTabs(s.Out, columns, items, now)
+	}
+	t := tableText{terminal: true, style: s.OutStyle()}
 	if f.kind == table {
 		t.width = s.outWidth()
 	}
-	now := clock(l.Now)
-	columns := l.shown(f, t.terminal, items)
 	for _, c := range columns {
 		t.head = append(t.head, cellHead{text: c.Header, right: c.Right, minor: c.Minor})
 	}
@@ -84,6 +90,24 @@ func (l Listing[T]) printTable(s *Streams, f Format, items []T) error {
 		t.rows = append(t.rows, row)
 	}
 	return writeString(s.Out, t.render())
+}
+
+// outBuffer is how much of a long answer is written at once.
+const outBuffer = 64 << 10
+
+// printTabs writes each row as it is made: nothing is aligned.
+func printTabs[T any](w io.Writer, columns []Column[T], items []T, now time.Time) error {
+	out := bufio.NewWriterSize(w, outBuffer)
+	for _, it := range items {
+		for i, c := range columns {
+			if i > 0 {
+				_ = out.WriteByte('\t') // Flush tells
+			}
+			_, _ = out.WriteString(c.cell(it, false, now).text)
+		}
+		_ = out.WriteByte('\n')
+	}
+	return out.Flush()
 }
 
 // shown returns the columns that a table of items has. In a pipe and with -o

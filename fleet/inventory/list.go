@@ -42,14 +42,12 @@ func (iv *Inventory) List(ctx context.Context, o ListOptions) (Listing, error) {
 			inv, source = old, outage.FromCache
 		}
 	}
-	vms, err := iv.merged(inv, source)
+	vms, ids, err := iv.merged(inv, source)
 	if err != nil {
 		return Listing{}, err
 	}
 	list := Listing{Source: answer.Source, AsOf: answer.AsOf, Outage: answer.Outage, Unsaved: answer.Unsaved, VMs: vms}
-	if err := iv.ReadRecords(list.VMs); err != nil {
-		return Listing{}, err
-	}
+	iv.readRecords(list.VMs, ids)
 	list.VMs = slices.DeleteFunc(list.VMs, func(vm VM) bool { return !o.Gone && !vm.GoneAt.IsZero() })
 	markLookalikes(list.VMs)
 	return list, nil
@@ -67,6 +65,25 @@ func byName(a, b *VM) int {
 		return c
 	}
 	return strings.Compare(a.ID, b.ID)
+}
+
+// sortByName moves each VM once: they are large, and there may be thousands.
+func sortByName(vms []VM) {
+	order := make([]int32, len(vms)) // where the VM of each place is
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return byName(&vms[a], &vms[b]) })
+	for first := range order {
+		if order[first] == int32(first) {
+			continue
+		}
+		aside, at := vms[first], first
+		for from := int(order[at]); from != first; from = int(order[at]) {
+			vms[at], order[at], at = vms[from], int32(at), from
+		}
+		vms[at], order[at] = aside, int32(at)
+	}
 }
 
 // ask asks for the list of VMs by the offline rule.
@@ -163,36 +180,39 @@ func (iv *Inventory) Known() ([]VM, error) {
 	if err != nil && !keystore.IsNotFound(err) {
 		return nil, problem.OfStorage("read the recorded inventory", err)
 	}
-	return iv.merged(inv, outage.FromCache)
+	vms, _, err := iv.merged(inv, outage.FromCache)
+	return vms, err
 }
 
 // merged joins an inventory with the VMs known only from the keystore or from
 // files with names, and gives all of them their names. What only this machine
-// knows says so, whatever the source of the inventory.
-func (iv *Inventory) merged(inv keystore.Inventory, source outage.Source) ([]VM, error) {
-	vms := make([]*VM, 0, len(inv.VMs)) // pointers, as a VM is large to move and there may be thousands
-	taken := make(map[string]bool, len(inv.VMs))
-	take := func(vm VM) {
-		if !taken[vm.ID] {
-			vms, taken[vm.ID] = append(vms, new(vm)), true
-		}
-	}
-	for _, v := range inv.VMs {
-		take(VM{ID: v.ID, VMFacts: v.VMFacts, Source: source})
-	}
-	ids, err := iv.keys.IDs()
+// knows says so, whatever the source of the inventory. ids are the VMs that the
+// keystore has.
+func (iv *Inventory) merged(inv keystore.Inventory, source outage.Source) (vms []VM, ids []string, err error) {
+	ids, err = iv.keys.IDs()
 	if err != nil {
-		return nil, problem.OfStorage("read the keystore", err)
+		return nil, nil, problem.OfStorage("read the keystore", err)
 	}
 	book := iv.readNames(func(id string) bool {
 		_, has := slices.BinarySearch(ids, id)
 		return has
 	})
 	book.yield(inv, ids)
-	for _, id := range slices.AppendSeq(ids, maps.Keys(book.names)) {
-		take(VM{ID: id, VMFacts: keystore.VMFacts{State: "unknown"}, Source: outage.FromCache})
+	vms = make([]VM, 0, max(len(inv.VMs), len(ids)))
+	taken := make(map[string]bool, cap(vms))
+	take := func(id string, facts keystore.VMFacts, source outage.Source) {
+		if !taken[id] {
+			vms, taken[id] = append(vms, VM{ID: id, VMFacts: facts, Source: source}), true
+		}
 	}
-	for _, vm := range vms {
+	for _, v := range inv.VMs {
+		take(v.ID, v.VMFacts, source)
+	}
+	for _, id := range slices.AppendSeq(slices.Clip(ids), maps.Keys(book.names)) {
+		take(id, keystore.VMFacts{State: "unknown"}, outage.FromCache)
+	}
+	for i := range vms {
+		vm := &vms[i]
 		vm.Names = book.of(vm)
 		vm.Name, vm.former = called(vm.Names), book.former[vm.ID]
 		vm.Role = book.role(vm)
@@ -200,21 +220,24 @@ func (iv *Inventory) merged(inv keystore.Inventory, source outage.Source) ([]VM,
 		vm.Endpoint = iv.o.Front.Address(vm.ID)
 		vm.AsOf = inv.AsOf
 	}
-	slices.SortFunc(vms, byName)
-	out := make([]VM, len(vms))
-	for i, vm := range vms {
-		out[i] = *vm
-	}
-	return out, nil
+	sortByName(vms)
+	return vms, ids, nil
 }
 
 // ReadRecords fills in what the keystore knows of each VM of a listing; again,
 // when keys were recorded meanwhile.
 func (iv *Inventory) ReadRecords(vms []VM) error {
-	records, findings, err := iv.keys.Summaries()
+	ids, err := iv.keys.IDs()
 	if err != nil {
 		return problem.OfStorage("read the keystore", err)
 	}
+	iv.readRecords(vms, ids)
+	return nil
+}
+
+// readRecords is ReadRecords where the ids of the VMs in the keystore are known.
+func (iv *Inventory) readRecords(vms []VM, ids []string) {
+	records, findings := iv.keys.Summaries(ids)
 	problems := make(map[string]string, len(findings))
 	for _, finding := range findings {
 		problems[finding.VMID] = finding.What
@@ -227,7 +250,6 @@ func (iv *Inventory) ReadRecords(vms []VM) error {
 		}
 		vm.Key.Problem = problems[vm.ID]
 	}
-	return nil
 }
 
 func (v *VM) setRecord(r *keystore.Summary) {

@@ -15,11 +15,20 @@ func markLookalikes(vms []VM) {
 		name string
 		vm   int
 	}
-	alike := map[string][]called{} // by what a name looks like
-	for i, vm := range vms {
-		for _, n := range vm.Names {
-			look := safe.Skeleton(n.Name)
-			alike[look] = append(alike[look], called{n.Name, i})
+	first := make(map[string]called, len(vms)) // by what a name looks like
+	alike := map[string][]called{}             // where that is not one VM's alone
+	for i := range vms {
+		for _, n := range vms[i].Names {
+			look, c := safe.Skeleton(n.Name), called{n.Name, i}
+			other, seen := first[look]
+			switch {
+			case !seen:
+				first[look] = c
+			case alike[look] == nil:
+				alike[look] = []called{other, c}
+			default:
+				alike[look] = append(alike[look], c)
+			}
 		}
 	}
 	for _, group := range alike {

@@ -56,18 +56,25 @@ type nameBook struct {
 
 // of returns the VM's names, strongest first, each once.
 func (b nameBook) of(vm *VM) []Name {
-	out := []Name{}
+	listed := b.names[vm.ID]
+	out := make([]Name, 0, len(listed)+1)
 	add := func(name string, source NameSource) {
+		if name == "" {
+			return
+		}
 		if name, err := lieutenant.CheckName(name); err == nil {
 			out = append(out, Name{Name: name, Source: source})
 		}
 	}
-	for _, n := range b.names[vm.ID] {
+	for _, n := range listed {
 		add(n.Name, n.Source)
 	}
 	add(vm.Labels["name"], SourceLabelName)
 	add(vm.Labels["lieutenant"], SourceLabelLieutenant)
 	add(vm.Labels["agent"], SourceLabelAgent)
+	if len(out) < 2 {
+		return out
+	}
 	order := nameSources()
 	slices.SortStableFunc(out, func(a, b Name) int {
 		return slices.Index(order, a.Source) - slices.Index(order, b.Source)
