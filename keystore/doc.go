@@ -42,6 +42,12 @@
 // file that matches nothing is moved to damaged/ under the lock, after it was
 // read again, and the other keys keep working.
 //
+// # Listings of many VMs
+//
+// Reading a record takes some 50 µs, so of thousands a listing reads an index
+// instead. It never stands before a record: each is asked for by its stamp, and
+// read if that is not the one the index has. See recordindex.go.
+//
 // # Bundles
 //
 // Whoever knows a recipient can write a bundle for it, so what Import merges

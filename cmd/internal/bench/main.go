@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // suites are the things that can be measured, by name.
 func suites() map[string]func(context.Context, *rig, io.Writer) error {
 	return map[string]func(context.Context, *rig, io.Writer) error{
-		"pull": pullSuite, "push": pushSuite, "again": againSuite, "fleet": fleetSuite, "login": loginSuite,
+		"pull": pullSuite, "push": pushSuite, "again": againSuite, "fleet": fleetSuite, "login": loginSuite, "local": localSuite,
 	}
 }
 
@@ -76,12 +76,12 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var suiteList, dataList, rttList string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&suiteList, "suite", "pull,push,again,fleet,login", "what to measure")
+	f.StringVar(&suiteList, "suite", "pull,push,again,fleet,login,local", "what to measure")
 	f.StringVar(&dataList, "data", "A,B,C", "data sets: A one large file, B 10,000 small ones, C a mixture")
 	f.StringVar(&rttList, "rtt", "0,40ms,80ms", "round-trip times")
 	f.StringVar(&o.only, "only", "", "measure only contestants whose name contains one of these words (a,b)")
 	f.IntVar(&o.runs, "runs", 3, "rounds per measurement; the median counts")
-	f.IntVar(&o.logins, "logins", 10, "rounds of the login suite")
+	f.IntVar(&o.logins, "logins", 10, "rounds of the login and local suites")
 	f.DurationVar(&o.limit, "limit", 5*time.Minute, "give a single run up after this time")
 	f.BoolVar(&o.quick, "quick", false, "one round on small data, to see that everything works")
 	f.StringVar(&o.binary, "binary", "", "the vers-fleet to measure (default: built from this module)")
@@ -98,7 +98,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	o.suites, o.data = split(suiteList), split(dataList)
 	for _, name := range o.suites {
 		if suites()[name] == nil {
-			return o, fmt.Errorf("no suite %q; there are pull, push, again, fleet and login", name)
+			return o, fmt.Errorf("no suite %q; there are pull, push, again, fleet, login and local", name)
 		}
 	}
 	for _, name := range o.data {

@@ -71,9 +71,11 @@ func ratio(value, best float64) string {
 	return fmt.Sprintf("%.2f", value/best)
 }
 
-// seconds keeps three significant figures.
+// seconds keeps three significant figures, or two of what is a few milliseconds.
 func seconds(s float64) string {
 	switch {
+	case s < 0.01:
+		return fmt.Sprintf("%.4f", s)
 	case s >= 100:
 		return fmt.Sprintf("%.0f", s)
 	case s >= 10:
@@ -112,7 +114,7 @@ func (r *rig) summary() string {
 // preamble says what was measured where, and how busy the machine was.
 func preamble(o options, r *rig) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured %s on %s/%s, %d cores, %s; %s. Median of %d rounds (logins: %d), contestants in turns.",
+	fmt.Fprintf(&b, "Measured %s on %s/%s, %d cores, %s; %s. Median of %d rounds (logins, starts and lists: %d), contestants in turns.",
 		time.Now().UTC().Format(time.RFC3339), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(),
 		opensshVersion(), o.runs, o.logins)
 	if o.cipher != "" {
