@@ -35,20 +35,20 @@ type VMFacts struct {
 // KindDamaged if it cannot be read; a newer version's is read as far as it is
 // understood.
 func (s *Store) Inventory() (Inventory, error) {
-	d := s.doc("inventory")
-	data, err := d.Read()
+	path := s.path(s.doc("inventory").rel)
+	text, err := readText("read inventory", path, maxDoc)
 	if err != nil {
 		return Inventory{}, err
 	}
-	return decodeInventory(s.path(d.rel), data)
+	return decodeInventory(path, text)
 }
 
-func decodeInventory(path string, data []byte) (Inventory, error) {
-	if inv, ok := scanInventory(data); ok {
+func decodeInventory(path, text string) (Inventory, error) {
+	if inv, ok := scanInventory(text); ok {
 		return inv, nil
 	}
 	var inv Inventory
-	err := json.Unmarshal(data, &inv)
+	err := json.Unmarshal([]byte(text), &inv)
 	if inv.Version > inventoryVersion {
 		return inv, nil
 	}
@@ -63,7 +63,7 @@ func decodeInventory(path string, data []byte) (Inventory, error) {
 // that cannot be read or that a newer version wrote, it does nothing.
 func (s *Store) UpdateInventory(change func([]InventoryVM)) error {
 	return s.doc("inventory").Update(context.Background(), func(old []byte) ([]byte, error) {
-		inv, err := decodeInventory("", old)
+		inv, err := decodeInventory("", string(old))
 		if old == nil || err != nil || inv.Version > inventoryVersion {
 			return nil, nil
 		}
@@ -77,7 +77,7 @@ func (s *Store) UpdateInventory(change func([]InventoryVM)) error {
 func (s *Store) PutInventory(inv Inventory) error {
 	d := s.doc("inventory")
 	return d.Update(context.Background(), func(old []byte) ([]byte, error) {
-		if before, err := decodeInventory("", old); old != nil && err == nil {
+		if before, err := decodeInventory("", string(old)); old != nil && err == nil {
 			if before.Version > inventoryVersion {
 				return nil, newer(s.path(d.rel))
 			}

@@ -10,11 +10,11 @@ import (
 // scanInventory reads an inventory as PutInventory writes it, several times
 // faster than encoding/json, and to the same result. It declines, with false,
 // whatever it would not have written itself: that is read as any JSON.
-func scanInventory(data []byte) (inv Inventory, ok bool) {
-	if !utf8.Valid(data) {
+func scanInventory(text string) (inv Inventory, ok bool) {
+	if !utf8.ValidString(text) {
 		return Inventory{}, false
 	}
-	s := inventoryScanner{rest: string(data)} // the VMs' strings are parts of it
+	s := inventoryScanner{rest: text} // the VMs' strings are parts of it
 	s.expect(`{"version":1,"as_of":`)
 	inv.Version, inv.AsOf = 1, s.time()
 	s.expect(`,"vms":[`)

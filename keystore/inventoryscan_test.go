@@ -23,7 +23,7 @@ func TestInventoryIsScanned(t *testing.T) {
 	for _, inv := range []Inventory{scannedInventory(), {Version: 1, VMs: []InventoryVM{}}} {
 		data, err := json.Marshal(inv)
 		must(t, err)
-		got, ok := scanInventory(data)
+		got, ok := scanInventory(string(data))
 		var want Inventory
 		must(t, json.Unmarshal(data, &want))
 		if !ok || !reflect.DeepEqual(got, want) {
@@ -46,7 +46,7 @@ func FuzzInventory(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, ok := scanInventory(data)
+		got, ok := scanInventory(string(data))
 		if !ok {
 			return
 		}

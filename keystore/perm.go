@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
@@ -91,32 +92,49 @@ func readShown(op, path string, limit int64) ([]byte, error) {
 }
 
 func readOwn(op, path string, limit int64, forbidden fs.FileMode) ([]byte, error) {
+	var data bytes.Buffer
+	err := readInto(&data, op, path, limit, forbidden)
+	return data.Bytes(), err
+}
+
+// readText is readShown for a text of which parts are kept: it is not copied.
+func readText(op, path string, limit int64) (string, error) {
+	var text strings.Builder
+	err := readInto(&text, op, path, limit, 0o022)
+	return text.String(), err
+}
+
+func readInto(to interface {
+	io.Writer
+	Grow(n int)
+	Len() int
+}, op, path string, limit int64, forbidden fs.FileMode) error {
 	f, err := openNoFollow(path)
 	if err != nil {
 		if info, lerr := os.Lstat(path); lerr == nil && !info.Mode().IsRegular() {
-			return nil, specialFile(op, path, info)
+			return specialFile(op, path, info)
 		}
-		return nil, ioError(op, path, err)
+		return ioError(op, path, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, ioError(op, path, err)
+		return ioError(op, path, err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, specialFile(op, path, info)
+		return specialFile(op, path, info)
 	}
 	if err := checkInfo(op, path, info, forbidden, "chmod 600 "); err != nil {
-		return nil, err
+		return err
 	}
-	data := bytes.NewBuffer(make([]byte, 0, min(info.Size(), limit)+bytes.MinRead))
-	if _, err := data.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
-		return nil, ioError(op, path, err)
+	to.Grow(int(min(info.Size(), limit)) + bytes.MinRead)
+	if _, err := io.Copy(to, io.LimitReader(f, limit+1)); err != nil {
+		return ioError(op, path, err)
 	}
-	if int64(data.Len()) > limit {
-		return nil, &Error{Kind: KindDamaged, Op: op, Path: path, Why: "it is far too large"}
+	if int64(to.Len()) > limit {
+		return &Error{Kind: KindDamaged, Op: op, Path: path, Why: "it is far too large"}
 	}
-	return data.Bytes(), nil
+	return nil
 }
 
 // unusable tells whether err says that a file is there but not what it should

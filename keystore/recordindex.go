@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,64 +33,53 @@ type fileStamp struct {
 // written after it was read, within the kernel's grain of time, may look the same.
 const settleTime = 2 * time.Second
 
-// indexRow is one VM of the index, or of a listing.
-type indexRow struct {
-	stamp fileStamp
-	sum   Summary
-	fresh bool // read just now
-}
-
-// settled tells whether the row may go into the index: its stamp tells, and it
-// comes back from there as it is.
-func (r *indexRow) settled(now time.Time) bool {
-	for _, t := range r.sum.times() {
+// settled tells whether what was read of a file with this stamp may go into the
+// index: the stamp tells, and the summary comes back from there as it is.
+func settled(stamp fileStamp, sum *Summary, now time.Time) bool {
+	for _, t := range sum.times() {
 		if !t.IsZero() && t.Location() != time.UTC {
 			return false
 		}
 	}
-	return r.stamp.changed < now.Add(-settleTime).UnixNano() && r.stamp.changed > 0
+	return stamp.changed < now.Add(-settleTime).UnixNano() && stamp.changed > 0
 }
 
 func (s *Summary) times() [5]*time.Time {
 	return [...]*time.Time{&s.FetchedAt, &s.ProvedAt, &s.RefusedAt, &s.GoneAt, &s.ReachedAt}
 }
 
-// recordIndex is what was read of an index: a row for each id that was asked for.
+// recordIndex is an index with a place for each of some VMs, in the order of
+// their ids.
 type recordIndex struct {
-	rows      []indexRow // nil: there is no index
-	strangers int        // VMs in it that were not asked for
-}
-
-func (x recordIndex) row(i int) indexRow {
-	if x.rows == nil {
-		return indexRow{}
-	}
-	return x.rows[i]
+	sums      []Summary
+	stamps    []fileStamp  // of the records that were summed up; zero: of none
+	strangers int          // other VMs that are in the file
+	fresh     atomic.Int64 // VMs that are not, and may be
 }
 
 // readIndex reads what the index says of the ids, which are sorted.
-func (s *Store) readIndex(ids []string) recordIndex {
+func (s *Store) readIndex(ids []string) *recordIndex {
+	x := &recordIndex{sums: make([]Summary, len(ids)), stamps: make([]fileStamp, len(ids))}
 	if len(ids) < worthIndexing {
-		return recordIndex{}
+		return x
 	}
 	data, err := readPrivate("read index", s.path(fileIndex), maxIndex)
-	if err != nil {
-		return recordIndex{}
-	}
-	x, ok := decodeIndex(data, ids)
-	if !ok {
-		return recordIndex{}
+	if err != nil || !x.decode(data, ids) {
+		clear(x.sums)
+		clear(x.stamps)
+		x.strangers = 0
 	}
 	return x
 }
 
-// encodeIndex is magic, checksum, and the rows that have a stamp, in order.
-func encodeIndex(rows []indexRow) []byte {
-	out := make([]byte, len(indexMagic)+sha256.Size, len(rows)*100)
+// encode is magic, checksum, and the VMs that have a stamp.
+func (x *recordIndex) encode() []byte {
+	out := make([]byte, len(indexMagic)+sha256.Size, len(x.sums)*100)
 	copy(out, indexMagic)
-	for i := range rows {
-		if rows[i].stamp != (fileStamp{}) {
-			out = rows[i].append(out)
+	for i := range x.sums {
+		if x.stamps[i] != (fileStamp{}) {
+			out = x.stamps[i].append(append(out, x.sums[i].VMID...))
+			out = x.sums[i].append(out)
 		}
 	}
 	sum := sha256.Sum256(out[len(indexMagic)+sha256.Size:])
@@ -97,25 +87,27 @@ func encodeIndex(rows []indexRow) []byte {
 	return out
 }
 
-func (r *indexRow) append(out []byte) []byte {
-	out = append(out, r.sum.VMID...)
-	out = binary.AppendUvarint(out, r.stamp.inode)
-	out = binary.AppendUvarint(out, r.stamp.size)
-	out = binary.AppendVarint(out, r.stamp.mtime)
-	out = binary.AppendVarint(out, r.stamp.changed)
+func (f fileStamp) append(out []byte) []byte {
+	out = binary.AppendUvarint(out, f.inode)
+	out = binary.AppendUvarint(out, f.size)
+	out = binary.AppendVarint(out, f.mtime)
+	return binary.AppendVarint(out, f.changed)
+}
+
+func (s *Summary) append(out []byte) []byte {
 	var flags byte
-	if r.sum.HasKey {
+	if s.HasKey {
 		flags = 1
 	}
-	times := r.sum.times()
+	times := s.times()
 	for i, t := range times {
 		if !t.IsZero() {
 			flags |= 2 << i
 		}
 	}
 	out = append(out, flags)
-	out = binary.AppendUvarint(out, uint64(len(r.sum.Source)))
-	out = append(out, r.sum.Source...)
+	out = binary.AppendUvarint(out, uint64(len(s.Source)))
+	out = append(out, s.Source...)
 	for _, t := range times {
 		if !t.IsZero() {
 			out = binary.AppendVarint(out, t.Unix())
@@ -125,17 +117,15 @@ func (r *indexRow) append(out []byte) []byte {
 	return out
 }
 
-// decodeIndex picks the rows of ids from an index; false if it is not what was
-// written.
-func decodeIndex(data []byte, ids []string) (recordIndex, bool) {
+// decode takes what an index says of ids; false if it is not what was written.
+func (x *recordIndex) decode(data []byte, ids []string) bool {
 	body, ok := bytes.CutPrefix(data, []byte(indexMagic))
 	if !ok || len(body) < sha256.Size {
-		return recordIndex{}, false
+		return false
 	}
 	if sum := sha256.Sum256(body[sha256.Size:]); !bytes.Equal(sum[:], body[:sha256.Size]) {
-		return recordIndex{}, false
+		return false
 	}
-	x := recordIndex{rows: make([]indexRow, len(ids))}
 	d := indexDecoder{rest: body[sha256.Size:]}
 	at := 0
 	for len(d.rest) > 0 && !d.bad {
@@ -143,17 +133,15 @@ func decodeIndex(data []byte, ids []string) (recordIndex, bool) {
 		for at < len(ids) && ids[at] < string(id) {
 			at++
 		}
-		var into indexRow
-		row := &into
-		if at < len(ids) && ids[at] == string(id) {
-			row = &x.rows[at]
-			row.sum.VMID = ids[at]
-		} else {
+		stamp, sum := d.vm()
+		if at == len(ids) || ids[at] != string(id) {
 			x.strangers++
+			continue
 		}
-		d.row(row)
+		x.stamps[at], x.sums[at] = stamp, sum
+		x.sums[at].VMID = ids[at]
 	}
-	return x, !d.bad
+	return !d.bad
 }
 
 // indexDecoder reads an index from its beginning; bad tells that it ended early.
@@ -185,21 +173,22 @@ func (d *indexDecoder) int() int64 {
 	return v
 }
 
-func (d *indexDecoder) row(r *indexRow) {
-	r.stamp = fileStamp{inode: d.uint(), size: d.uint(), mtime: d.int(), changed: d.int()}
+func (d *indexDecoder) vm() (stamp fileStamp, sum Summary) {
+	stamp = fileStamp{inode: d.uint(), size: d.uint(), mtime: d.int(), changed: d.int()}
 	flags := byte(0)
 	if b := d.take(1); b != nil {
 		flags = b[0]
 	}
-	r.sum.HasKey = flags&1 != 0
+	sum.HasKey = flags&1 != 0
 	if source := d.take(d.uint()); string(source) != d.source {
 		d.source = string(source)
 	}
-	r.sum.Source = d.source
-	for i, t := range r.sum.times() {
+	sum.Source = d.source
+	for i, t := range sum.times() {
 		if flags&(2<<i) != 0 {
 			sec, ns := d.int(), d.uint()
 			*t = time.Unix(sec, int64(ns)).UTC()
 		}
 	}
+	return stamp, sum
 }

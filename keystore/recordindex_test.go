@@ -68,8 +68,8 @@ func indexRows(t *testing.T, s *Store) int {
 	ids, err := s.IDs()
 	must(t, err)
 	n := 0
-	for _, r := range s.readIndex(ids).rows {
-		if r.stamp != (fileStamp{}) {
+	for _, stamp := range s.readIndex(ids).stamps {
+		if stamp != (fileStamp{}) {
 			n++
 		}
 	}
@@ -91,8 +91,8 @@ func TestIndexIsUsed(t *testing.T) {
 	ids, err := s.IDs()
 	must(t, err)
 	x := s.readIndex(ids)
-	x.rows[7].sum.Source = "the index"
-	must(t, os.WriteFile(s.path(fileIndex), encodeIndex(x.rows), 0o600))
+	x.sums[7].Source = "the index"
+	must(t, os.WriteFile(s.path(fileIndex), x.encode(), 0o600))
 	got, _ := summaries(t, s)
 	if got[7].Source != "the index" {
 		t.Errorf("the record was read: %+v", got[7])
@@ -115,8 +115,8 @@ func TestSpoiltIndexCountsAsNone(t *testing.T) {
 			ids, err := s.IDs()
 			must(t, err)
 			good := s.readIndex(ids)
-			good.rows[3].sum.Source = "a lie" // told if the spoilt index is believed
-			must(t, os.WriteFile(s.path(fileIndex), encodeIndex(good.rows), 0o600))
+			good.sums[3].Source = "a lie" // told if the spoilt index is believed
+			must(t, os.WriteFile(s.path(fileIndex), good.encode(), 0o600))
 			must(t, spoil(s.path(fileIndex)))
 			wantTruth(t, s)
 			wantTruth(t, openTest(t, s.Dir(), s.o))
@@ -134,13 +134,14 @@ func TestIndexIsReadWholeOrNotAtAll(t *testing.T) {
 	must(t, err)
 	ids, err := s.IDs()
 	must(t, err)
+	into := &recordIndex{sums: make([]Summary, 100), stamps: make([]fileStamp, 100)}
 	for n := range data {
-		if _, ok := decodeIndex(data[:n], ids); ok {
+		if into.decode(data[:n], ids) {
 			t.Fatalf("%d bytes of %d are believed", n, len(data))
 		}
 		flipped := bytes.Clone(data)
 		flipped[n] ^= 1 << rand.IntN(8)
-		if _, ok := decodeIndex(flipped, ids); ok {
+		if into.decode(flipped, ids) {
 			t.Fatalf("believed with byte %d changed", n)
 		}
 	}
@@ -148,12 +149,12 @@ func TestIndexIsReadWholeOrNotAtAll(t *testing.T) {
 
 func FuzzIndex(f *testing.F) {
 	ids := []string{testID(0), testID(1)}
-	f.Add(encodeIndex([]indexRow{{stamp: fileStamp{1, 2, 3, 4}, sum: Summary{VMID: testID(0), Source: "api", FetchedAt: time.Unix(5, 6).UTC()}}}))
+	f.Add((&recordIndex{stamps: []fileStamp{{1, 2, 3, 4}}, sums: []Summary{{VMID: testID(0), Source: "api", FetchedAt: time.Unix(5, 6).UTC()}}}).encode())
 	f.Fuzz(func(_ *testing.T, body []byte) {
-		decodeIndex(body, ids)
+		(&recordIndex{sums: make([]Summary, 2), stamps: make([]fileStamp, 2)}).decode(body, ids)
 		d := indexDecoder{rest: body}
 		for len(d.rest) > 0 && !d.bad {
-			d.row(&indexRow{})
+			d.vm()
 		}
 	})
 }

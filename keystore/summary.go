@@ -29,28 +29,29 @@ func (r Record) summary() Summary {
 // their order, as Records would: one that cannot be used is a Finding. A record
 // that is the very file of last time is not read again; see recordindex.go.
 func (s *Store) Summaries(ids []string) ([]Summary, []Finding) {
-	known := s.readIndex(ids)
-	rows, errs := make([]indexRow, len(ids)), make([]error, len(ids))
+	x, errs := s.readIndex(ids), make([]error, len(ids))
 	stamper, now := s.newStamper(), s.clock()
 	inParallel(len(ids), func(i int) {
-		rows[i].stamp = stamper.stamp(ids[i]) // before reading: what comes later has another stamp
-		if k := known.row(i); rows[i].stamp != (fileStamp{}) && k.stamp == rows[i].stamp {
-			rows[i] = k
+		stamp := stamper.stamp(ids[i]) // before reading: what comes later has another stamp
+		if stamp != (fileStamp{}) && stamp == x.stamps[i] {
 			return
 		}
-		var rec Record
-		rec, errs[i] = s.Record(ids[i])
-		rows[i].sum, rows[i].fresh = rec.summary(), errs[i] == nil
+		rec, err := s.Record(ids[i])
+		x.sums[i], x.stamps[i], errs[i] = rec.summary(), fileStamp{}, err
+		if err == nil && settled(stamp, &x.sums[i], now) {
+			x.stamps[i] = stamp
+			x.fresh.Add(1)
+		}
 	})
 	stamper.close()
-	s.keepIndex(known, rows, now)
+	s.keepIndex(x)
 
-	out := make([]Summary, 0, len(ids))
+	out := x.sums[:0]
 	var findings []Finding
 	for i, err := range errs {
 		switch {
 		case err == nil:
-			out = append(out, rows[i].sum)
+			out = append(out, x.sums[i])
 		case !IsNotFound(err): // an empty folder: somebody is just writing it
 			findings = append(findings, findingOf(ids[i], err))
 		}
@@ -65,17 +66,8 @@ const worthIndexing = 64
 // keepIndex writes the index anew if that saves the next listing much. It
 // helps, so it waits for nobody, and nothing is told of what hinders it: a full
 // or read-only disk, or another writer.
-func (s *Store) keepIndex(known recordIndex, rows []indexRow, now time.Time) {
-	fresh := 0
-	for i := range rows {
-		if rows[i].fresh && !rows[i].settled(now) {
-			rows[i].stamp = fileStamp{}
-		}
-		if rows[i].fresh && rows[i].stamp != (fileStamp{}) {
-			fresh++
-		}
-	}
-	if fresh < worthIndexing && known.strangers == 0 {
+func (s *Store) keepIndex(x *recordIndex) {
+	if x.fresh.Load() < worthIndexing && x.strangers == 0 {
 		return
 	}
 	unlock, err := s.lock(context.Background(), lockIndex, false)
@@ -85,7 +77,7 @@ func (s *Store) keepIndex(known recordIndex, rows []indexRow, now time.Time) {
 	defer unlock()
 	t := &tx{s: s, lock: lockIndex}
 	t.recoverOwn()
-	if t.put(fileIndex, encodeIndex(rows)) == nil {
+	if t.put(fileIndex, x.encode()) == nil {
 		t.unmark()
 	} else {
 		t.recoverOwn()
