@@ -43,7 +43,7 @@ commit of a VM waits at a time, so cron may ask again and again.`,
 		},
 	}
 	c.ValidArgsFunction = completeVMs(env, 0)
-	o.sel.register(c.Flags())
+	o.sel.register(env, c)
 	f := c.Flags()
 	f.StringVar(&o.Name, "name", "", "`NAME` of the commit")
 	f.StringVar(&o.Description, "description", "", "`TEXT` that describes the commit")
@@ -110,7 +110,7 @@ func commitListing() ui.Listing[commits.Result] {
 				return r.CommitID
 			}},
 			{Header: "AT", Wide: true, Time: func(r commits.Result) time.Time { return r.At }},
-			{Header: "ERROR", Sparse: true, Value: func(r commits.Result) string { return dash(r.Error) }},
+			{Header: "ERROR", Wraps: true, Sparse: true, Value: func(r commits.Result) string { return dash(r.Error) }},
 		},
 		Name:  func(r commits.Result) string { return r.CommitID },
 		Empty: "the queue is empty", // commit itself always has one

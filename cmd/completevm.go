@@ -2,7 +2,9 @@ package cmd
 
 import (
 	"context"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,6 +91,34 @@ func vmCompletions(env *Env, word string) []cobra.Completion {
 		}
 	}
 	return out
+}
+
+// completeLabels completes -l to the labels of recorded VMs, as far as they are
+// plain.
+func completeLabels(env *Env) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		f, err := recordedFleet(env)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		vms, _ := f.Inventory.Known()
+		pairs := map[string]bool{}
+		for _, vm := range vms {
+			for k, v := range vm.Labels {
+				pairs[k+"="+v] = true
+			}
+			if vm.Role != "" {
+				pairs["role="+vm.Role] = true
+			}
+		}
+		var out []cobra.Completion
+		for _, pair := range slices.Sorted(maps.Keys(pairs)) {
+			if k, v, _ := strings.Cut(pair, "="); strings.HasPrefix(pair, word) && safe.Plain(k) && safe.Plain(v) {
+				out = append(out, pair)
+			}
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
 }
 
 // recordedFleet is the fleet for a press of Tab: it never asks the API, nor a

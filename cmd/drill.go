@@ -29,7 +29,7 @@ leaves them out. Interrupted, it gives no verdict.`,
 		},
 	}
 	c.ValidArgsFunction = completeVMs(env, 0)
-	o.sel.register(c.Flags())
+	o.sel.register(env, c)
 	c.Flags().BoolVar(&o.ignorePaused, "ignore-paused", false, "leave out VMs that are paused or asleep, for CI")
 	return about(c, groupOutage, "works; that is its purpose", exitOK, exitNotFound, exitUnavailable, exitUnreachable)
 }
@@ -87,8 +87,8 @@ func drillListing() ui.Listing[fleet.DrillResult] {
 			{Header: "TIME", Right: true, Value: func(r fleet.DrillResult) string {
 				return (time.Duration(r.Duration*1000) * time.Millisecond).String()
 			}},
-			{Header: "WHY", Sparse: true, Value: func(r fleet.DrillResult) string { return dash(r.Why) }},
-			{Header: "FIX", Sparse: true, Value: func(r fleet.DrillResult) string { return dash(r.Next) }},
+			{Header: "WHY", Wraps: true, Sparse: true, Value: func(r fleet.DrillResult) string { return dash(r.Why) }},
+			{Header: "FIX", Wraps: true, Sparse: true, Value: func(r fleet.DrillResult) string { return dash(r.Next) }},
 		},
 		Name:  func(r fleet.DrillResult) string { return orID(r.Name, r.VMID) },
 		Empty: "no VM is recorded yet: run vers-fleet vms while the API is up",

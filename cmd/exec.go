@@ -51,7 +51,7 @@ with spaces, as OpenSSH does.)`,
 		},
 	}
 	c.ValidArgsFunction = completeVMs(env, 0)
-	o.sel.register(c.Flags())
+	o.sel.register(env, c)
 	f := c.Flags()
 	f.IntVarP(&o.jobs, "jobs", "j", remote.ExecJobs, "work on `N` VMs side by side")
 	f.BoolVar(&o.group, "group", false, "print each VM's output in one piece when it is done")
@@ -137,7 +137,7 @@ func execListing() ui.Listing[execLine] {
 			{Header: "TIME", Right: true, Value: func(e execLine) string {
 				return time.Duration(e.Duration * float64(time.Second)).Round(time.Millisecond).String()
 			}},
-			{Header: "ERROR", Sparse: true, Value: func(e execLine) string { return dash(e.Error) }},
+			{Header: "ERROR", Wraps: true, Sparse: true, Value: func(e execLine) string { return dash(e.Error) }},
 		},
 		Name: func(e execLine) string { return e.VMName },
 	}

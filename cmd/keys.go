@@ -63,7 +63,7 @@ func keyListing() ui.Listing[keys.Info] {
 			{Header: "PROVED", Time: func(k keys.Info) time.Time { return k.ProvedAt }},
 			{Header: "HOST KEY", Wide: true, Value: func(k keys.Info) string { return dash(k.HostKey) }},
 			{Header: "ID", Wide: true, Value: func(k keys.Info) string { return k.VMID }},
-			{Header: "PROBLEM", Sparse: true, Value: func(k keys.Info) string { return dash(k.Problem) }},
+			{Header: "PROBLEM", Wraps: true, Sparse: true, Value: func(k keys.Info) string { return dash(k.Problem) }},
 		},
 		Name:  func(k keys.Info) string { return orID(k.Name, k.VMID) },
 		Empty: "no key is recorded: run vers-fleet keys sync while the API is up",

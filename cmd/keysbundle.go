@@ -185,9 +185,9 @@ func importBundle(ctx context.Context, env *Env, f *fleet.Fleet, in io.Reader, o
 	list := ui.Listing[keys.PlanItem]{
 		Columns: []ui.Column[keys.PlanItem]{
 			{Header: "ACTION", Value: func(i keys.PlanItem) string { return string(i.Action) }},
-			{Header: "WHAT", Value: func(i keys.PlanItem) string { return i.What }},
+			{Header: "WHAT", Wraps: true, Value: func(i keys.PlanItem) string { return i.What }},
 			{Header: "VM", Value: func(i keys.PlanItem) string { return dash(orID(i.Name, i.VMID)) }},
-			{Header: "WHY", Sparse: true, Value: func(i keys.PlanItem) string { return dash(i.Why) }},
+			{Header: "WHY", Wraps: true, Sparse: true, Value: func(i keys.PlanItem) string { return dash(i.Why) }},
 		},
 		Name: func(i keys.PlanItem) string { return orID(i.Name, i.VMID) },
 	}

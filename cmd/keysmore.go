@@ -55,8 +55,8 @@ func findingListing() ui.Listing[keys.Finding] {
 				return ui.Normal
 			}},
 			{Header: "VM", Value: func(x keys.Finding) string { return dash(orID(x.Name, x.VMID)) }},
-			{Header: "WHAT", Value: func(x keys.Finding) string { return x.What }},
-			{Header: "FIX", Value: func(x keys.Finding) string { return dash(x.Next) }},
+			{Header: "WHAT", Wraps: true, Value: func(x keys.Finding) string { return x.What }},
+			{Header: "FIX", Wraps: true, Value: func(x keys.Finding) string { return dash(x.Next) }},
 		},
 		Name:  func(x keys.Finding) string { return orID(x.Name, x.VMID) },
 		Empty: "everything recorded is sound",

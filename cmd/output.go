@@ -54,7 +54,7 @@ lieutenant.silent_after), idle, failed, stopped (its process is gone), crashed
 		}),
 	}
 	c.ValidArgsFunction = completeVMs(env, 0)
-	o.sel.register(c.Flags())
+	o.sel.register(env, c)
 	f := c.Flags()
 	f.IntVar(&o.history, "history", 1, "the last `N` answers")
 	f.BoolVar(&o.all, "all-answers", false, "every answer there is")
@@ -208,7 +208,7 @@ func activityListing() ui.Listing[remote.Activity] {
 			}},
 			{Header: "LAST WRITE", Wide: true, Time: func(a remote.Activity) time.Time { return a.LastWrite }},
 			{Header: "STREAM", Wide: true, Right: true, Value: func(a remote.Activity) string { return ui.Bytes(a.Size) }},
-			{Header: "ABOUT", Sparse: true, Value: aboutActivity},
+			{Header: "ABOUT", Wraps: true, Sparse: true, Value: aboutActivity},
 		},
 		Name: func(a remote.Activity) string { return orID(a.Name, a.VMID) },
 	}
@@ -250,7 +250,7 @@ func showUsage(ctx context.Context, env *Env, f *fleet.Fleet, vms []inventory.VM
 			{Header: "CACHE READ", Wide: true, Right: true, Value: count(func(u remote.Usage) int64 { return u.CacheReadTokens })},
 			{Header: "CACHE WRITE", Wide: true, Right: true, Value: count(func(u remote.Usage) int64 { return u.CacheWriteTokens })},
 			{Header: "TOOL CALLS", Wide: true, Right: true, Value: count(func(u remote.Usage) int64 { return int64(u.ToolCalls) })},
-			{Header: "ERROR", Sparse: true, Value: func(u remote.Usage) string { return dash(u.Error) }},
+			{Header: "ERROR", Wraps: true, Sparse: true, Value: func(u remote.Usage) string { return dash(u.Error) }},
 		},
 		Name:  func(u remote.Usage) string { return orID(u.Name, u.VMID) },
 		Empty: "no lieutenants",

@@ -49,7 +49,7 @@ func newPowerCommand(env *Env, verb, short, long string, do func(*lifecycle.Life
 		return doErr
 	}
 	c.ValidArgsFunction = completeVMs(env, 0)
-	sel.register(c.Flags())
+	sel.register(env, c)
 	return c
 }
 
@@ -58,7 +58,7 @@ func stateListing() ui.Listing[lifecycle.StateChange] {
 		Columns: []ui.Column[lifecycle.StateChange]{
 			{Header: "VM", Value: func(s lifecycle.StateChange) string { return orID(s.VMName, s.VMID) }},
 			{Header: "STATE", Value: func(s lifecycle.StateChange) string { return s.State }},
-			{Header: "ERROR", Sparse: true, Value: func(s lifecycle.StateChange) string { return dash(s.Error) }},
+			{Header: "ERROR", Wraps: true, Sparse: true, Value: func(s lifecycle.StateChange) string { return dash(s.Error) }},
 		},
 		Name: func(s lifecycle.StateChange) string { return orID(s.VMName, s.VMID) },
 	}

@@ -62,14 +62,14 @@ one file goes to stdout.`,
 		}),
 	}
 	c.ValidArgsFunction = completeVMPaths(env)
-	o.register(c)
+	o.register(env, c)
 	return about(c, groupEveryday, "connects directly with the recorded keys",
 		exitOK, exitNotFound, exitUnavailable, exitUnreachable, exitPartial, exitIdentity, exitStorage)
 }
 
-func (o *pullOptions) register(c *cobra.Command) {
+func (o *pullOptions) register(env *Env, c *cobra.Command) {
 	f := c.Flags()
-	o.sel.register(f)
+	o.sel.register(env, c)
 	t := &o.transfer
 	f.StringVar(&o.dest, "dest", "", "`FOLDER` to pull into, instead of the last argument")
 	f.IntVarP(&o.jobs, "jobs", "j", remote.PullJobs, "work on `N` VMs side by side")

@@ -136,7 +136,7 @@ func transferListing(verb transferVerb) ui.Listing[remote.PullResult] {
 				}
 				return ui.Normal
 			}},
-			{Header: "CHECKED", Sparse: verb.dry, Value: func(r remote.PullResult) string { return dash(r.Verified) }},
+			{Header: "VERIFIED", Sparse: verb.dry, Value: func(r remote.PullResult) string { return dash(r.Verified) }},
 			{Header: "TIME", Right: true, Wide: true, Value: func(r remote.PullResult) string {
 				return (time.Duration(r.Duration*1000) * time.Millisecond).String()
 			}},

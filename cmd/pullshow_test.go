@@ -11,10 +11,10 @@ import (
 // The list of a transfer says what was done, and of a dry run what would be.
 func TestTransferListing(t *testing.T) {
 	for want, verb := range map[string]transferVerb{
-		"VM FETCHED SIZE CHECKED INTO": fetching(false),
-		"VM WOULD FETCH SIZE INTO":     fetching(true),
-		"VM SENT SIZE CHECKED INTO":    sending(false),
-		"VM WOULD SEND SIZE INTO":      sending(true),
+		"VM FETCHED SIZE VERIFIED INTO": fetching(false),
+		"VM WOULD FETCH SIZE INTO":      fetching(true),
+		"VM SENT SIZE VERIFIED INTO":    sending(false),
+		"VM WOULD SEND SIZE INTO":       sending(true),
 	} {
 		s, out := ui.Fake(true, 120)
 		s.Configure(ui.Rules{NoColor: true})

@@ -33,18 +33,24 @@ func watchPull(ctx context.Context, env *Env, f *fleet.Fleet, o pullOptions, req
 	if o.sel.given() && len(req.Items) > 0 {
 		shared = req.Items[0].Paths
 	}
+	pathsOf := func(vm inventory.VM) []string {
+		if p, known := paths[vm.ID]; known {
+			return p
+		}
+		return shared
+	}
 	req.PerVM = req.PerVM || len(req.Items) > 1
 	t := &watchTeller{env: env, now: time.Now, troubles: map[string]time.Time{}, folders: map[string]string{}, names: map[string]string{}, busy: map[string]bool{}}
 	req.OnEvent = t.event
 	defer t.stopProgress()
 	env.Streams.Notef("watching; stop with Ctrl-C")
 	return f.Remote.Watch(ctx, remote.WatchRequest{
-		Selection: sel, Pull: req, Interval: o.watch, OnList: t.listed, OnResult: t.result, OnLate: t.late,
-		Paths: func(vm inventory.VM) []string {
-			if p, known := paths[vm.ID]; known {
-				return p
-			}
-			return shared
+		Selection: sel, Pull: req, Interval: o.watch, OnList: t.listed, OnLate: t.late, Paths: pathsOf,
+		OnResult: func(r remote.PullResult) {
+			t.result(r)
+			whole := req
+			whole.Items = []remote.PullItem{{VM: inventory.VM{ID: r.VMID, Name: r.VMName}, Paths: pathsOf(inventory.VM{ID: r.VMID})}}
+			f.NoteHome(ctx, whole, []remote.PullResult{r})
 		},
 	})
 }

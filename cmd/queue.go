@@ -58,7 +58,7 @@ func queueListing() ui.Listing[commits.QueueItem] {
 			{Header: "ASKED", Time: func(i commits.QueueItem) time.Time { return i.CreatedAt }},
 			{Header: "EXPIRES", Time: func(i commits.QueueItem) time.Time { return i.ExpiresAt }},
 			{Header: "COMMIT", Value: func(i commits.QueueItem) string { return i.CommitID }},
-			{Header: "LAST ERROR", Sparse: true, Value: func(i commits.QueueItem) string { return dash(i.LastError) }},
+			{Header: "LAST ERROR", Wraps: true, Sparse: true, Value: func(i commits.QueueItem) string { return dash(i.LastError) }},
 		},
 		Name:  func(i commits.QueueItem) string { return i.CommitID },
 		Empty: "the queue is empty",

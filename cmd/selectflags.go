@@ -3,7 +3,7 @@ package cmd
 import (
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 )
@@ -14,9 +14,11 @@ type selectFlags struct {
 	labels []string
 }
 
-func (s *selectFlags) register(f *pflag.FlagSet) {
+func (s *selectFlags) register(env *Env, c *cobra.Command) {
+	f := c.Flags()
 	f.BoolVar(&s.all, "all", false, "every VM of the fleet")
 	f.StringArrayVarP(&s.labels, "label", "l", nil, "VMs with the label `KEY=VALUE`; repeat it to narrow further")
+	registerCompletion(c, "label", completeLabels(env))
 }
 
 // given reports whether VMs were chosen by flags.

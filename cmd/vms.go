@@ -55,7 +55,7 @@ as one with a letter of another alphabet, is marked with that name.`,
 		},
 	}
 	c.ValidArgsFunction = completeVMs(env, 0)
-	o.sel.register(c.Flags())
+	o.sel.register(env, c)
 	f := c.Flags()
 	f.BoolVar(&o.noSync, "no-sync", false, "do not fetch the keys of VMs that have none yet")
 	f.BoolFuncP("wide", "w", "with ids, endpoints and labels, as -o wide", func(v string) error {

@@ -40,6 +40,7 @@ type Options struct {
 
 	PullPaths   []string
 	SilentAfter time.Duration // a lieutenant at work that says nothing for so long is silent; 0 = never
+	Patience    time.Duration // with one of several lieutenants that sends next to nothing; 0 = remote.Patience
 	Retry       retry.Policy
 	Mode        outage.Mode
 	WaitFor     time.Duration // with Wait: give up after this long; 0 = never
@@ -100,7 +101,7 @@ func Open(o Options) (*Fleet, error) {
 		LoadRoots: o.LoadRoots, TLSVerify: o.TLSVerify, StrictSSH: o.StrictSSH, Share: o.Share, Now: o.Now, Warn: o.Warn, Logf: o.Logf})
 	f.Remote, f.Output, f.OpenSSH = remote.New(remote.Options{API: f.API, Access: f.Access, Inventory: f.Inventory, Store: store, Front: f.front, Profile: o.Profile,
 		PullPaths: o.PullPaths, UserHome: o.UserHome, Own: o.own(), TLSVerify: o.TLSVerify, CAFile: o.CAFile, LoadRoots: o.LoadRoots, ProxyEnv: o.ProxyEnv,
-		SilentAfter: o.SilentAfter, Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait,
+		SilentAfter: o.SilentAfter, Patience: o.Patience, Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait,
 		List: func(ctx context.Context, ask inventory.ListOptions) (inventory.Listing, error) {
 			return f.List(ctx, ListOptions{ListOptions: ask})
 		}})

@@ -18,6 +18,7 @@ type Column[T any] struct {
 	Wide   bool              // shown with -o wide only
 	Right  bool              // numbers: aligned to the right on a terminal
 	Minor  bool              // left out where the terminal is too narrow for all
+	Wraps  bool              // says why, or what to do: continued below where it does not fit, never cut
 	Sparse bool              // left out of the table on a terminal when every row has "-", "0" or nothing
 	Value  func(T) string    // raw text; the printer sanitises it
 	Time   func(T) time.Time // relative on a terminal, RFC 3339 in a pipe, "-" if zero
@@ -80,7 +81,7 @@ func (l Listing[T]) printTable(s *Streams, f Format, items []T) error {
 		t.width = s.outWidth()
 	}
 	for _, c := range columns {
-		t.head = append(t.head, cellHead{text: c.Header, right: c.Right, minor: c.Minor})
+		t.head = append(t.head, cellHead{text: c.Header, right: c.Right, minor: c.Minor, wraps: c.Wraps})
 	}
 	for _, it := range items {
 		row := make([]cell, len(columns))

@@ -211,3 +211,32 @@ func TestMinorColumns(t *testing.T) {
 		}
 	}
 }
+
+// What says why is never cut: it goes on below, whatever the width.
+func TestWrappedCells(t *testing.T) {
+	l := Listing[row]{Columns: []Column[row]{
+		{Header: "VM", Value: func(r row) string { return r.Name }},
+		{Header: "WHY", Wraps: true, Value: func(r row) string { return r.State }},
+		{Header: "FIX", Wraps: true, Value: func(r row) string { return r.Source }},
+	}}
+	s, b := Fake(true, 44)
+	s.Configure(Rules{NoColor: true})
+	items := []row{{Name: "chad", State: "no key is recorded", Source: "vers-fleet keys sync"}, {Name: "marketing", State: "日本語日本語日本語日本語日本語", Source: "-"}}
+	if err := l.Print(s, Format{}, items); err != nil {
+		t.Fatal(err)
+	}
+	want := "" +
+		"VM         WHY               FIX\n" +
+		"chad       no key is         vers-fleet keys\n" +
+		"           recorded          sync\n" +
+		"marketing  日本語日本語日本  -\n" +
+		"           語日本語日本語\n"
+	if got := b.Out.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	for _, line := range strings.Split(b.Out.String(), "\n") {
+		if Width(line) > 44 {
+			t.Errorf("%d columns: %q", Width(line), line)
+		}
+	}
+}

@@ -14,8 +14,8 @@ type cell struct {
 }
 
 type cellHead struct {
-	text         string
-	right, minor bool
+	text                string
+	right, minor, wraps bool
 }
 
 // longName is how wide the first column may be at the cost of others: names
@@ -59,20 +59,67 @@ func (t tableText) render() string {
 	return b.String()
 }
 
+// line writes a row: one line, or more where a cell wraps.
 func (t tableText) line(b *strings.Builder, widths []int, row []cell) {
+	cells, height := make([][]string, len(row)), 1
 	for i, c := range row {
-		text := Truncate(c.text, widths[i])
-		gap := widths[i] - Width(text)
-		if t.head[i].right {
-			b.WriteString(strings.Repeat(" ", gap))
-			gap = 0
+		cells[i] = []string{Truncate(c.text, widths[i])}
+		if t.head[i].wraps && Width(c.text) > widths[i] {
+			cells[i] = wrapCell(c.text, widths[i])
 		}
-		b.WriteString(t.style.Apply(c.style, text))
-		if i < len(row)-1 {
-			b.WriteString(strings.Repeat(" ", gap+2))
+		height = max(height, len(cells[i]))
+	}
+	for n := range height {
+		var line strings.Builder
+		for i, c := range row {
+			text := ""
+			if n < len(cells[i]) {
+				text = cells[i][n]
+			}
+			gap := widths[i] - Width(text)
+			if t.head[i].right {
+				line.WriteString(strings.Repeat(" ", gap))
+				gap = 0
+			}
+			line.WriteString(t.style.Apply(c.style, text))
+			if i < len(row)-1 {
+				line.WriteString(strings.Repeat(" ", gap+2))
+			}
+		}
+		text := line.String()
+		if n > 0 {
+			text = strings.TrimRight(text, " ")
+		}
+		b.WriteString(text + "\n")
+	}
+}
+
+// wrapCell breaks clean text into lines of at most width columns: at spaces, and
+// inside of a word that is longer than a line.
+func wrapCell(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		for {
+			if line != "" && Width(line)+1+Width(word) <= width {
+				line += " " + word
+				break
+			}
+			if line != "" {
+				lines, line = append(lines, line), ""
+			}
+			if Width(word) <= width {
+				line = word
+				break
+			}
+			head := widths().Truncate(word, width, "")
+			if head == "" { // not even one character fits
+				head = word
+			}
+			lines, word = append(lines, head), word[len(head):]
 		}
 	}
-	b.WriteByte('\n')
+	return append(lines, line)
 }
 
 // dropMinor leaves out the minor columns where the others could not be shown

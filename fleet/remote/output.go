@@ -64,15 +64,15 @@ func (l *Output) Answers(ctx context.Context, vms []inventory.VM, o AnswerOption
 	}
 	known := l.recall()
 	lists, errs := make([][]Answer, len(vms)), make([]error, len(vms))
-	problem.Each(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = l.answers(ctx, vms[n], how, o, known[vms[n].ID]) })
+	problem.Each(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = l.answers(ctx, len(vms), vms[n], how, o, known[vms[n].ID]) })
 	return slices.Concat(lists...), problem.Sum{Failed: "could not be read", Next: "--status says why for each", Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }
 
-// answers reads what the lieutenant on one VM said.
-func (l *Output) answers(ctx context.Context, vm inventory.VM, how access.How, o AnswerOptions, known memory) ([]Answer, error) {
+// answers reads what the lieutenant on one of so many VMs said.
+func (l *Output) answers(ctx context.Context, vms int, vm inventory.VM, how access.How, o AnswerOptions, known memory) ([]Answer, error) {
 	q := o.query()
 	var live lieutenant.Answers
-	err := l.onStream(ctx, vm, how, "read the answers of", func(s *lieutenant.Stream) error {
+	err := l.onStreamOf(ctx, vms, vm, how, "read the answers of", func(ctx context.Context, s *lieutenant.Stream) error {
 		var sessions lieutenant.Sessions
 		var err error
 		live, sessions, err = s.History(ctx, q, known.Sessions)
@@ -207,6 +207,22 @@ func (l *Output) onStream(ctx context.Context, vm inventory.VM, how access.How, 
 	}
 	defer conn.Close()
 	return streamError(ctx, vm, verb, work(&lieutenant.Stream{Conn: conn}))
+}
+
+// onStreamOf is onStream with one of so many VMs, which is not waited for if it is
+// late while there are others.
+func (l *Output) onStreamOf(ctx context.Context, vms int, vm inventory.VM, how access.How, verb string, work func(context.Context, *lieutenant.Stream) error) error {
+	if vms < 2 {
+		return l.onStream(ctx, vm, how, verb, func(s *lieutenant.Stream) error { return work(ctx, s) })
+	}
+	own, count, stop := paced(ctx, l.o.Patience)
+	defer stop()
+	conn, err := l.o.Access.Borrow(own, vm, how)
+	if err != nil {
+		return streamError(ctx, vm, verb, lateOr(own, err))
+	}
+	defer conn.Close()
+	return streamError(ctx, vm, verb, lateOr(own, work(own, &lieutenant.Stream{Conn: countedConn{conn, count}})))
 }
 
 // streamError gives a failure on the event stream its kind and words.

@@ -52,14 +52,14 @@ func (l *Output) Activities(ctx context.Context, vms []inventory.VM) ([]Activity
 	defer done()
 	known := l.recall()
 	list, errs := make([]Activity, len(vms)), make([]error, len(vms))
-	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = l.activity(ctx, vms[n], how, known[vms[n].ID], true) })
+	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = l.activity(ctx, len(vms), vms[n], how, known[vms[n].ID], true) })
 	l.rememberPhases(ctx, list...)
 	return list, problem.Sum{Failed: "could not be asked", Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }
 
-// activity asks what the lieutenant on the VM does.
-func (l *Output) activity(ctx context.Context, vm inventory.VM, how access.How, known memory, count bool) (a Activity, err error) {
-	err = l.onStream(ctx, vm, how, "ask for the status of", func(s *lieutenant.Stream) (err error) {
+// activity asks what the lieutenant on one of so many VMs does.
+func (l *Output) activity(ctx context.Context, vms int, vm inventory.VM, how access.How, known memory, count bool) (a Activity, err error) {
+	err = l.onStreamOf(ctx, vms, vm, how, "ask for the status of", func(ctx context.Context, s *lieutenant.Stream) (err error) {
 		a, err = l.activityOn(ctx, vm, s, known, count)
 		return err
 	})
@@ -116,7 +116,7 @@ func (l *Output) Phases(ctx context.Context, vms []inventory.VM, onDone func(don
 	problem.Each(len(vms), ExecJobs, func(n int) {
 		ctx, stop := context.WithTimeout(ctx, access.LoginTimeout)
 		defer stop()
-		a, err := l.activity(ctx, vms[n], how, memory{Answered: known[vms[n].ID].Answered}, false)
+		a, err := l.activity(ctx, len(vms), vms[n], how, memory{Answered: known[vms[n].ID].Answered}, false)
 		if err != nil {
 			a.Text = a.Error
 		}

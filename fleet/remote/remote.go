@@ -27,6 +27,7 @@ type Options struct {
 	LoadRoots   func() (*x509.CertPool, error) // reads CAFile
 	ProxyEnv    []string                       // NAME=VALUE words with which a ProxyCommand finds the same configuration in an empty environment
 	SilentAfter time.Duration                  // a lieutenant at work that says nothing for so long is silent; 0 = never
+	Patience    time.Duration                  // with one of several lieutenants that sends next to nothing; 0 = Patience
 	Now         func() time.Time
 	Warn        func(string)
 	Logf        func(string, ...any)

@@ -34,7 +34,7 @@ func (l *Output) Usage(ctx context.Context, vms []inventory.VM) ([]Usage, error)
 	how, done := l.o.Access.Batch(len(vms))
 	defer done()
 	list, errs := make([]Usage, len(vms)), make([]error, len(vms))
-	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = l.usage(ctx, vms[n], how) })
+	problem.Each(len(vms), ExecJobs, func(n int) { list[n], errs[n] = l.usage(ctx, len(vms), vms[n], how) })
 	out, outcomes := []Usage{}, []problem.Outcome{}
 	for n, vm := range vms {
 		if len(vms) > 1 && errors.Is(errs[n], lieutenant.ErrNoLieutenant) {
@@ -45,9 +45,9 @@ func (l *Output) Usage(ctx context.Context, vms []inventory.VM) ([]Usage, error)
 	return out, problem.Sum{Failed: "could not be asked", Next: problem.SeeList, Alike: true}.Of(ctx, outcomes)
 }
 
-func (l *Output) usage(ctx context.Context, vm inventory.VM, how access.How) (Usage, error) {
+func (l *Output) usage(ctx context.Context, vms int, vm inventory.VM, how access.How) (Usage, error) {
 	u := Usage{VMID: vm.ID, Name: vm.Name}
-	err := l.onStream(ctx, vm, how, "ask for the statistics of", func(s *lieutenant.Stream) error {
+	err := l.onStreamOf(ctx, vms, vm, how, "ask for the statistics of", func(ctx context.Context, s *lieutenant.Stream) error {
 		st, err := s.Stats(ctx)
 		u.Messages, u.UserMessages, u.AssistantMessages, u.ToolCalls = st.Messages, st.UserMessages, st.AssistantMessages, st.ToolCalls
 		u.Tokens, u.InputTokens, u.OutputTokens, u.CacheReadTokens, u.CacheWriteTokens, u.Cost = st.Tokens, st.Input, st.Output, st.CacheRead, st.CacheWrite, st.Cost
