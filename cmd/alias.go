@@ -14,7 +14,7 @@ func newAliasCommand(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "alias",
 		Short:   "Names of your own for VMs",
-		Long:    "Names of your own for VMs, by which they can be selected too. They win over labels\nand over names from other tools.",
+		Long:    "Names of your own for VMs, by which they can be selected too. They win over\nlabels and over names from other tools.",
 		Example: "  vers-fleet alias set images marketing\n  vers-fleet ssh images",
 	}
 	c.AddCommand(newAliasSetCommand(env), newAliasListCommand(env), newAliasRemoveCommand(env))
@@ -26,8 +26,8 @@ func newAliasSetCommand(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "set NAME VM", Short: "Give a VM a name",
 		Long: `Gives a VM a name of your own, one more way to select it: folders and listings
-keep the name that the VM has from elsewhere. An alias that is taken moves to the
-new VM. One that would hide another VM's name is refused without --force.`,
+keep the name that the VM has from elsewhere. An alias that exists already moves
+to the new VM. One that would hide another VM's name is refused without --force.`,
 		Example: "  vers-fleet alias set images c8f9cadc",
 		Args:    argCount(2, 2),
 		ValidArgsFunction: func(c *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {

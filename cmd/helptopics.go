@@ -102,8 +102,9 @@ VERS_URL holds a host only; /api/v1 is added. Variables of other clients
 (VERS_API_KEY, VERS_BASE_URL, VERS_URL, VERS_INFRA_URL, VERS_AUTH_TOKEN) yield
 to what the chosen profile says for itself. Without a key from any of these,
 the default profile uses ~/.versrc, ~/.pi/vers/keys.json (or that in VERS_HOME,
-or in vers beside PI_CODING_AGENT_DIR), ~/.vers/keys.json or ~/.vers/config.json.
-api_key_command runs through the shell, only when the API is to be called.
+or in vers beside PI_CODING_AGENT_DIR), ~/.vers/keys.json or
+~/.vers/config.json. api_key_command runs through the shell, only when the API
+is to be called.
 
 Also respected: NO_COLOR, TERM=dumb, CI; HTTPS_PROXY, HTTP_PROXY and NO_PROXY
 for the API; SSL_CERT_FILE; VERS_HOME, PI_CODING_AGENT_DIR, ~/.pi

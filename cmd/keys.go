@@ -77,8 +77,8 @@ func newKeysSyncCommand(env *Env) *cobra.Command {
 		Use: "sync", Short: "Fetch every key and host key that is missing",
 		Long: `Records the inventory and fetches every SSH key and host key that is missing.
 When nothing is missing it makes one API call, so cron may run it every minute:
-with -q it says nothing when nothing changed or the API is down. --crontab prints
-a line for crontab -e that works where cron sees none of your variables.`,
+with -q it says nothing when nothing changed or the API is down. --crontab
+prints a line for crontab -e that works where cron sees none of your variables.`,
 		Example: "  vers-fleet keys sync\n  vers-fleet keys sync --refresh\n  vers-fleet keys sync --crontab",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

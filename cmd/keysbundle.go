@@ -123,12 +123,14 @@ func newKeysImportCommand(env *Env) *cobra.Command {
 	var o keysImportOptions
 	c := &cobra.Command{
 		Use: "import [FILE]", Short: "Take over keys, from a bundle or from other Vers clients",
-		Long: `Merges a bundle that keys export wrote; nothing newer is overwritten. It holds
-claims of whoever wrote it: a key that has logged in from here stays until another
-one has, and no name changes its meaning here. New names and aliases are taken over
-if you agree, or with --yes. With --found it adopts the keys that other Vers clients left on this machine, as
+		Long: `Merges a bundle that keys export wrote; nothing newer is overwritten. What it
+holds are claims of whoever wrote it: a key that has logged in from here stays
+until another one has, and no name changes its meaning here. New names and
+aliases are taken over if you agree, or with --yes. --dry-run shows what would
+be done.
+With --found it adopts the keys that other Vers clients left on this machine, as
 unproven until a login has worked; what another user could have planted is
-refused. --dry-run shows what would be done.`,
+refused.`,
 		Example: `  vers-fleet keys import fleet.age
   vers-fleet keys import --found --dry-run`,
 		Args: argCount(0, 1),

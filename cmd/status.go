@@ -30,9 +30,9 @@ func newStatusCommand(env *Env) *cobra.Command {
 		Long: `Tells whether the API answers, for how long it has not, what earlier outages
 say about how long this one may last, which VMs could be reached without it,
 and what to do next. With --verbose it also checks what all this depends on:
-permissions, clock, proxy variables, names and TLS. While the API is down one
-VM is logged in to, to tell which half of the platform is down. Exit status 0 whatever the
-answer is; scripts read -o json.`,
+permissions, clock, proxy variables, names and TLS. While the API is down it
+logs in to one VM, to tell which half of the platform is down. The exit status
+is 0 whatever the answer is; scripts read -o json.`,
 		Example: `  vers-fleet status
   vers-fleet status --verbose
   vers-fleet status --watch
@@ -224,15 +224,16 @@ func phasesLine(t *ui.Text, s fleet.Status) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return strings.Join(parts, ", ") + ", asked " + t.Time(oldest, s.AsOf) + " or later"
+	return strings.Join(parts, ", ") + " (oldest answer: " + t.Time(oldest, s.AsOf) + ")"
 }
 
 // homeLine tells whose work is on this machine, and since when.
 func homeLine(t *ui.Text, s fleet.Status) string {
-	text := fmt.Sprintf("the work of %d of %d VMs was pulled whole %s", s.Home.VMs, s.Home.Of, t.Time(s.Home.SinceAt, s.AsOf))
+	when := t.Time(s.Home.SinceAt, s.AsOf)
 	if s.Home.VMs > 1 {
-		text += " or later"
+		when = "(the first " + when + ")"
 	}
+	text := fmt.Sprintf("the work of %d of %d VMs was pulled whole %s", s.Home.VMs, s.Home.Of, when)
 	if s.Home.Folder != "" {
 		text += ", into " + s.Home.Folder
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"mvdan.cc/sh/v3/expand"
@@ -41,6 +42,21 @@ func TestHelpIsComplete(t *testing.T) {
 			t.Errorf("%s: has no group", path)
 		}
 	})
+}
+
+// Help fits a terminal of the usual width.
+func TestHelpFits(t *testing.T) {
+	fits := func(c *cobra.Command) {
+		for line := range strings.Lines(c.Long) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > helpWidth {
+				t.Errorf("%s: a line of the help has %d columns: %s", c.CommandPath(), n, line)
+			}
+		}
+	}
+	walk(Tree(), fits)
+	for _, topic := range helpTopics() {
+		fits(topic)
+	}
 }
 
 // What the examples, the help topics and the README show parses: commands and flags exist

@@ -41,8 +41,8 @@ func newVMsCommand(env *Env) *cobra.Command {
 recorded (proved: a login has worked with it) and when a login last worked. A
 live listing is recorded, and the keys of VMs that have none yet are fetched, so
 that they are there before they are needed. Lieutenants that run on this machine
-are told below it: they are no VMs. A name that can be taken for another VM's, such
-as one with a letter of another alphabet, is marked with that name.`,
+are shown below the list: they are no VMs. A name that can be taken for another
+VM's, such as one with a letter of another alphabet, is marked with that name.`,
 		Example: `  vers-fleet vms
   vers-fleet vms -l role=lieutenant -w
   vers-fleet vms --probe

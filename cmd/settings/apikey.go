@@ -36,7 +36,7 @@ func (s *Settings) APIKey(ctx context.Context) (string, error) {
 	}
 	if key == "" {
 		return "", authError("no API key", "none is set for profile "+s.Profile,
-			"set VERS_API_KEY, or: vers-fleet config set api_key_command 'COMMAND THAT PRINTS IT'", nil)
+			"set VERS_API_KEY, or have it asked for and kept: vers-fleet config init", nil)
 	}
 	if _, err := noBlanks(key); err != nil {
 		return "", authError("the API key cannot be used", err.Error()+"; it comes from "+from, "correct it there", nil)

@@ -38,13 +38,13 @@ func (f *Fault) Flags() *pflag.FlagSet {
 	s.StringVar(&f.VM, "vm", f.VM, "only calls about the `VM`, or connections to it")
 	s.IntVar(&f.Count, "count", f.Count, "only the next `N` calls")
 	s.IntVar(&f.Every, "every", f.Every, "only every `N`-th call")
-	s.Float64Var(&f.Probability, "probability", f.Probability, "only this share of the calls, between 0 and 1")
+	s.Float64Var(&f.Probability, "probability", f.Probability, "only this `SHARE` of the calls, between 0 and 1")
 	s.DurationVar(&f.Latency, "latency", f.Latency, "answer later by `DURATION`")
 	s.StringVar(&f.RetryAfter, "retry-after", f.RetryAfter, "`VALUE` of that header of a status")
 	s.StringVar(&f.RetryAfterMs, "retry-after-ms", f.RetryAfterMs, "`VALUE` of that header of a status")
 	s.StringVar(&f.Date, "date", f.Date, "`VALUE` of that header, for clocks that differ")
-	s.IntVar(&f.Rate, "rate", f.Rate, "bytes per second of what is slow")
-	s.Int64Var(&f.Bytes, "bytes", f.Bytes, "bytes until a connection is reset")
+	s.IntVar(&f.Rate, "rate", f.Rate, "`N` bytes per second of what is slow")
+	s.Int64Var(&f.Bytes, "bytes", f.Bytes, "`N` bytes until a connection is reset")
 	return s
 }
 
