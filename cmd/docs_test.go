@@ -16,7 +16,7 @@ func TestLinksOfPages(t *testing.T) {
 		t.Fatal(docs, err)
 	}
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	for _, page := range append(docs, "../README.md", "../SECURITY.md") {
+	for _, page := range append(docs, "../README.md", "../SECURITY.md", "../CONTRIBUTING.md") {
 		for _, m := range link.FindAllStringSubmatch(readFile(t, page), -1) {
 			if strings.Contains(m[1], "://") {
 				continue

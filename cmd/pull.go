@@ -78,7 +78,7 @@ func (o *pullOptions) register(env *Env, c *cobra.Command) {
 	f.BoolVar(&t.Delete, "delete", false, "remove from DEST what is not on the VM; needs a DEST")
 	f.StringArrayVar(&t.Include, "include", nil, "only files that match this gitignore `PATTERN`")
 	f.StringArrayVar(&t.Exclude, "exclude", nil, "no files that match this gitignore `PATTERN`")
-	f.BoolVar(&t.GitIgnore, "gitignore", false, "heed the .gitignore files on the VM")
+	f.BoolVar(&t.GitIgnore, "gitignore", false, "leave out what the .gitignore files on the VM name")
 	f.BoolVar(&t.AllLinks, "all-links", false, "keep symlinks that lead out of DEST too")
 	f.BoolVar(&t.Dotfiles, "dotfiles", false, "with DEST at your home folder, bring dotfiles too")
 	f.BoolVar(&t.Fsync, "fsync", false, "flush each file, not all at the end")
