@@ -19,7 +19,7 @@ import (
 // follow runs Follow until it has collected the texts wanted, or the time is over.
 func follow(t *testing.T, s *Stream, o FollowOptions, want []string, seen func(Event)) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var got []string
 	enough := errors.New("enough")

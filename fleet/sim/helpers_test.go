@@ -50,7 +50,7 @@ func call(t *testing.T, s *Sim, method, path, body string) reply {
 
 func callKey(t *testing.T, s *Sim, key, method, path, body string) reply {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, s.BaseURL()+path, strings.NewReader(body))
 	if err != nil {
@@ -92,8 +92,8 @@ func dialTLS(t *testing.T, s *Sim, name string) (net.Conn, error) {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
-	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: 30 * time.Second}, Config: &tls.Config{ServerName: name, RootCAs: pool}}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: time.Minute}, Config: &tls.Config{ServerName: name, RootCAs: pool}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	return dialer.DialContext(ctx, "tcp", s.Gateway())
 }
@@ -117,7 +117,7 @@ func login(t *testing.T, s *Sim, vm *VM) (*ssh.Client, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := &ssh.ClientConfig{User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, Timeout: 30 * time.Second,
+	config := &ssh.ClientConfig{User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, Timeout: time.Minute,
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
 			if got := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))); got != want {
 				return errors.New("wrong host key")

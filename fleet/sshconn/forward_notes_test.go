@@ -104,7 +104,7 @@ func TestForwardFailureIsTold(t *testing.T) {
 	knock := func(f *Forward) {
 		t.Helper()
 		x := dialT(t, "tcp", f.addr())
-		_ = x.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = x.SetDeadline(time.Now().Add(time.Minute))
 		_, _ = io.ReadAll(x)
 		_ = x.Close()
 	}
@@ -189,7 +189,7 @@ func TestForwardSocks4(t *testing.T) {
 		{"cut off", "\x04\x01\x00", ""},
 	} {
 		x := dialT(t, "tcp", f.addr())
-		_ = x.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = x.SetDeadline(time.Now().Add(time.Minute))
 		_, _ = io.WriteString(x, test.request+"via")
 		closeWrite(x)
 		got, err := io.ReadAll(x)

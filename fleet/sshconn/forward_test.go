@@ -30,7 +30,7 @@ func echo(c net.Conn) {
 func ask(t *testing.T, c net.Conn, text string) string {
 	t.Helper()
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestForwards(t *testing.T) {
 		f := forwardT(t, c, 'L', "0:127.0.0.1:1")
 		x := dialT(t, "tcp", f.addr())
 		defer x.Close()
-		_ = x.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = x.SetReadDeadline(time.Now().Add(time.Minute))
 		if n, err := x.Read(make([]byte, 1)); n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error(n, err)
 		}
@@ -158,7 +158,7 @@ func TestForwardDynamic(t *testing.T) {
 		"\x05\x01\x00\x05\x02\x00\x01\x7f\x00\x00\x01\x00\x01", "\x05\x01\x00\x05\x01\x00\x09", "\x05\x01\x00\x05\x01\x00\x03\x00\x00\x50",
 		"\x05\x01\x00\x05\x01\x00\x03\x03a\nb\x00\x50"} {
 		x := dialT(t, "tcp", f.addr())
-		_ = x.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = x.SetDeadline(time.Now().Add(time.Minute))
 		_, _ = io.WriteString(x, hostile)
 		closeWrite(x)
 		b, _ := io.ReadAll(x) // a reset is fine
@@ -204,7 +204,7 @@ func TestForwardsEndWithConnection(t *testing.T) {
 	defer x.Close()
 	_, _ = x.Write([]byte("x"))
 	_ = c.Close()
-	_ = x.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = x.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := x.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
 	}

@@ -45,7 +45,7 @@ func TestExec(t *testing.T) {
 		}
 		defer r.Close()
 		defer w.Close()
-		if err := c.Exec(within(t, 10*time.Second), "true", r, nil, nil); err != nil {
+		if err := c.Exec(within(t, time.Minute), "true", r, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		_, _ = w.WriteString("kept")
@@ -57,7 +57,7 @@ func TestExec(t *testing.T) {
 	t.Run("an open stdin that is no file", func(t *testing.T) {
 		r, w := io.Pipe()
 		defer w.Close()
-		if err := c.Exec(within(t, 10*time.Second), "true", r, nil, nil); err != nil {
+		if err := c.Exec(within(t, time.Minute), "true", r, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -101,7 +101,7 @@ func TestExecBackPressure(t *testing.T) {
 		t.Fatal("the command ended although nobody read its output", err)
 	case <-time.After(300 * time.Millisecond):
 	}
-	if err := c.Exec(within(t, 10*time.Second), "true", nil, nil, nil); err != nil {
+	if err := c.Exec(within(t, time.Minute), "true", nil, nil, nil); err != nil {
 		t.Fatal("a stuck session blocks another one", err)
 	}
 	n, err := io.Copy(io.Discard, io.LimitReader(r, 32<<20))
@@ -145,7 +145,7 @@ func TestExecWriterFails(t *testing.T) {
 	noLeaks(t)
 	c := startVM(t, sshd.Options{}).dial(t)
 	broken := errors.New("disk full")
-	err := c.Exec(within(t, 20*time.Second), "yes", nil, failingWriter{broken}, nil)
+	err := c.Exec(within(t, time.Minute), "yes", nil, failingWriter{broken}, nil)
 	if !errors.Is(err, broken) {
 		t.Fatal(err)
 	}

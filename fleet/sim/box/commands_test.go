@@ -65,7 +65,7 @@ func TestXargsRunsWhatIsComplete(t *testing.T) {
 				if text != "a b\n" {
 					t.Errorf("answer %q", text)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("no answer while the input is open")
 			}
 			_ = feed.Close()

@@ -28,7 +28,7 @@ func newMachine(t *testing.T) *Machine {
 // sh runs a command line and returns what it printed and its status.
 func sh(t *testing.T, m *Machine, command string, stdin ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out, errOut bytes.Buffer
 	status = m.run(ctx, job{command: command, stdin: strings.NewReader(strings.Join(stdin, "")), stdout: &out, stderr: &errOut})
