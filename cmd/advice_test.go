@@ -22,7 +22,7 @@ const placeholder = "VALUE"
 
 // prose are the words that follow the program's name where no command is meant.
 func prose() []string {
-	return []string{"and", "below", "bundle", "ended", "is", "itself", "manual", "reaches", "record", "runs", "simulator", "was", "with"}
+	return []string{"and", "below", "bundle", "ended", "index", "is", "itself", "manual", "reaches", "record", "runs", "simulator", "was", "with"}
 }
 
 // Every call of vers-fleet that a message, a help text or a page of the
