@@ -10,9 +10,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
@@ -334,5 +337,24 @@ func TestTakeOver(t *testing.T) {
 	}
 	if won != 1 {
 		t.Error("listeners:", won)
+	}
+}
+
+// After an upgrade, the two ends may be of different versions for a while: an
+// earlier one knows no key exchange but Curve25519.
+func TestEarlierVersionsAreUnderstood(t *testing.T) {
+	s := share(t, 0, Options{})
+	raw, err := net.Dial("unix", s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	earlier := ssh.Config{KeyExchanges: []string{ssh.KeyExchangeCurve25519}, Ciphers: []string{ssh.CipherAES128GCM}}
+	conn, _, _, err := ssh.NewClientConn(raw, "shared", &ssh.ClientConfig{Config: earlier, User: "shared", HostKeyCallback: ssh.InsecureIgnoreHostKey()})
+	if err != nil {
+		t.Fatal("an earlier client is not served:", err)
+	}
+	_ = conn.Close()
+	if !slices.Contains(algorithms().KeyExchanges, earlier.KeyExchanges[0]) {
+		t.Error("an earlier server is not understood")
 	}
 }

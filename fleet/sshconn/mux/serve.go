@@ -4,7 +4,8 @@ package mux
 
 import (
 	"context"
-	"crypto/ed25519"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -80,7 +81,7 @@ func Serve(ctx context.Context, l net.Listener, conn *sshconn.Conn, o Options) e
 // serverConfig makes a host key for the lifetime of the server: the protocol
 // wants one.
 func serverConfig() (*ssh.ServerConfig, error) {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
