@@ -40,6 +40,16 @@ func TestPassphraseTries(t *testing.T) {
 	p.types("open\r")
 	p.exits(exitOK)
 
+	for _, args := range [][]string{{"exec", "--all", "--", "true"}, {"pull", "--all", t.TempDir()}, {"output", "--all", "--status"}} {
+		p = sit(t, env, args...)
+		p.sees("Passphrase of the keystore")
+		p.types("\x03")
+		p.exits(exitInterrupted)
+		if out := p.shown(); strings.Contains(out, "warning:") || strings.Count(out, "vers-fleet: interrupted") != 1 {
+			t.Errorf("%s: told of each VM: %s", args[0], out)
+		}
+	}
+
 	p = sit(t, env, "exec", "--all", "--", "true")
 	for range 3 {
 		p.sees("Passphrase of the keystore")

@@ -11,6 +11,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
@@ -169,7 +170,7 @@ func reportTransfer(env *Env, results []remote.PullResult, verb transferVerb) {
 // reportOne tells what became of one VM's transfer beyond its row.
 func reportOne(env *Env, r remote.PullResult, several bool, verb transferVerb) {
 	name := orID(r.VMName, r.VMID)
-	if r.Err != nil && several {
+	if r.Err != nil && several && !problem.OfAll(r.Err) {
 		env.Streams.Warnf("%s: %s", name, r.Error)
 	}
 	for _, e := range firstOf(r.Failures) {

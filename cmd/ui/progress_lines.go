@@ -18,6 +18,9 @@ type rate struct {
 
 const rateWindow = 10 * time.Second
 
+// rateFrom is how long a line must have been watched before its rate means anything.
+const rateFrom = time.Second
+
 // longestLeft is the longest time left that is worth telling: more only shows
 // that a line has hardly begun.
 const longestLeft = 48 * time.Hour
@@ -39,7 +42,7 @@ func (r *rate) add(now time.Time, done int64) {
 // text is "12.0 MiB/s, 1m02s left", as far as it is known. A line without
 // news for a while has no rate worth telling.
 func (r rate) text(now time.Time, left int64, narrow bool) string {
-	if r.perSec < 1 || now.Sub(r.at) > rateWindow {
+	if r.perSec < 1 || r.at.Sub(r.began) < rateFrom || now.Sub(r.at) > rateWindow {
 		return ""
 	}
 	s := Bytes(int64(r.perSec)) + "/s"

@@ -80,3 +80,17 @@ func TestProgressInALog(t *testing.T) {
 		})
 	}
 }
+
+// What one moment suggests is no rate.
+func TestNoEarlyRate(t *testing.T) {
+	var r rate
+	r.add(noon, 0)
+	r.add(noon.Add(300*time.Millisecond), 30)
+	if got := r.text(noon.Add(300*time.Millisecond), 1<<20, false); got != "" {
+		t.Errorf("after a third of a second: %q", got)
+	}
+	r.add(noon.Add(1200*time.Millisecond), 1<<20)
+	if got := r.text(noon.Add(1200*time.Millisecond), 1<<20, false); got == "" {
+		t.Error("no rate after a second")
+	}
+}

@@ -64,13 +64,13 @@ type Sum struct {
 func (s Sum) Of(ctx context.Context, outcomes []Outcome) error {
 	t := tally{total: len(outcomes), names: map[string][]string{}, alike: true, late: true}
 	for _, o := range outcomes {
-		if o.Err != nil && OfAll(o.Err) {
+		if keystore.IsWrongPassphrase(o.Err) {
 			return OfStorage("open the keystore", o.Err)
 		}
 		t.add(o)
 	}
 	switch {
-	case errors.Is(ctx.Err(), context.Canceled) && t.failed+t.stopped > 0:
+	case (t.gaveUp || errors.Is(ctx.Err(), context.Canceled)) && t.failed+t.stopped > 0:
 		return s.interrupted(ctx, t.total-t.stopped-t.failed, t.total)
 	case t.failed == 0:
 		return nil
@@ -87,6 +87,7 @@ type tally struct {
 	total, failed, stopped int
 	first                  error
 	alike                  bool // all failures are of one kind
+	gaveUp                 bool // the person was asked something, and interrupted it
 	late                   bool // --timeout ended all that failed
 	reasons                []string
 	names                  map[string][]string // of VMs, by reason
@@ -103,6 +104,7 @@ func (t *tally) add(o Outcome) {
 		t.first = o.Err
 	}
 	t.failed++
+	t.gaveUp = t.gaveUp || KindOf(o.Err) == Interrupted
 	t.alike = t.alike && KindOf(o.Err) == KindOf(t.first)
 	t.late = t.late && IsOutOfTime(o.Err)
 	reason := o.Why
@@ -158,8 +160,8 @@ func (s Sum) interrupted(ctx context.Context, done, total int) error {
 }
 
 // OfAll reports whether a VM's failure is that of all of them and is told once,
-// at the end: nobody knew the keystore's passphrase.
-func OfAll(err error) bool { return keystore.IsWrongPassphrase(err) }
+// at the end: nobody knew the keystore's passphrase, or wanted to tell it.
+func OfAll(err error) bool { return keystore.IsWrongPassphrase(err) || KindOf(err) == Interrupted }
 
 // CountOf renders "2 of 12 VMs".
 func CountOf(n, total int) string { return fmt.Sprintf("%d of %d VMs", n, total) }
