@@ -87,7 +87,7 @@ func (p *pull) shielded(r *listing.Root, name string, e fs.DirEntry) bool {
 	if e.IsDir() {
 		it.Kind = 'd'
 	} else if fi, err := e.Info(); err == nil {
-		it.Size, it.Mtime = fi.Size(), fi.ModTime().UnixNano()
+		it.Size, it.Mtime = fi.Size(), listing.Ns(fi.ModTime())
 	}
 	if it.Kind == 'd' && p.f.HasInclude() || p.d.Shields(name, it.Kind == 'd') != "" {
 		return true

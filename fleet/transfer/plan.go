@@ -206,9 +206,15 @@ func (p *pull) planLink(it *listing.Item) {
 	p.c.entry(it, TypeSymlink, true)
 }
 
+// farNote tells of a time that is not kept.
+const farNote = "%s: when it was changed is too far away; it gets the nearest time that can be kept, in %d"
+
 // planFile compares a file with what is here.
 func (p *pull) planFile(it *listing.Item) error {
 	rel := it.Rel()
+	if it.IsFar() {
+		p.c.logf(farNote, rel, it.ModTime().Year())
+	}
 	if it.Nlink > 1 && it.Ino != 0 {
 		key := inode{it.Dev, it.Ino}
 		if first, ok := p.inodes[key]; ok && first.Size == it.Size && first.Mtime == it.Mtime {

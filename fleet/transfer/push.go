@@ -306,5 +306,5 @@ func (it *pushItem) sameContent(sent [32]byte) bool {
 
 // sameHere tells whether the file is still as it was when it was found.
 func (it *pushItem) sameHere(fi fs.FileInfo) bool {
-	return fi.Size() == it.Size && fi.ModTime().UnixNano() == it.Mtime
+	return fi.Size() == it.Size && listing.Ns(fi.ModTime()) == it.Mtime
 }

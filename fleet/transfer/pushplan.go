@@ -103,7 +103,7 @@ func (p *push) gatherDir(top, base string) error {
 // gatherOne adds one item if the filters want it.
 func (p *push) gatherOne(local, rel, sub string, fi fs.FileInfo) {
 	it := &pushItem{local: local, rel: rel}
-	it.Item = listing.Item{Root: &listing.Root{Remote: rel, Land: rel}, Size: fi.Size(), Mtime: fi.ModTime().UnixNano(), Mode: uint32(fi.Mode().Perm()), Blocks: -1}
+	it.Item = listing.Item{Root: &listing.Root{Remote: rel, Land: rel}, Size: fi.Size(), Mtime: listing.Ns(fi.ModTime()), Mode: uint32(fi.Mode().Perm()), Blocks: -1}
 	if sub != "" {
 		it.Root, it.Sub = &listing.Root{Land: strings.TrimSuffix(strings.TrimSuffix(rel, sub), "/")}, sub
 	}
@@ -124,6 +124,9 @@ func (p *push) gatherOne(local, rel, sub string, fi fs.FileInfo) {
 			p.c.update(func(s *Summary) { s.Skipped++ })
 		}
 		return
+	}
+	if it.IsFar() {
+		p.c.logf(farNote, rel, it.ModTime().Year())
 	}
 	p.linkTo(it, fi)
 	p.items = append(p.items, it)
@@ -274,11 +277,17 @@ func (it *pushItem) sameTimeOnVM() bool { return it.sameTimeAs(it.there) }
 // sameTimeAs compares times; a busybox that knows no fractions keeps whole
 // seconds.
 func (it *pushItem) sameTimeAs(there *listing.Item) bool {
-	return there.Mtime == it.Mtime || (there.Mtime%1e9 == 0 && there.Mtime/1e9 == it.Mtime/1e9)
+	return there.Mtime == it.Mtime || there.Mtime%1e9 == 0 && (there.Mtime/1e9 == it.Mtime/1e9 || there.Mtime/1e9 == it.ModTime().Unix())
 }
 
 // perms is the mode as chmod reads it.
 func (it *pushItem) perms() string { return fmt.Sprintf("%o", it.Mode&0o777) }
 
 // stamp is the time as touch reads it.
-func (it *pushItem) stamp() string { return fmt.Sprintf("@%d.%09d", it.Mtime/1e9, it.Mtime%1e9) }
+func (it *pushItem) stamp() string {
+	sign, ns := "", it.Mtime
+	if ns < 0 {
+		sign, ns = "-", -ns
+	}
+	return fmt.Sprintf("@%s%d.%09d", sign, ns/1e9, ns%1e9)
+}

@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
 
@@ -55,7 +57,7 @@ func (p *push) sendBySFTP(client *sftp.Client) error {
 	}
 	for _, it := range p.dirsToFix() {
 		name := p.under(it.rel)
-		if err := errors.Join(client.Chmod(name, it.Perm()), client.Chtimes(name, it.ModTime(), it.ModTime())); err != nil && !isStatus(err) {
+		if err := errors.Join(client.Chmod(name, it.Perm()), client.Chtimes(name, it.sftpTime(), it.sftpTime())); err != nil && !isStatus(err) {
 			return err
 		}
 	}
@@ -89,7 +91,7 @@ func (p *push) sftpSend(client *sftp.Client, it *pushItem) error {
 	exists := err == nil
 	switch {
 	case it.Kind == 'd' && exists && there.IsDir():
-		it.stale = uint32(there.Mode().Perm()) != it.Mode || there.ModTime().Unix() != it.Mtime/1e9
+		it.stale = uint32(there.Mode().Perm()) != it.Mode || !there.ModTime().Equal(it.sftpTime())
 		it.there = &listing.Item{Kind: 'd'}
 		return nil
 	case it.Kind == 'd':
@@ -103,7 +105,7 @@ func (p *push) sftpSend(client *sftp.Client, it *pushItem) error {
 	case exists && there.IsDir():
 		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
 		return nil
-	case exists && it.Kind == 'f' && there.Mode().IsRegular() && there.Size() == it.Size && there.ModTime().Unix() == it.Mtime/1e9:
+	case exists && it.Kind == 'f' && there.Mode().IsRegular() && there.Size() == it.Size && there.ModTime().Equal(it.sftpTime()):
 		p.c.update(func(s *Summary) { s.Unchanged++ })
 		return nil
 	case p.o.DryRun:
@@ -163,7 +165,7 @@ func (p *push) sftpFileSend(client *sftp.Client, it *pushItem, temp, name string
 		return client.Remove(temp)
 	}
 	if err == nil {
-		err = errors.Join(client.Chmod(temp, it.Perm()), client.Chtimes(temp, it.ModTime(), it.ModTime()))
+		err = errors.Join(client.Chmod(temp, it.Perm()), client.Chtimes(temp, it.sftpTime(), it.sftpTime()))
 	}
 	if err == nil {
 		err = client.PosixRename(temp, name)
@@ -175,6 +177,12 @@ func (p *push) sftpFileSend(client *sftp.Client, it *pushItem, temp, name string
 	p.c.have(n, n)
 	p.c.file(&it.Item, "")
 	return nil
+}
+
+// sftpTime is the time as SFTP can tell it: in 32 bits of seconds since 1970
+// (draft-ietf-secsh-filexfer-02, section 5).
+func (it *pushItem) sftpTime() time.Time {
+	return time.Unix(min(max(it.ModTime().Unix(), 0), math.MaxUint32), 0)
 }
 
 // tempID names the unfinished file of rel beside its place.

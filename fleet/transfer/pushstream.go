@@ -34,6 +34,7 @@ type pushStream struct {
 	mu   sync.Mutex
 	open map[string]*pushItem // sent and not hashed yet, by name in the archive
 	all  []*pushItem          // whatever was sent
+	odd  int                  // lines that say names which the tool cannot print
 }
 
 // stream sends small files until none are left. The one that leads sends folders
@@ -161,6 +162,11 @@ func (st *pushStream) header(h *tar.Header) error {
 		}
 	}
 	st.n = (st.n + names) % st.every
+	if !plainName(h.Name) {
+		st.mu.Lock()
+		st.odd += names
+		st.mu.Unlock()
+	}
 	h.Format = tar.FormatPAX
 	if st.p.tools.Tar != "gnu" {
 		h.Format = tar.FormatGNU // a busybox knows no names of PAX
@@ -301,7 +307,7 @@ func (st *pushStream) readHashes() error {
 		return err
 	}
 	st.began = true
-	for odd := 0; odd < maxUnaskedLines; {
+	for odd := 0; odd < maxUnaskedLines+st.oddLines(); {
 		line, err := readLine(st.s.Out)
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -320,6 +326,13 @@ func (st *pushStream) readHashes() error {
 	}
 	st.s.Abort()
 	return session.BadAnswer{Err: errUnrequested}
+}
+
+// oddLines is how many lines nobody can make sense of.
+func (st *pushStream) oddLines() int {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.odd
 }
 
 // hashed notes the VM's hash of a name, and tells whether it was asked for.

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -46,6 +47,9 @@ func (w *worker) retryAll(ctx context.Context, left *[]*task) error {
 	if err := w.checkAccess(ctx, left); err != nil {
 		return err
 	}
+	if err := w.readTogether(ctx, *left); err != nil {
+		return err
+	}
 	for len(*left) > 0 {
 		if err := w.readAgain(ctx, *left); err != nil {
 			return err
@@ -89,6 +93,64 @@ func (w *worker) checkAccess(ctx context.Context, left *[]*task) error {
 		return true
 	})
 	return nil
+}
+
+// readTogether reads files that are here only for their names, which tools cannot
+// print: all in one session, because one each costs the VM a login shell a file. One
+// that is not as it was listed ends the session; readAgain sees it through.
+func (w *worker) readTogether(ctx context.Context, ts []*task) error {
+	var odd []*task
+	for _, t := range ts {
+		if !plainName(t.name) && t.tries == 0 && !t.stored && t.it.Size > 0 && w.p.tools.Dd {
+			odd = append(odd, t)
+		}
+	}
+	for len(odd) > 1 {
+		n, err := w.readFrames(ctx, odd)
+		if err != nil {
+			return err
+		}
+		odd = odd[min(n+1, len(odd)):]
+	}
+	return nil
+}
+
+// readFrames reads files in one session, and returns how many came as they were
+// listed. The error is a drop.
+func (w *worker) readFrames(ctx context.Context, ts []*task) (n int, err error) {
+	s := w.conn.Start(ctx, rangeCmd)
+	defer s.Stop()
+	s.Due("contents", 0)
+	s.Input(func(in *bufio.Writer) error {
+		for _, t := range ts {
+			if _, err := in.WriteString(rangeRequest(t.name, byteRange{0, t.it.Size}, w.p.trailer)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := s.Ready(); err != nil {
+		return 0, err
+	}
+	buf := make([]byte, 64<<10)
+	for i, t := range ts {
+		err := w.p.storeFile(t, s.Out, t.it.Size, buf)
+		if err == nil {
+			err = checkTrailer(s.Out, w.p.trailer)
+		}
+		if err != nil {
+			var re readError
+			if errors.As(err, &re) {
+				err = re.error
+			}
+			if err = s.End(err); session.IsDrop(err) {
+				return i, err
+			}
+			return i, nil
+		}
+		t.stored, t.hasVMSum = true, false
+	}
+	return len(ts), nil
 }
 
 // readAgain reads those files whose content is not here.

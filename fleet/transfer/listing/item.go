@@ -2,6 +2,7 @@ package listing
 
 import (
 	"io/fs"
+	"math"
 	"path"
 	"strings"
 	"time"
@@ -99,6 +100,25 @@ func (it *Item) Perm() fs.FileMode { return fs.FileMode(it.Mode & 0o777) }
 // ModTime is when it was changed.
 func (it *Item) ModTime() time.Time { return TimeOf(it.Mtime) }
 
+// farSec is the last second, of 2262, that ns since 1970 can tell, and less than
+// nothing the first, of 1677. What was changed later, or earlier, counts as changed
+// then, here and there.
+const farSec = math.MaxInt64 / 1_000_000_000
+
+// Ns is a time in ns since 1970.
+func Ns(t time.Time) int64 {
+	switch {
+	case t.Unix() >= farSec:
+		return farSec * 1e9
+	case t.Unix() < -farSec:
+		return -farSec * 1e9
+	}
+	return t.UnixNano()
+}
+
+// IsFar tells whether the item was changed at a time that it cannot hold.
+func (it *Item) IsFar() bool { return it.Mtime >= farSec*1e9 || it.Mtime <= -farSec*1e9 }
+
 // TimeOf is the time of ns since 1970.
 func TimeOf(ns int64) time.Time { return time.Unix(0, ns) }
 
@@ -109,6 +129,7 @@ func (it *Item) Sparse() bool {
 
 // SameTime compares a time here with the item's as finely as both sides know it.
 func (it *Item) SameTime(t time.Time) bool {
+	t = TimeOf(Ns(t))
 	if it.Coarse {
 		return t.Unix() == it.ModTime().Unix()
 	}

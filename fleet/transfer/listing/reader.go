@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
@@ -343,14 +344,18 @@ func (m *reader) token() (string, error) {
 	}
 }
 
-// parseTime reads seconds with a fraction ("1700000000.1234567890") as ns.
+// maxTime is some 35,000 years, in seconds: nobody changed a file then.
+const maxTime = 1 << 40
+
+// parseTime reads seconds with a fraction ("1700000000.1234567890", before 1970 the
+// second before and what is beyond that) as ns.
 func parseTime(s string) (int64, bool) {
 	sec, frac, _ := strings.Cut(s, ".")
 	n, err := strconv.ParseInt(sec, 10, 64)
-	if err != nil || n > 1<<33 || n < -(1<<33) {
+	if err != nil || n > maxTime || n < -maxTime {
 		return 0, false
 	}
-	return n*1e9 + parseFraction(frac), true
+	return Ns(time.Unix(n, parseFraction(frac))), true
 }
 
 // parseFraction reads the digits after a point as ns.

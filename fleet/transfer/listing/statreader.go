@@ -97,9 +97,9 @@ func (m *reader) parseStat(head, name string) (Item, bool) {
 	mode := num(f[0], 16)
 	it := Item{Root: m.cur, Kind: KindOf(mode), Mode: uint32(mode & 0o7777), Size: int64(num(f[1], 10))}
 	it.Dev, it.Ino, it.Nlink, it.Blocks = num(f[6], 10), num(f[7], 10), num(f[8], 10), int64(num(f[9], 10))
-	sec, ok := parseTime(f[2])
 	_, frac, fine := strings.Cut(f[4], ".")
-	it.Mtime, it.Coarse = sec+parseFraction(frac), !fine
+	mtime, ok := parseTime(f[2] + "." + frac)
+	it.Mtime, it.Coarse = mtime, !fine
 	if bad || !ok {
 		return Item{}, false
 	}
