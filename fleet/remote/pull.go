@@ -3,6 +3,8 @@ package remote
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -228,15 +230,37 @@ func (rm *Remote) pullConn(ctx context.Context, keep *keptConn, vm inventory.VM)
 
 // remote hands a connection to the transfer engine, with the means to make
 // more of them.
-func (rm *Remote) remote(vm inventory.VM, conn transfer.Conn) transfer.Remote {
+func (rm *Remote) remote(vm inventory.VM, conn *sshconn.Conn) transfer.Remote {
 	dial := func(ctx context.Context) (transfer.Conn, error) {
 		c, err := rm.o.Access.Dial(ctx, vm, access.How{})
 		if err != nil {
 			return nil, err
 		}
-		return c, nil
+		return transferConn{c}, nil
 	}
-	return transfer.Remote{Conn: conn, Dial: dial, Redial: dial}
+	return transfer.Remote{Conn: transferConn{conn}, Dial: dial, Redial: dial}
+}
+
+// transferConn is a connection that tells the transfer engine by its own word that
+// the server opens no further session.
+type transferConn struct{ *sshconn.Conn }
+
+// Exec runs a command.
+func (c transferConn) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout, stderr io.Writer) error {
+	return noSession(c.Conn.Exec(ctx, cmd, stdin, stdout, stderr))
+}
+
+// OpenSubsystem opens a subsystem.
+func (c transferConn) OpenSubsystem(ctx context.Context, name string) (io.ReadWriteCloser, error) {
+	rw, err := c.Conn.OpenSubsystem(ctx, name)
+	return rw, noSession(err)
+}
+
+func noSession(err error) error {
+	if errors.Is(err, sshconn.ErrSessionLimit) {
+		return transfer.NoSession(err)
+	}
+	return err
 }
 
 // Push sends files to one VM. Its result has the form of a pull's, with the

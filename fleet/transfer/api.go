@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
@@ -13,6 +14,10 @@ import (
 // Conn is one logged-in connection to a VM. A Conn that is also an io.Closer is
 // closed if this package dialled it.
 type Conn = session.Transport
+
+// NoSession is what a Conn has to fail with when the server opens no further session
+// on its connection, because of err.
+func NoSession(err error) error { return fmt.Errorf("%w: %w", session.ErrNoSession, err) }
 
 // Remote is the VM's end.
 type Remote struct {

@@ -49,7 +49,7 @@ type pool struct {
 
 // addWorker starts work on a connection.
 func (p *pull) addWorker(c Conn, own bool) *worker {
-	w := &worker{p: p, conn: session.NewConn(c), own: own}
+	w := &worker{p: p, conn: session.NewConn(c).Further(p.r.Dial), own: own}
 	w.ctx, w.cancel = context.WithCancelCause(p.ctx)
 	p.pool.mu.Lock()
 	p.pool.live = append(p.pool.live, w)
@@ -113,10 +113,11 @@ func (w *worker) fetchRanges(ctx context.Context) error {
 // is the limit. A further session costs two round trips, a connection ten.
 const farSessions = 3
 
-// isFar waits until the distance is known, and tells whether it matters.
+// isFar waits until the distance is known, and tells whether it matters: not where
+// each session has a connection anyway.
 func (w *worker) isFar(ctx context.Context) bool {
 	w.p.latency.wait(ctx)
-	return w.p.latency.rtt() > lowRTT
+	return w.p.latency.rtt() > lowRTT && !w.conn.Full()
 }
 
 // moreStreams is a further fetchSmall.

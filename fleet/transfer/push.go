@@ -66,7 +66,7 @@ type push struct {
 // there by SHA-256, then renamed. Small files travel as streams of tar, large
 // ones by ranges, at a distance over several connections. Errors as with Pull.
 func Push(ctx context.Context, r Remote, o PushOptions) (Summary, error) {
-	p := &push{o: o, r: r, ctx: ctx, conn: session.NewConn(r.Conn), c: newCollector(o.Events, o.Logf, false), inodes: map[inode]*pushItem{},
+	p := &push{o: o, r: r, ctx: ctx, conn: session.NewConn(r.Conn).Further(r.Dial), c: newCollector(o.Events, o.Logf, false), inodes: map[inode]*pushItem{},
 		f: listing.NewFilter(o.Include, o.Exclude, o.MaxSize, time.Time{})}
 	p.latency = newLatency()
 	p.openEarly()
@@ -132,7 +132,7 @@ func (p *push) run() error {
 			continue
 		}
 		p.closeConn()
-		p.conn, p.own = session.NewConn(c), true
+		p.conn, p.own = session.NewConn(c).Further(p.r.Dial), true
 	}
 }
 

@@ -170,7 +170,10 @@ func (p *push) connsFor(bytes int64) int {
 // distance SSH's window per session is the limit, see farSessions; near by one
 // hashes while the other receives.
 func (d *delivery) sessionsPerConn() int {
-	if d.p.far() {
+	switch {
+	case d.p.conn.Full(): // each has a connection anyway
+		return 1
+	case d.p.far():
 		return farSessions
 	}
 	return 2
@@ -181,7 +184,7 @@ func (p *push) far() bool { return p.latency.rtt() > lowRTT }
 
 // serve starts the sessions of a connection, but for the stream that leads.
 func (d *delivery) serve(c *session.Conn, small bool) {
-	if small && d.p.far() {
+	if small && d.p.far() && !c.Full() {
 		for range farSessions - 1 {
 			d.wg.Go(func() { d.more(c) })
 		}
@@ -201,7 +204,7 @@ func (d *delivery) dial(small bool) {
 		d.p.c.logf("no further connection: %v", err)
 		return
 	}
-	c := session.NewConn(t)
+	c := session.NewConn(t).Further(d.p.r.Dial)
 	d.mu.Lock()
 	d.conns++
 	d.p.c.conns(d.conns)

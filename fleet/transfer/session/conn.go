@@ -2,7 +2,9 @@ package session
 
 import (
 	"context"
+	"errors"
 	"io"
+	"sync/atomic"
 )
 
 // Transport is one logged-in connection to a VM. Exec runs a command through the
@@ -28,11 +30,44 @@ const maxSessions = 9
 // for concurrent use.
 type Conn struct {
 	t    Transport
-	room chan struct{} // an item per session
+	dial func(context.Context) (Transport, error) // nil = there is only t
+	room chan struct{}                            // an item per session
+	full atomic.Bool
 }
 
 // NewConn is a Conn over t, which carries no other sessions.
-func NewConn(t Transport) *Conn { return &Conn{t, make(chan struct{}, maxSessions)} }
+func NewConn(t Transport) *Conn { return &Conn{t: t, room: make(chan struct{}, maxSessions)} }
+
+// Further makes sessions beyond those that the server opens on one connection
+// (MaxSessions) have each a connection of its own, by dial, if that is not nil.
+func (c *Conn) Further(dial func(context.Context) (Transport, error)) *Conn {
+	c.dial = dial
+	return c
+}
+
+// Full tells whether the server has refused a session that was one too many.
+func (c *Conn) Full() bool { return c.full.Load() }
+
+// exec runs a command over t, or over a connection of its own.
+func (c *Conn) exec(ctx context.Context, cmd string, stdin io.Reader, stdout, stderr io.Writer) error {
+	err := c.t.Exec(ctx, cmd, stdin, stdout, stderr)
+	if !errors.Is(err, ErrNoSession) || c.dial == nil {
+		return err
+	}
+	c.full.Store(true)
+	t, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeTransport(t)
+	return t.Exec(ctx, cmd, stdin, stdout, stderr)
+}
+
+func closeTransport(t Transport) {
+	if t, ok := t.(io.Closer); ok {
+		_ = t.Close()
+	}
+}
 
 // enter waits for room; leave makes room again.
 func (c *Conn) enter(ctx context.Context) error {
@@ -53,18 +88,44 @@ func (c *Conn) leave() { <-c.room }
 // server that is late is cut off; the reader gets a LateError.
 func (c *Conn) SFTP(ctx context.Context) (io.ReadWriteCloser, error) {
 	rw, err := c.t.OpenSubsystem(ctx, "sftp")
+	if errors.Is(err, ErrNoSession) && c.dial != nil {
+		c.full.Store(true)
+		rw, err = c.sftpApart(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return watchSubsystem(rw), nil
 }
 
+// sftpApart is SFTP over a connection of its own.
+func (c *Conn) sftpApart(ctx context.Context) (io.ReadWriteCloser, error) {
+	t, err := c.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rw, err := t.OpenSubsystem(ctx, "sftp")
+	if err != nil {
+		closeTransport(t)
+		return nil, err
+	}
+	return apart{rw, t}, nil
+}
+
+// apart is a subsystem that takes its connection with it.
+type apart struct {
+	io.ReadWriteCloser
+	t Transport
+}
+
+func (a apart) Close() error {
+	err := a.ReadWriteCloser.Close()
+	closeTransport(a.t)
+	return err
+}
+
 // Ping waits for an answer of the SSH server.
 func (c *Conn) Ping(ctx context.Context) error { return c.t.Ping(ctx) }
 
 // Close closes the connection if it can be.
-func (c *Conn) Close() {
-	if t, ok := c.t.(io.Closer); ok {
-		_ = t.Close()
-	}
-}
+func (c *Conn) Close() { closeTransport(c.t) }

@@ -19,6 +19,10 @@ var errTooMany = errors.New("too many names for one command")
 // began; its status stands behind it.
 var ErrStdin = errors.New("what the VM's login shell runs first (such as .bashrc) reads the stdin of commands")
 
+// ErrNoSession is what a Transport fails with when the server opens no further
+// session on its connection, which is fine. Nothing of stdin was read then.
+var ErrNoSession = errors.New("no further session on this connection")
+
 // ErrStopped is the cause when this end has had enough of a session.
 var ErrStopped = errors.New("session ended by this end")
 

@@ -98,7 +98,7 @@ func (s *Session) start(ctx context.Context, c *Conn, cmd string, stderr io.Writ
 		if err == nil {
 			s.touch()
 			go s.watch(ctx)
-			err = c.t.Exec(ctx, cmd, takenReader{io.MultiReader(strings.NewReader(prelude), inR), s}, s.outPipe, stderr)
+			err = c.exec(ctx, cmd, takenReader{io.MultiReader(strings.NewReader(prelude), inR), s}, s.outPipe, stderr)
 			c.leave()
 		}
 		if cause := context.Cause(ctx); cause != nil && err != nil {

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -151,4 +152,42 @@ func TestScriptOfTooMany(t *testing.T) {
 	if s.Stop(); sent.Load() > 0 {
 		t.Errorf("%d bytes were sent", sent.Load())
 	}
+}
+
+// Where the server opens no further session, the next has a connection of its own,
+// which is closed with it; what it reads is whole.
+func TestSessionBeyondTheServersLimit(t *testing.T) {
+	echo := fake(func(_ context.Context, stdin io.Reader, stdout io.Writer) error {
+		_, _ = io.WriteString(stdout, Ready)
+		_, err := io.Copy(stdout, stdin)
+		return err
+	})
+	refuses := fake(func(context.Context, io.Reader, io.Writer) error { return fmt.Errorf("%w: test", ErrNoSession) })
+	var closed atomic.Int64
+	c := NewConn(refuses).Further(func(context.Context) (Transport, error) { return closing{echo, &closed}, nil })
+	s := c.Start(t.Context(), "")
+	s.Items("a")
+	err := s.Ready()
+	if got, _ := io.ReadAll(s.Out); err != nil || string(got) != prelude+"a\x00" || !c.Full() {
+		t.Errorf("%q, %v", got, err)
+	}
+	if s.Stop(); closed.Load() != 1 {
+		t.Errorf("closed %d times", closed.Load())
+	}
+	s = NewConn(refuses).Start(t.Context(), "")
+	if err := s.Ready(); !errors.Is(err, ErrNoSession) {
+		t.Errorf("without further connections: %v", err)
+	}
+	s.Stop()
+}
+
+// closing counts how often it is closed.
+type closing struct {
+	fake
+	closed *atomic.Int64
+}
+
+func (c closing) Close() error {
+	c.closed.Add(1)
+	return nil
 }
