@@ -133,10 +133,12 @@ func simEnv(t *testing.T, s *sim.Sim) []string {
 	t.Helper()
 	env := append(s.Env(), "HOME="+t.TempDir(), "PATH="+os.Getenv("PATH"), "TERM=xterm", "VERS_FLEET_SSH_SHARE=off", "NO_COLOR=1",
 		"VERS_FLEET_RETRY_MAX_ELAPSED=1s")
-	list := exec.Command("vers-fleet", "vms")
-	list.Env = env
-	if out, err := list.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	for _, args := range [][]string{{"vms"}, {"keys", "sync"}} { // which waits for the host keys of all
+		c := exec.Command("vers-fleet", args...)
+		c.Env = env
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%q: %v\n%s", args, err, out)
+		}
 	}
 	return env
 }

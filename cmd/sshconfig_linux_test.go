@@ -30,7 +30,7 @@ func TestOpenSSHInEveryShell(t *testing.T) {
 		}
 		return string(out)
 	}
-	run(exec.Command("vers-fleet", "vms"), "/bin/sh")
+	run(exec.Command("vers-fleet", "keys", "sync"), "/bin/sh")
 	conf := filepath.Join(t.TempDir(), "config")
 	write(t, conf, run(exec.Command("vers-fleet", "ssh-config"), "/bin/sh"))
 	printed := run(exec.Command("vers-fleet", "ssh", "--print", "marketing", "--", `echo "it's" '!x' \\`), "/bin/sh")

@@ -116,7 +116,7 @@ func TestGzipBomb(t *testing.T) {
 			}
 		}
 	})
-	c, _ := client(t, s.URL, nil)
+	c, _ := client(t, s.URL, withTimeouts(Timeouts{Headers: time.Minute, Whole: time.Minute}))
 	_, err := c.VMs(t.Context())
 	if e := failure(t, err, KindTooLarge); !e.Kind.Unreachable() || e.Retry.Transient {
 		t.Errorf("got %+v", e)
