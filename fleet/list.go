@@ -27,10 +27,10 @@ func (f *Fleet) List(ctx context.Context, o ListOptions) (inventory.Listing, err
 	if o.OnKeys != nil && report.Wanted > 0 {
 		o.OnKeys(report)
 	}
-	if report.Fetched > 0 {
-		if err == nil {
-			err = f.Access.PinFresh(ctx, list.VMs)
-		}
+	if report.Fetched > 0 && err == nil {
+		err = f.Access.PinFresh(ctx, list.VMs)
+	}
+	if report.Fetched > 0 || list.KeysLeft() > report.Wanted { // another process may have fetched some meanwhile
 		err = errors.Join(err, f.Inventory.ReadRecords(list.VMs))
 	}
 	list.Unsaved = err

@@ -86,6 +86,26 @@ func TestTwoSyncsAtOnce(t *testing.T) {
 	}
 }
 
+// Of several first listings at once, each knows of the keys that the others
+// fetched while it asked.
+func TestListsAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		w := fleettest.New(t, 6)
+		var all sync.WaitGroup
+		for range 6 {
+			f := w.Open()
+			all.Go(func() {
+				list, err := f.List(t.Context(), fleet.ListOptions{})
+				if err != nil || list.KeysLeft() > 0 {
+					t.Errorf("%d VMs without a key: %v", list.KeysLeft(), err)
+				}
+			})
+		}
+		all.Wait()
+	}
+}
+
 // VMs that do not answer the handshake are asked by one process at a time.
 func TestSilentVMsAreAskedByOneProcess(t *testing.T) {
 	t.Parallel()
