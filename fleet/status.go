@@ -17,7 +17,7 @@ import (
 // fleet, what should I do now. The JSON names are stable.
 type Status struct {
 	API      APIHealth                   `json:"api"`
-	Halves   *Halves                     `json:"halves,omitempty"` // which half is down, while the API is
+	Halves   *Halves                     `json:"halves,omitempty"` // which half is down, if one is
 	Fleet    Readiness                   `json:"fleet"`
 	Home     Home                        `json:"home"`
 	Queue    []commits.QueueItem         `json:"queue"`
@@ -125,9 +125,7 @@ func (f *Fleet) Status(ctx context.Context, u outage.Urgency) (Status, error) {
 	if err != nil { // the VMs are there all the same, and so are their keys
 		list, _ = f.Inventory.List(ctx, inventory.ListOptions{Mode: outage.Offline})
 	}
-	if s.API.State == string(retry.Down) {
-		s.Halves = f.halves(ctx)
-	}
+	s.Halves = f.halvesOf(ctx, s.API.State)
 	s.VMs = append([]inventory.VM{}, list.VMs...)
 	f.Output.RecallPhases(s.VMs)
 	s.Fleet, s.Locals, s.Home = readiness(list), f.Inventory.Locals(), f.home(list.VMs)
@@ -195,12 +193,16 @@ func (f *Fleet) advice(s Status) string {
 		return "no key is recorded: ask a colleague for a bundle (vers-fleet keys export), see vers-fleet help outage, or wait: vers-fleet wait"
 	case s.API.State == "slow":
 		return "what is recorded works meanwhile; see whether the API answers at all: vers-fleet vms --live"
+	case s.API.State == "down" && s.Halves.Front == halfDown:
+		return "no VM can be reached now either; wait for the API: vers-fleet wait; then see which can: vers-fleet drill"
 	case s.API.State == "down":
 		return s.Home.bringHome(s.AsOf)
 	case s.Fleet.VMs == 0:
 		return "record the fleet and its keys: vers-fleet vms"
 	case missing > 0:
 		return problem.Counted(missing, "VM") + " could not be reached in an outage: vers-fleet keys sync"
+	case s.Halves != nil:
+		return "the API answers, VMs do not: see which can be reached: vers-fleet drill"
 	case len(s.Queue) > 0:
 		return "commits are waiting: vers-fleet queue run"
 	}
