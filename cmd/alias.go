@@ -60,7 +60,7 @@ func runAliasSet(ctx context.Context, env *Env, name, selector string, force boo
 	if before != "" && before != vm.ID {
 		env.Streams.Notef("%s named %s before", name, before)
 	}
-	env.Streams.Notef("%s is %s", name, vm.ID)
+	env.Streams.Notef("%s is %s (%s)", name, vm.Title(), vm.ID)
 	return changedAlias(env, inventory.Alias{Alias: name, VMID: vm.ID})
 }
 

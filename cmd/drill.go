@@ -66,6 +66,9 @@ func runDrill(ctx context.Context, env *Env, o drillOptions) error {
 	if err := drillListing().Print(env.Streams, env.Format(), results); err != nil {
 		return err
 	}
+	if drillErr == nil && len(results) > 0 {
+		env.Streams.Notef("%s: each could be reached if the API died now", ui.Count(len(results), "VM"))
+	}
 	return drillErr
 }
 

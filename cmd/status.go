@@ -31,8 +31,9 @@ func newStatusCommand(env *Env) *cobra.Command {
 say about how long this one may last, which VMs could be reached without it,
 and what to do next. With --verbose it also checks what all this depends on:
 permissions, clock, proxy variables, names and TLS. It greets the front of two
-VMs, and logs in to one while the API is down, to tell which half of the platform
-is down. The exit status is 0 whatever the answer is; scripts read -o json.`,
+VMs, and logs in to one while the API is down, to tell which half of the
+platform is down. The exit status is 0 whatever the answer is; scripts
+read -o json.`,
 		Example: `  vers-fleet status
   vers-fleet status --verbose
   vers-fleet status --watch

@@ -108,6 +108,9 @@ func (f *Fleet) home(vms []inventory.VM) Home {
 // freshFor is how long after a complete pull nothing is asked for but to wait.
 const freshFor = time.Hour
 
+// fresh reports whether the work of every VM was brought home just now.
+func (h Home) fresh(now time.Time) bool { return h.complete() && now.Sub(h.SinceAt) < freshFor }
+
 // bringHome is the advice of an outage.
 func (h Home) bringHome(now time.Time) string {
 	dest := "./rescue"
@@ -117,7 +120,7 @@ func (h Home) bringHome(now time.Time) string {
 	switch pull := "vers-fleet pull --all " + dest; {
 	case !h.complete():
 		return "bring the work home: " + pull
-	case now.Sub(h.SinceAt) < freshFor:
+	case h.fresh(now):
 		return "the work of all VMs is home since " + problem.Clock(h.SinceAt) + "; work on, or wait for the API: vers-fleet wait"
 	default:
 		return "bring home what came since " + problem.Clock(h.SinceAt) + ": " + pull

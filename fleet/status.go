@@ -195,6 +195,8 @@ func (f *Fleet) advice(s Status) string {
 		return "what is recorded works meanwhile; see whether the API answers at all: vers-fleet vms --live"
 	case s.API.State == "down" && s.Halves.Front == halfDown:
 		return "no VM can be reached now either; wait for the API: vers-fleet wait; then see which can: vers-fleet drill"
+	case s.API.State == "down" && s.Home.fresh(s.AsOf) && len(s.Queue) > 0:
+		return "the work is home, and commits wait; to send them when the API answers: vers-fleet queue run --wait"
 	case s.API.State == "down":
 		return s.Home.bringHome(s.AsOf)
 	case s.Fleet.VMs == 0:

@@ -89,9 +89,6 @@ func TestLimitsAreToldAsLimits(t *testing.T) {
 		}, "", ""}, // the file is read by itself
 	} {
 		t.Run(name, func(t *testing.T) {
-			if c.kind == FailRefused && testing.Short() {
-				t.Skip("a million of records take a minute under the race detector")
-			}
 			t.Parallel()
 			vm := newEvil("")
 			vm.tools = c.tools
@@ -100,7 +97,9 @@ func TestLimitsAreToldAsLimits(t *testing.T) {
 			dial := func(context.Context) (Conn, error) { dials.Add(1); return farVM{vm}, nil }
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			sum, err := Pull(ctx, Remote{Conn: farVM{vm}, Redial: dial}, PullOptions{Paths: []string{"/w/"}, Dest: t.TempDir()})
+			// File systems have a limit of their own for links to one file: they are only counted.
+			o := PullOptions{Paths: []string{"/w/"}, Dest: t.TempDir(), DryRun: c.kind == FailRefused}
+			sum, err := Pull(ctx, Remote{Conn: farVM{vm}, Redial: dial}, o)
 			check(t, err)
 			last := FileError{}
 			if n := len(sum.Failures); n > 0 {
