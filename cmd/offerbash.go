@@ -59,11 +59,11 @@ func (o bashOptions) offer(find func(before []string, word string) ([]offered, b
 // backslashed quotes a word for bash so that every beginning of it is quoted.
 func backslashed(s string) string {
 	var b strings.Builder
-	for _, r := range s {
-		if r < 0x80 && !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:,@%=", r) {
+	for i := range len(s) { // bytes, which may be no UTF-8
+		if s[i] < 0x80 && strings.IndexByte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:,@%=", s[i]) < 0 {
 			b.WriteByte('\\')
 		}
-		b.WriteRune(r)
+		b.WriteByte(s[i])
 	}
 	return b.String()
 }
