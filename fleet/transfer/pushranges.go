@@ -159,6 +159,8 @@ func (d *delivery) ranges(c *session.Conn) {
 	}
 	if err != nil {
 		rs.giveBack(job, ok)
+	}
+	if err != nil && !errors.Is(err, io.ErrClosedPipe) { // that one has ended, and its reader is to say how
 		s.Abort()
 	}
 	for range rs.lines { // more than was due ends the session
