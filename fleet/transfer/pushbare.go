@@ -36,22 +36,15 @@ func lettersFor(ctx context.Context, c *session.Conn, script string, want int, a
 }
 
 // batches cuts groups of arguments (per at a time) into runs of a script.
-func batches(args []string, per int) [][]string {
-	var all [][]string
-	start, size := 0, 0
-	for i := 0; i < len(args); i += per {
-		n := 0
-		for _, a := range args[i : i+per] {
-			n += len(a) + 1
+func batches(args []string, per int) (all [][]string) {
+	bytes := func(group []string) (n int) {
+		for _, arg := range group {
+			n += len(arg) + 1
 		}
-		if size+n > session.MaxArgs && i > start {
-			all = append(all, args[start:i])
-			start, size = i, 0
-		}
-		size += n
+		return n
 	}
-	if start < len(args) {
-		all = append(all, args[start:])
+	for _, run := range session.Runs(slices.Collect(slices.Chunk(args, per)), bytes) {
+		all = append(all, slices.Concat(run...))
 	}
 	return all
 }

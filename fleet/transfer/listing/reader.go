@@ -116,15 +116,7 @@ func (l *Command) Run(roots []*Root, to Handler) (complete bool, err error) {
 
 // inRuns cuts roots into as many as a script can be given at a time.
 func inRuns(roots []*Root) [][]*Root {
-	var all [][]*Root
-	start, size := 0, 0
-	for i, r := range roots {
-		n := len(r.Remote) + 2
-		if size += n; size > session.MaxArgs && i > start {
-			all, start, size = append(all, roots[start:i]), i, n
-		}
-	}
-	return append(all, roots[start:])
+	return session.Runs(roots, func(r *Root) int { return len(r.Remote) + 2 })
 }
 
 // run lists some roots.

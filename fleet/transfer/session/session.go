@@ -166,6 +166,24 @@ func (s *Session) Script(script string, args ...string) {
 	s.Items(items...)
 }
 
+// Runs cuts items into runs that a script takes at a time, MaxArgs bytes of
+// arguments or one item; size is what an item takes of them.
+func Runs[T any](items []T, size func(T) int) (runs [][]T) {
+	start, sum := 0, 0
+	for i, item := range items {
+		n := size(item)
+		if sum+n > MaxArgs && i > start {
+			runs = append(runs, items[start:i])
+			start, sum = i, 0
+		}
+		sum += n
+	}
+	if start < len(items) {
+		runs = append(runs, items[start:])
+	}
+	return runs
+}
+
 // watch ends the session when the VM is late.
 func (s *Session) watch(ctx context.Context) {
 	tick := time.NewTicker(Patience / 12)
