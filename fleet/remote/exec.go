@@ -147,7 +147,8 @@ func (rm *Remote) execOn(ctx context.Context, r ExecRequest, vm inventory.VM, ho
 	if r.Stdin != nil {
 		in = r.Stdin()
 	}
-	return sessionError(ctx, vm, conn.Exec(ctx, r.Command, in, aliveWriter{stdout, alive}, aliveWriter{stderr, alive}))
+	count := func(int) { alive() }
+	return sessionError(ctx, vm, conn.Exec(ctx, r.Command, in, countedWriter{stdout, count}, countedWriter{stderr, count}))
 }
 
 // mayRunOn is the advice where a command was not awaited.

@@ -2,7 +2,6 @@ package remote
 
 import (
 	"cmp"
-	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -97,15 +96,4 @@ func sideBySide(vms []inventory.VM, o side, work func(n int, alive func())) {
 		delete(late, n)
 		tell()
 	})
-}
-
-// aliveWriter takes what is written for a sign of life.
-type aliveWriter struct {
-	io.Writer
-	alive func()
-}
-
-func (w aliveWriter) Write(p []byte) (int, error) {
-	w.alive()
-	return w.Writer.Write(p)
 }

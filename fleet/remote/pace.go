@@ -62,6 +62,7 @@ func (c countedConn) Exec(ctx context.Context, cmd string, stdin io.Reader, stdo
 	return c.Conn.Exec(ctx, cmd, stdin, stdout, stderr)
 }
 
+// countedWriter tells count of what is written.
 type countedWriter struct {
 	io.Writer
 	count func(n int)
