@@ -17,7 +17,6 @@ import (
 // the bind address or not, and whoever chooses the port.
 func TestRemoteForwardForms(t *testing.T) {
 	noLeaks(t)
-	address := listen(t, echo)
 	for _, gatewayPorts := range []string{"no", "clientspecified", "yes"} {
 		c := startVM(t, sshd.Options{Config: []string{"GatewayPorts " + gatewayPorts}}).dial(t)
 		binds := []string{"", "localhost:", "127.0.0.1:", ":", "*:", "0.0.0.0:"}
@@ -26,32 +25,58 @@ func TestRemoteForwardForms(t *testing.T) {
 			binds = append(binds, "[::1]:", "[::]:")
 		}
 		for _, bind := range binds {
-			for _, port := range []int{0, freePort(t)} {
-				f := forwardT(t, c, 'R', bind+strconv.Itoa(port)+":"+address)
-				if f.port() == 0 || port != 0 && f.port() != port {
-					t.Errorf("GatewayPorts %s, bind %q: port %d of %d", gatewayPorts, bind, f.port(), port)
-				}
-				hosts := []string{"127.0.0.1:"}
-				if strings.HasPrefix(bind, "[") { // sshd decides the family; another may have the port in the other one
-					hosts = []string{"[::1]:", "127.0.0.1:"}
-				}
-				var x net.Conn
-				var err error
-				for _, host := range hosts {
-					if x, err = net.Dial("tcp", host+strconv.Itoa(f.port())); err == nil {
-						break
-					}
-				}
-				if err != nil {
-					t.Fatalf("GatewayPorts %s, bind %q, port %d: %v", gatewayPorts, bind, port, err)
-				}
-				if got := ask(t, x, "back"); got != "BACK" {
-					t.Errorf("GatewayPorts %s, bind %q, port %d: %q", gatewayPorts, bind, port, got)
-				}
-				_ = f.Close()
-			}
+			remoteForwardAnswers(t, c, gatewayPorts, bind)
 		}
 	}
+}
+
+// remoteForwardAnswers forwards a port that sshd chooses, and one that the test
+// chooses. A port that was free may be another program's by the time sshd asks
+// for it, so the second has some tries.
+func remoteForwardAnswers(t *testing.T, c *Conn, gatewayPorts, bind string) {
+	t.Helper()
+	to := listen(t, echo)
+	if !forwardBack(t, c, bind, 0, to) {
+		t.Errorf("GatewayPorts %s, bind %q: no answer by the port that sshd chose", gatewayPorts, bind)
+	}
+	for range 5 {
+		if forwardBack(t, c, bind, freePort(t), to) {
+			return
+		}
+	}
+	t.Errorf("GatewayPorts %s, bind %q: no answer by a port of our own", gatewayPorts, bind)
+}
+
+// forwardBack forwards a remote port and tells whether something sent into it
+// comes back. sshd is content when it gets the port in one family of addresses,
+// so whoever has it in the other may answer there.
+func forwardBack(t *testing.T, c *Conn, bind string, port int, to string) bool {
+	t.Helper()
+	spec, err := ParseForward('R', bind+strconv.Itoa(port)+":"+to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := c.Forward(t.Context(), spec)
+	if err != nil {
+		t.Logf("bind %q, port %d: %v", bind, port, err)
+		return false
+	}
+	defer f.Close()
+	if f.port() == 0 || port != 0 && f.port() != port {
+		t.Errorf("bind %q: port %d of %d", bind, f.port(), port)
+	}
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		var got string
+		x, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(f.port())))
+		if err == nil {
+			got, err = exchange(x, "back")
+		}
+		if got == "BACK" {
+			return true
+		}
+		t.Logf("bind %q, %s, port %d: %q, %v", bind, host, f.port(), got, err)
+	}
+	return false
 }
 
 func freePort(t *testing.T) int {

@@ -29,17 +29,23 @@ func echo(c net.Conn) {
 // ask sends text over a connection, ends that direction and reads the answer.
 func ask(t *testing.T, c net.Conn, text string) string {
 	t.Helper()
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(time.Minute))
-	if _, err := io.WriteString(c, text); err != nil {
-		t.Fatal(err)
-	}
-	closeWrite(c)
-	b, err := io.ReadAll(c)
+	answer, err := exchange(c, text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(b)
+	return answer
+}
+
+// exchange sends text, ends this side's half and returns what comes back.
+func exchange(c net.Conn, text string) (string, error) {
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := io.WriteString(c, text); err != nil {
+		return "", err
+	}
+	closeWrite(c)
+	b, err := io.ReadAll(c)
+	return string(b), err
 }
 
 func dialT(t *testing.T, network, address string) net.Conn {
