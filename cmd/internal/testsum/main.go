@@ -2,13 +2,18 @@
 // needs: the closing line of each package, everything a failed test said, which
 // tests were left out and why, and which took longest.
 //
-//	go test -json ./... | go run ./cmd/internal/testsum
+//	go test -json ./... | go run ./cmd/internal/testsum [-alone FILE]
+//
+// FILE then has the failed tests that are worth running again alone, one
+// "package test" a line. It stays empty when a failure is none that chance or
+// a busy machine explains: a data race, a panic, a build that fails, or many.
 package main
 
 import (
 	"bufio"
 	"cmp"
 	"encoding/json"
+	"flag"
 	"io"
 	"log"
 	"maps"
@@ -20,6 +25,9 @@ import (
 
 // slowest is how many of the slow tests are named.
 const slowest = 10
+
+// few is how many failed tests may be put down to chance.
+const few = 3
 
 // event is a line of `go test -json`, see `go doc test2json`.
 type event struct {
@@ -35,19 +43,29 @@ type summary struct {
 	took           map[testName]float64
 	left           []string
 	passed, failed int
+	failures       []testName // whole tests and packages
+	grave          bool       // something failed that running it again would only hide
 	printf         func(string, ...any)
 }
 
 func main() {
 	log.SetFlags(0)
 	log.SetOutput(os.Stdout)
-	if failed := summarise(os.Stdin, log.Printf); failed > 0 {
+	alone := flag.String("alone", "", "write what is worth running again alone to `FILE`")
+	flag.Parse()
+	s := summarise(os.Stdin, log.Printf)
+	if *alone != "" {
+		if err := os.WriteFile(*alone, []byte(s.worthAnother()), 0o600); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if s.failed > 0 {
 		os.Exit(1)
 	}
 }
 
-// summarise returns how many tests or packages failed.
-func summarise(r io.Reader, printf func(string, ...any)) (failed int) {
+// summarise reads the events and prints the summary.
+func summarise(r io.Reader, printf func(string, ...any)) *summary {
 	s := &summary{said: map[testName]*strings.Builder{}, took: map[testName]float64{}, printf: printf}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 16<<20)
@@ -64,7 +82,28 @@ func summarise(r io.Reader, printf func(string, ...any)) (failed int) {
 		printf("  left out: %s", l)
 	}
 	s.printSlowest()
-	return s.failed
+	return s
+}
+
+// worthAnother names the tests to run again alone, a line each.
+func (s *summary) worthAnother() string {
+	var tests strings.Builder
+	packages := map[string]bool{} // that failed, and whether one of their tests did
+	n := 0
+	for _, f := range s.failures {
+		packages[f.pkg] = packages[f.pkg] || f.test != ""
+		if f.test != "" {
+			n++
+			tests.WriteString(f.pkg + " " + f.test + "\n")
+		}
+	}
+	for _, explained := range packages {
+		s.grave = s.grave || !explained
+	}
+	if s.grave || n > few {
+		return ""
+	}
+	return tests.String()
 }
 
 func (s *summary) add(e event) {
@@ -79,6 +118,7 @@ func (s *summary) add(e event) {
 		s.printf("%s", strings.TrimRight(e.Output, "\n"))
 	case "build-fail":
 		s.failed++
+		s.grave = true
 	case "pass", "fail", "skip":
 		text := s.said[name].String()
 		delete(s.said, name)
@@ -90,6 +130,10 @@ func (s *summary) add(e event) {
 func (s *summary) end(e event, name testName, text string) {
 	if e.Action == "fail" {
 		s.failed++
+		s.grave = s.grave || strings.Contains(text, "DATA RACE") || strings.Contains(text, "panic: ")
+		if !strings.Contains(e.Test, "/") {
+			s.failures = append(s.failures, name)
+		}
 	}
 	switch {
 	case e.Test == "":
