@@ -14,6 +14,7 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/executable"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
@@ -172,12 +173,8 @@ func (p *typist) ran(what string) {
 func (p *typist) means(line string) []string {
 	p.t.Helper()
 	bin := p.t.TempDir()
-	// A shell writes it: this process is forking elsewhere, and a program that is
-	// open for writing in any process does not run.
-	stub := exec.Command("sh", "-c", `cat >vers-fleet && chmod 700 vers-fleet`)
-	stub.Dir, stub.Stdin = bin, strings.NewReader("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
-	if out, err := stub.CombinedOutput(); err != nil {
-		p.t.Fatalf("%v\n%s", err, out)
+	if err := executable.Write(filepath.Join(bin, "vers-fleet"), strings.NewReader("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")); err != nil {
+		p.t.Fatal(err)
 	}
 	c := exec.Command(p.shell.words[0], append(slices.Clone(p.shell.words[1:]), line)...)
 	c.Dir, c.Env = p.dir, append(slices.Clone(p.cmd.Env), "PATH="+bin+":"+os.Getenv("PATH"))

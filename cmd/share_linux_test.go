@@ -2,13 +2,14 @@ package cmd
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim/executable"
 )
 
 // The process that keeps a connection holds keys: before it has read them, its
@@ -64,14 +65,7 @@ func copyOfProgram(t *testing.T, dir string) string {
 	}
 	defer from.Close()
 	path := filepath.Join(dir, "vers-fleet")
-	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(to, from); err != nil {
-		t.Fatal(err)
-	}
-	if err := to.Close(); err != nil {
+	if err := executable.Write(path, from); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(dir, 0o755); err != nil {

@@ -4,11 +4,11 @@ package transfer
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/vers-fleet/vers-fleet/fleet/sim/executable"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
@@ -16,7 +16,7 @@ import (
 func greedyShell(t *testing.T, first string) []string {
 	t.Helper()
 	at := filepath.Join(t.TempDir(), "shell")
-	check(t, os.WriteFile(at, []byte("#!/bin/sh\n"+first+"\nexec /bin/sh \"$@\"\n"), 0o755))
+	check(t, executable.Write(at, strings.NewReader("#!/bin/sh\n"+first+"\nexec /bin/sh \"$@\"\n")))
 	return []string{at}
 }
 

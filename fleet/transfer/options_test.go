@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim/executable"
 )
 
 // tree lists what is below dir, folders with a slash.
@@ -186,7 +188,7 @@ func TestPullChanging(t *testing.T) {
 func TestPullNoisyLogin(t *testing.T) {
 	vm := newVM(t, "gnu")
 	noisy := filepath.Join(t.TempDir(), "sh")
-	check(t, os.WriteFile(noisy, []byte("#!/bin/sh\necho 'Welcome to your VM!'\nprintf 'x\\0y'\nexec /bin/sh \"$@\"\n"), 0o755))
+	check(t, executable.Write(noisy, strings.NewReader("#!/bin/sh\necho 'Welcome to your VM!'\nprintf 'x\\0y'\nexec /bin/sh \"$@\"\n")))
 	vm.shell = []string{noisy}
 	fillVM(t, vm)
 	o := PullOptions{Paths: []string{"work"}, Dest: t.TempDir()}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim/executable"
 )
 
 // sources makes files here: names with their content, folders end with a slash.
@@ -176,7 +178,7 @@ func logging(t *testing.T, vm *testVM) (log string) {
 			continue
 		}
 		script := fmt.Sprintf("#!/bin/sh\necho %s >>%s\nexec %s \"$@\"\n", name, log, at)
-		check(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755))
+		check(t, executable.Write(filepath.Join(dir, name), strings.NewReader(script)))
 	}
 	vm.path = dir
 	return log
@@ -232,7 +234,7 @@ func TestPushWithoutHardLinks(t *testing.T) {
 	check(t, err)
 	check(t, os.Remove(filepath.Join(dir, "tar")))
 	script := "#!/bin/sh\ncase \"$*\" in *-v*|*version*) ;; *) [ ! -f h ] || exit 2;; esac\nexec " + at + " \"$@\"\n"
-	check(t, os.WriteFile(filepath.Join(dir, "tar"), []byte(script), 0o755))
+	check(t, executable.Write(filepath.Join(dir, "tar"), strings.NewReader(script)))
 	vm.path = dir
 	src := sources(t, map[string]string{"a/one": "content", "b/": ""})
 	check(t, os.Link(filepath.Join(src, "a/one"), filepath.Join(src, "b/two")))

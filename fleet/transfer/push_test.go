@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim/executable"
 )
 
 func pushTest(t *testing.T, r Remote, o PushOptions) (Summary, error) {
@@ -190,7 +192,7 @@ func TestPushFullDisk(t *testing.T) {
 	for _, size := range []int{largePush + 1, 300_000} {
 		vm := newVM(t, "gnu")
 		small := filepath.Join(t.TempDir(), "sh")
-		check(t, os.WriteFile(small, []byte("#!/bin/sh\ntrap '' XFSZ\nulimit -f 200\nexec /bin/sh \"$@\"\n"), 0o755))
+		check(t, executable.Write(small, strings.NewReader("#!/bin/sh\ntrap '' XFSZ\nulimit -f 200\nexec /bin/sh \"$@\"\n")))
 		vm.shell = []string{small}
 		vm.write(t, "in/data", "old")
 		src := filepath.Join(t.TempDir(), "data")

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim/executable"
 )
 
 // TestNoWayToTheHost tries every known way out of a VM. A folder outside the
@@ -17,7 +19,7 @@ func TestNoWayToTheHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := filepath.Join(outside, "script.sh")
-	if err := os.WriteFile(script, []byte("echo "+secret+"\n"), 0o755); err != nil {
+	if err := executable.Write(script, strings.NewReader("echo "+secret+"\n")); err != nil {
 		t.Fatal(err)
 	}
 	// A symbolic link that somebody put into the VM's folder from outside.

@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim/executable"
 )
 
 // longName needs more than a plain tar header.
@@ -31,7 +33,7 @@ func fixture(t *testing.T, dir string) {
 	old := time.Date(2026, 2, 24, 3, 20, 0, 123456789, time.UTC)
 	files := map[string]string{
 		"a.txt": "one\ntwo\nthree\n", "b c.txt": "abc", "-dash": "dash\n", "empty.txt": "", "noend": "no end", ".hidden": "h\n", "new\nline": "n\n",
-		`back\slash`: "b\n", "run.sh": "#!/bin/sh\necho ran $1\n", "vars": "SOURCED=7\n", "sub/deep/x": "x", "sub/t": "", longName: "long\n",
+		`back\slash`: "b\n", "vars": "SOURCED=7\n", "sub/deep/x": "x", "sub/t": "", longName: "long\n",
 		"big.txt": strings.Repeat("0123456789abcdefghijklmnopqrstuvwxyz\n", 5000),
 	}
 	check := func(err error) {
@@ -47,7 +49,7 @@ func fixture(t *testing.T, dir string) {
 	check(errors.Join(os.Mkdir(filepath.Join(dir, "empty"), 0o755), os.Mkdir(filepath.Join(dir, "sticky"), 0o755),
 		os.Symlink("a.txt", filepath.Join(dir, "link")), os.Symlink("sub", filepath.Join(dir, "linkdir")), os.Symlink("nowhere", filepath.Join(dir, "dangling")),
 		os.Link(filepath.Join(dir, "a.txt"), filepath.Join(dir, "hard")), syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o644),
-		os.Chmod(filepath.Join(dir, "run.sh"), 0o755), os.Chmod(filepath.Join(dir, "sticky"), 0o1777|fs.ModeSticky)))
+		executable.Write(filepath.Join(dir, "run.sh"), strings.NewReader("#!/bin/sh\necho ran $1\n")), os.Chmod(filepath.Join(dir, "sticky"), 0o1777|fs.ModeSticky)))
 	check(filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.Type()&fs.ModeSymlink != 0 {
 			return err

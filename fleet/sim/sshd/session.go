@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/vers-fleet/vers-fleet/fleet/sim/executable"
 )
 
 // prepareHome makes the folder that sessions see as home and, where the
@@ -58,7 +60,7 @@ internal-sftp* | ` + quote(sftp) + `) exec ` + quote(sftp) + ` ;;
 *) exec ` + shell + ` -c "$SSH_ORIGINAL_COMMAND" ;;
 esac
 `
-	return os.WriteFile(s.wrapperPath(), []byte(text), 0o755)
+	return executable.Write(s.wrapperPath(), strings.NewReader(text))
 }
 
 func (s *Server) appletDir() string { return filepath.Join(s.opt.Dir, "applets") }
