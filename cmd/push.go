@@ -29,9 +29,15 @@ with a trailing slash sends its contents. What is there already is not sent
 again. A source that is a symlink is followed, as scp does; symlinks below a
 source are sent as symlinks. With one file as the only source, PATH may name the
 file itself, unless a folder of that name is there or PATH ends with a slash;
-otherwise PATH is the folder that everything lands in.`,
+otherwise PATH is the folder that everything lands in.
+With --delete a folder on the VM is to hold what its source holds, and no more: a
+source with a trailing slash empties PATH of all else, one without its own folder
+in PATH. What the filters leave out stays, nothing is removed unless everything
+was sent, and never from the login folder, through a symlink, or for a source that
+is empty. --dry-run names what would go.`,
 		Example: `  vers-fleet push brief.md marketing:/root/workspace/
-  vers-fleet push ./assets/ marketing:/root/workspace/assets`,
+  vers-fleet push ./assets/ marketing:/root/workspace/assets
+  vers-fleet push --delete --dry-run ./site/ marketing:/root/workspace/site`,
 		Args: argCount(2, -1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.sources, o.dest = args[:len(args)-1], args[len(args)-1]
@@ -47,6 +53,7 @@ otherwise PATH is the folder that everything lands in.`,
 	f := c.Flags()
 	f.BoolVarP(&o.transfer.DryRun, "dry-run", "n", false, "say what would be sent, change nothing")
 	f.BoolVar(&o.transfer.Checksum, "checksum", false, "compare content where size and time agree")
+	f.BoolVar(&o.transfer.Delete, "delete", false, "remove from the folders that are sent what is on the VM and not here")
 	f.StringArrayVar(&o.transfer.Include, "include", nil, "only files that match this gitignore `PATTERN`")
 	f.StringArrayVar(&o.transfer.Exclude, "exclude", nil, "no files that match this gitignore `PATTERN`")
 	f.StringVar(&o.maxSize, "max-size", "", "skip files larger than `SIZE` (such as 100M)")

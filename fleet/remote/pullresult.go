@@ -85,9 +85,12 @@ func transferError(ctx context.Context, vm inventory.VM, verb string, err error)
 		var local *transfer.LocalError
 		var lost *transfer.LostError
 		var tool *transfer.ToolError
+		var deletion *transfer.DeletionError
 		switch {
 		case e.Kind == problem.Interrupted:
 			e.Next = "run it again to go on where it stopped"
+		case errors.As(err, &deletion):
+			e.Kind, e.Origin, e.Next = problem.Usage, problem.OriginLocal, "name a folder here and one of its own on the VM, or leave out --delete"
 		case errors.As(err, &local) && verb == pushVerb && errors.Is(err, fs.ErrNotExist):
 			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginLocal, "name files and folders that are here"
 		case errors.As(err, &local) && verb == pushVerb:

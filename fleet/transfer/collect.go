@@ -65,6 +65,17 @@ func (c *collector) fail(path string, kind FailKind, reason string, err error) {
 	}
 }
 
+// deleted records something that was removed.
+func (c *collector) deleted(path string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sum.Deleted++
+	if len(c.sum.Deletions) < MaxFailures {
+		c.sum.Deletions = append(c.sum.Deletions, path)
+	}
+	c.sendLocked(EventDeleted, path, "")
+}
+
 // leftOut counts a symlink that leads out of the destination. It is data, not
 // an attack on this pull, which never follows it; but whatever reads the
 // destination later might.

@@ -54,13 +54,7 @@ func (p *pull) deleteOne(r *listing.Root, name string, e fs.DirEntry) bool {
 			return false
 		}
 	}
-	p.c.update(func(s *Summary) {
-		s.Deleted++
-		if len(s.Deletions) < MaxFailures {
-			s.Deletions = append(s.Deletions, name)
-		}
-	})
-	p.c.send(EventDeleted, name, "")
+	p.c.deleted(name)
 	return true
 }
 

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/pkg/sftp"
+
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
@@ -23,9 +25,14 @@ type PushOptions struct {
 	Dest   string
 	Source string // names this end; data of a killed push is taken up again for the same Source
 
-	Include  []string // gitignore patterns, as in PullOptions
-	Exclude  []string
-	MaxSize  int64 // bytes
+	Include []string // gitignore patterns, as in PullOptions
+	Exclude []string
+	MaxSize int64 // bytes
+	// Delete removes from the folders that the sources are sent to what is not here.
+	// What Include, Exclude and MaxSize leave out stays. Nothing is removed unless
+	// everything has arrived; an empty folder as source, and a folder on the VM that
+	// is a symlink or holds the login folder, are refused with a DeletionError.
+	Delete   bool
 	DryRun   bool
 	Checksum bool // compare content where the sizes agree
 
@@ -60,13 +67,17 @@ type push struct {
 	held    map[string]listing.Item // what is in the partial folder, by its name there; nil = not known
 
 	inodes map[inode]*pushItem // the first name of each file that has several
+
+	del       deletion
+	delivered bool         // everything has its outcome
+	client    *sftp.Client // where the VM has no shell
 }
 
 // Push sends files to the VM: into a folder of its own inside Dest, checked
 // there by SHA-256, then renamed. Small files travel as streams of tar, large
 // ones by ranges, at a distance over several connections. Errors as with Pull.
 func Push(ctx context.Context, r Remote, o PushOptions) (Summary, error) {
-	p := &push{o: o, r: r, ctx: ctx, conn: session.NewConn(r.Conn).Further(r.Dial), c: newCollector(o.Events, o.Logf, false), inodes: map[inode]*pushItem{},
+	p := &push{o: o, r: r, ctx: ctx, conn: session.NewConn(r.Conn).Further(r.Dial), c: newCollector(o.Events, o.Logf, false), inodes: map[inode]*pushItem{}, del: deletion{seen: map[string]bool{}},
 		f: listing.NewFilter(o.Include, o.Exclude, o.MaxSize, time.Time{})}
 	p.latency = newLatency()
 	p.openEarly()
@@ -180,7 +191,8 @@ func (p *push) stopEarly() {
 func isAnswer(err error) bool {
 	var tool *ToolError
 	var pe *PathError
-	return errors.As(err, &tool) || errors.As(err, &pe)
+	var del *DeletionError
+	return errors.As(err, &tool) || errors.As(err, &pe) || errors.As(err, &del)
 }
 
 // round does all that is still to do over one connection.
@@ -194,9 +206,17 @@ func (p *push) round(planned *bool) error {
 		}
 		*planned = true
 	}
-	if p.o.DryRun {
-		return nil
+	if !p.o.DryRun && !p.delivered {
+		if err := p.sendAll(); err != nil {
+			return err
+		}
+		p.delivered = true
 	}
+	return p.deleteOthers()
+}
+
+// sendAll sends what is wanted, says what did not arrive, and clears up.
+func (p *push) sendAll() error {
 	if err := p.send(); err != nil {
 		return err
 	}

@@ -3,7 +3,9 @@ package transfer
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
@@ -13,6 +15,10 @@ import (
 // look finds out in one listing where things land, and what is there.
 func (p *push) look() error {
 	asked := listing.NewRoot(p.o.Dest)
+	p.dest = asked.Remote
+	if err := p.mayDelete(); err != nil {
+		return err
+	}
 	top := &listing.Root{Asked: p.o.Dest, Remote: asked.Remote, Depth: listing.Only}
 	l := &pushLister{p: p, top: top, items: make(map[string]*pushItem, len(p.items))}
 	l.roots = []*listing.Root{top}
@@ -23,7 +29,12 @@ func (p *push) look() error {
 	for _, it := range p.items {
 		it.there, l.items[it.rel] = nil, it
 	}
-	l.addTops(asked.Remote)
+	p.del.found, p.del.mem = nil, 0
+	if slices.Contains(p.del.areas, "") {
+		top.Depth = listing.All
+	} else {
+		l.addTops(asked.Remote)
+	}
 	begun := p.early.list
 	if p.early.list = nil; begun == nil {
 		begun = listing.Begin(p.ctx, p.conn)
@@ -53,7 +64,7 @@ func (p *push) decideDest(asked *listing.Root, l *pushLister) error {
 		return &PathError{p.o.Dest}
 	}
 	p.part = p.partOf(p.dest)
-	p.held, p.left = l.held[p.part], l.left[p.part]
+	p.held, p.left, p.del.top = l.held[p.part], l.left[p.part], l.found
 	return nil
 }
 
@@ -141,7 +152,11 @@ func (l *pushLister) Item(it listing.Item) error {
 		l.found = &it
 		return nil
 	}
-	if mine := l.items[rel]; mine != nil && (mine.there == nil || it.Sub == "") {
+	mine := l.items[rel]
+	if mine == nil {
+		return errors.Join(l.p.stranger(it), l.p.ctx.Err())
+	}
+	if mine.there == nil || it.Sub == "" {
 		mine.there = &it
 	}
 	return l.p.ctx.Err()

@@ -51,6 +51,7 @@ func (p *push) gather() error {
 			base = ""
 		}
 		if !fi.IsDir() {
+			p.del.seen[filepath.Base(clean)] = true
 			p.gatherOne(clean, filepath.Base(clean), "", fi)
 			if len(p.o.Sources) == 1 && len(p.items) == 1 && p.items[0].Kind == 'f' {
 				p.lone = p.items[0]
@@ -58,21 +59,27 @@ func (p *push) gather() error {
 			continue
 		}
 		if base != "" {
+			p.del.seen[base] = true
 			p.gatherOne(clean, base, "", fi)
 		}
-		if err := p.gatherDir(clean, base); err != nil {
+		n, err := p.gatherDir(clean, base)
+		if err != nil {
 			return &LocalError{src, err}
+		}
+		if err := p.addArea(src, base, n); err != nil {
+			return err
 		}
 	}
 	slices.SortStableFunc(p.items, func(a, b *pushItem) int { return strings.Compare(a.rel, b.rel) })
-	return nil
+	return p.needsArea()
 }
 
-func (p *push) gatherDir(top, base string) error {
+// gatherDir walks a folder, and returns how many things are in it.
+func (p *push) gatherDir(top, base string) (n int, err error) {
 	if slash := string(filepath.Separator); !strings.HasSuffix(top, slash) {
 		top += slash // so that a link to a folder is walked
 	}
-	return filepath.WalkDir(top, func(name string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(top, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			if name == top {
 				return err
@@ -91,6 +98,10 @@ func (p *push) gatherDir(top, base string) error {
 		if strings.HasPrefix(sub, dest.PartialPrefix) {
 			return skipDir(e)
 		}
+		n++
+		if p.o.Delete {
+			p.del.seen[path.Join(base, sub)] = true
+		}
 		fi, err := e.Info()
 		if err != nil {
 			return nil // gone meanwhile
@@ -98,6 +109,7 @@ func (p *push) gatherDir(top, base string) error {
 		p.gatherOne(name, path.Join(base, sub), sub, fi)
 		return nil
 	})
+	return n, err
 }
 
 // gatherOne adds one item if the filters want it.
@@ -168,6 +180,7 @@ func (p *push) plan() error {
 		}
 	}
 	p.planLinks()
+	p.planDeletions()
 	p.c.send(EventPlanned, "", "")
 	if p.o.DryRun {
 		p.c.update(func(s *Summary) { s.Dirs = int64(len(p.dirs)) })

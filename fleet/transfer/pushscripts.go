@@ -120,3 +120,35 @@ const metaScript = `while [ $# -gt 2 ]; do b=$1; c=$2; n=$3; ` + setMeta + `prin
 
 // removeScript removes folders of unfinished transfers and what is in them.
 const removeScript = `rm -rf -- "$@"; printf K`
+
+// areasScript looks at the folders in which things are to be removed: the
+// destination, then their names below it. It prints for each L it is a symlink, H the
+// login folder is it or in it, K neither.
+const areasScript = `o=$(pwd -P; echo x); o=${o%??}; d=$1; shift
+for a do
+  t=$(cd -- "$d" 2>/dev/null && cd -P -- "./$a" 2>/dev/null && pwd -P; echo x); t=${t%??}
+  if [ "$a" ] && [ -L "${d%/}/$a" ]; then printf L
+  elif [ ! "$t" ]; then printf K
+  else case ${o%/}/ in "${t%/}"/*) printf H;; *) printf K;; esac; fi
+done`
+
+// pushDeleteCmd removes what is not wanted in the destination: that, deleteScript,
+// and how many arguments this gets at a time; then the arguments.
+const pushDeleteCmd = session.Pre + readName + `d=$n; ` + readName + `e=$n; read -r k || exit 9; cd -- "$d" || exit 9; ` +
+	`xargs -0 -n "$k" sh -c "$e" sh || :` + session.Post
+
+// deleteScript removes things of one folder: the number of empty arguments that come
+// next, then the folder below the destination, f or d for folders, mode and time that
+// the folder gets in the end, and names. It prints for each name K gone, F not. Of
+// what was a folder when it was listed only an empty one is removed, and a folder
+// that is reached through a symlink is none of the destination. The mode is changed
+// only where it is in the way.
+const deleteScript = `[ $# -gt 0 ] || exit 0; case $1 in *[!0-9]*) exit 255;; esac; shift $(($1+1)); d=$1; k=$2; b=$3; c=$4; shift 4
+f() { for n do printf F; done; exit 0; }
+t=$(pwd -P; echo x); t=${t%??}; [ ! "$d" ] || t=${t%/}/$d
+cd -P -- "./$d" 2>/dev/null || f "$@"
+r=$(pwd -P; echo x); [ "${r%??}" = "$t" ] || f "$@"
+if [ -w . ]; then b=-; else chmod u+w . 2>/dev/null; fi
+if [ "$k" = d ]; then rmdir -- "$@"; else rm -f -- "$@"; fi >/dev/null 2>&1
+for i do if [ -e "$i" ] || [ -L "$i" ]; then printf F; else printf K; fi; done
+n=.; { ` + setMeta + `} 2>/dev/null; exit 0`

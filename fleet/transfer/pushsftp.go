@@ -34,13 +34,17 @@ func (p *push) bySFTP(why error) error {
 	defer func() { _ = client.Close() }()
 	stop := context.AfterFunc(p.ctx, func() { _ = client.Close() })
 	defer stop()
-	return m.cause(p.sendBySFTP(client))
+	p.client = client
+	return m.cause(p.sendBySFTP(client, m))
 }
 
-func (p *push) sendBySFTP(client *sftp.Client) error {
+func (p *push) sendBySFTP(client *sftp.Client, m *meter) error {
 	p.tools = listing.Tools{List: "sftp", Hash: "none"}
 	p.c.update(func(s *Summary) { s.Verified, s.Method = p.tools.Verified(), p.tools.Method() })
 	if err := p.sftpDest(client); err != nil {
+		return err
+	}
+	if err := p.sftpStrangers(client, m); err != nil {
 		return err
 	}
 	for _, it := range p.items {
@@ -52,16 +56,16 @@ func (p *push) sendBySFTP(client *sftp.Client) error {
 			p.c.fail(it.rel, FailRemote, "the VM cannot write it: "+session.CleanLine(err.Error()), err)
 		}
 	}
-	if p.o.DryRun {
-		return nil
-	}
-	for _, it := range p.dirsToFix() {
-		name := p.under(it.rel)
-		if err := errors.Join(client.Chmod(name, it.Perm()), client.Chtimes(name, it.sftpTime(), it.sftpTime())); err != nil && !isStatus(err) {
-			return err
+	if !p.o.DryRun {
+		for _, it := range p.dirsToFix() {
+			name := p.under(it.rel)
+			if err := errors.Join(client.Chmod(name, it.Perm()), client.Chtimes(name, it.sftpTime(), it.sftpTime())); err != nil && !isStatus(err) {
+				return err
+			}
 		}
 	}
-	return nil
+	p.planDeletions()
+	return p.deleteOthers()
 }
 
 // sftpDest decides where things land, and makes that folder.

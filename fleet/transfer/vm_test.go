@@ -90,7 +90,7 @@ func newVM(t *testing.T, kind string) *testVM {
 func toolbox(t *testing.T, without ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range strings.Fields("sh env xargs find stat tar zstd openssl sha256sum cut head dd cat tr readlink printf grep mv mkdir rm ls touch chmod ln sleep mkfifo gzip test") {
+	for _, name := range strings.Fields("sh env xargs find stat tar zstd openssl sha256sum cut head dd cat tr readlink printf grep mv mkdir rm rmdir ls touch chmod ln sleep mkfifo gzip test") {
 		if at, err := exec.LookPath(name); err == nil {
 			check(t, os.Symlink(at, filepath.Join(dir, name)))
 		}

@@ -43,7 +43,7 @@ func commands() map[string]command {
 	table := map[string]command{
 		"cat": cmdCat, "head": cmdHead, "tr": cmdTr, "wc": cmdWc, "grep": cmdGrep, "sha256sum": cmdSum(sha256.New), "dd": cmdDd, "tar": cmdTar,
 		"ls": cmdLs, "find": cmdFind, "stat": cmdStat, "readlink": cmdReadlink, "df": cmdDf,
-		"mkdir": cmdMkdir, "rm": cmdRm, "touch": cmdTouch, "ln": cmdLn, "chmod": cmdChmod, "mv": cmdMv,
+		"mkdir": cmdMkdir, "rm": cmdRm, "touch": cmdTouch, "ln": cmdLn, "chmod": cmdChmod, "mv": cmdMv, "rmdir": cmdRmdir, "pwd": cmdPwd,
 		"sh": cmdSh, "bash": cmdSh, "xargs": cmdXargs, "timeout": cmdTimeout, "sleep": cmdSleep, "yes": cmdYes,
 		"hostname": cmdHostname, "date": cmdDate, "uptime": cmdUptime, "tmux": cmdTmux, "command": cmdCommandV,
 	}

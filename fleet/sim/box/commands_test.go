@@ -99,7 +99,7 @@ func TestRefusals(t *testing.T) {
 		{"rm -rf /", "Refusing", 1},
 		{"kill -9 1", "kill: not available in the simulator", 127},
 		{"type cat", "type: not available in the simulator", 127},
-		{"pwd -P", "pwd: not available in the simulator", 127},
+		{"pwd -X", "option -X: not available in the simulator", 1},
 		{"f() { f; }; f", "nesting", 1},
 		{"x=$(yes)", "", 141},
 	} {

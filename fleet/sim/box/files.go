@@ -85,6 +85,36 @@ func (c *cmd) remove(full string, isDir bool) error {
 	return c.fs.remove(full)
 }
 
+func cmdRmdir(c *cmd) int {
+	_, names, ok := c.parse("")
+	if !ok {
+		return 1
+	}
+	return c.each(names, "failed to remove", func(full, _ string) error {
+		if fi, err := c.fs.lstat(full); err == nil && !fi.IsDir() {
+			return syscall.ENOTDIR
+		}
+		return c.fs.remove(full)
+	})
+}
+
+// cmdPwd says where the shell is; plain pwd is built into the interpreter.
+func cmdPwd(c *cmd) int {
+	f, _, ok := c.parse("LP")
+	if !ok {
+		return 1
+	}
+	dir := c.dir
+	if f.on("P") {
+		var err error
+		if dir, err = c.fs.realPath(dir); err != nil {
+			return c.fail(c.dir, err)
+		}
+	}
+	fmt.Fprintln(c.out, dir)
+	return 0
+}
+
 func cmdTouch(c *cmd) int {
 	f, names, ok := c.parse("d:")
 	if !ok {

@@ -157,7 +157,7 @@ func rewrite(args []string) []string {
 		return append([]string{"\x00" + args[0]}, args[1:]...)
 	case "pwd":
 		if len(args) > 1 {
-			return append([]string{"\x00pwd"}, args[1:]...) // -P would resolve links on the host
+			return append([]string{"\x00pwd"}, args[1:]...) // the interpreter would resolve links on the host
 		}
 	case "cd":
 		for len(args) > 1 && (args[1] == "--" || args[1] == "-L" || args[1] == "-P") {
