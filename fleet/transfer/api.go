@@ -68,6 +68,8 @@ type PullOptions struct {
 	Events func(Event)
 	// Logf gets what was chosen and why.
 	Logf func(format string, args ...any)
+
+	found func(Difference) // of Diff
 }
 
 // Summary tells what a pull or a push did. It is filled as far as things went,

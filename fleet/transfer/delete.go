@@ -54,6 +54,7 @@ func (p *pull) deleteOne(r *listing.Root, name string, e fs.DirEntry) bool {
 			return false
 		}
 	}
+	p.extra(name, e)
 	p.c.deleted(name)
 	return true
 }

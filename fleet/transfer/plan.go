@@ -160,9 +160,7 @@ func (p *pull) remember(n int) error {
 func (p *pull) planDir(it *listing.Item) error {
 	rel := it.Rel()
 	if p.o.DryRun {
-		if _, err := p.d.Lstat(rel); errors.Is(err, fs.ErrNotExist) {
-			p.c.update(func(s *Summary) { s.Dirs++ })
-		}
+		p.lookForDir(it)
 		return p.ctx.Err()
 	}
 	made, err := p.d.Mkdir(rel)
@@ -195,6 +193,10 @@ func (p *pull) planLink(it *listing.Item) {
 		p.c.entry(it, TypeSymlink, false)
 		return
 	}
+	if p.o.found != nil {
+		p.linkDiffers(it)
+		return
+	}
 	if !p.o.DryRun && err == nil {
 		err = p.d.Symlink(rel, it.Target)
 	}
@@ -215,7 +217,7 @@ func (p *pull) planFile(it *listing.Item) error {
 	if it.IsFar() {
 		p.c.logf(farNote, rel, it.ModTime().Year())
 	}
-	if it.Nlink > 1 && it.Ino != 0 {
+	if it.Nlink > 1 && it.Ino != 0 && p.o.found == nil {
 		key := inode{it.Dev, it.Ino}
 		if first, ok := p.inodes[key]; ok && first.Size == it.Size && first.Mtime == it.Mtime {
 			p.hard = append(p.hard, hardlink{*it, first.Rel()})
@@ -231,13 +233,18 @@ func (p *pull) planFile(it *listing.Item) error {
 		p.localFailure(rel, err)
 		return p.ctx.Err()
 	}
-	if fi != nil && fi.IsDir() {
+	if fi != nil && fi.IsDir() && p.o.found == nil {
 		p.localFailure(rel, dest.ErrInTheWay)
 		return p.ctx.Err()
 	}
-	if fi != nil && fi.Mode().IsRegular() && fi.Size() == it.Size && it.SameTime(fi.ModTime()) && !p.o.Checksum {
-		p.unchanged(it, fi)
-		return p.ctx.Err()
+	if fi != nil && fi.Mode().IsRegular() && fi.Size() == it.Size {
+		switch {
+		case p.o.Checksum && p.o.DryRun:
+			return p.compareLater(it, fi)
+		case !p.o.Checksum && it.SameTime(fi.ModTime()):
+			p.unchanged(it, fi)
+			return p.ctx.Err()
+		}
 	}
 	return p.want(it, fi)
 }
@@ -248,8 +255,8 @@ func (p *pull) lookAt(rel string) (fs.FileInfo, error) {
 		return nil, nil // the folder was made a moment ago, and no name comes twice
 	}
 	fi, err := p.d.Lstat(rel)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if errors.Is(err, fs.ErrNotExist) || p.o.found != nil && errors.Is(err, dest.ErrInTheWay) {
+		return nil, nil // what is in the way is told of the folder that it takes the place of
 	}
 	return fi, err
 }
@@ -265,6 +272,10 @@ func (p *pull) unchanged(it *listing.Item, fi fs.FileInfo) {
 // want queues a file if the limits allow it.
 func (p *pull) want(it *listing.Item, old os.FileInfo) error {
 	rel := it.Rel()
+	if p.o.found != nil {
+		p.differ(it, TypeFile, old, whyChanged(it, old, p.o.Checksum))
+		return p.ctx.Err()
+	}
 	t := p.newTask(it)
 	why := p.admit(it.DiskSize(), t.part.Held())
 	if it.Size > maxFile {

@@ -57,6 +57,8 @@ type pull struct {
 	complete bool
 	pending  []*task // small files not in the queue yet
 	newDir   string  // the last folder, if it is new: nothing is in it
+
+	candidates []candidate // of a dry run with Checksum: their content decides
 }
 
 // Pull fetches o.Paths into o.Dest. The Summary is filled as far as things
@@ -119,6 +121,9 @@ func (p *pull) run(ctx context.Context) error {
 	listed := make(chan error, 1)
 	p.wg.Go(func() {
 		err := p.list()
+		if err == nil {
+			err = p.compareContents()
+		}
 		if e := p.enqueuePending(); err == nil {
 			err = e
 		}
