@@ -19,6 +19,7 @@ import (
 const (
 	exitOK          = 0
 	exitUnexpected  = 1
+	exitDifferent   = 1 // of diff, which has no other use for it
 	exitUsage       = 2
 	exitNotFound    = 3
 	exitAuth        = 4
@@ -54,6 +55,9 @@ func Exits(c *cobra.Command) []ExitMeaning {
 	var out []ExitMeaning
 	for _, m := range exitTable() {
 		always := m.Code == exitUnexpected || m.Code == exitUsage || m.Code == exitInterrupted
+		if m.Code == exitDifferent && c.Name() == diffName {
+			m.Meaning = "something differs, and nothing else is wrong"
+		}
 		if always || slices.Contains(codes, strconv.Itoa(m.Code)) {
 			out = append(out, m)
 		}
@@ -108,6 +112,12 @@ func kindCode(k problem.Kind) int {
 		return exitUnexpected
 	}
 }
+
+// differsError is the answer of a diff that found differences: they are shown
+// already.
+type differsError string
+
+func (e differsError) Error() string { return string(e) }
 
 // codeError gives an error an exit code of its own.
 type codeError struct {
@@ -168,6 +178,10 @@ func view(err error) (v ui.ErrorView, silent bool) {
 			Kind: "remote_exit", Message: fmt.Sprintf("the remote command ended with status %d", status),
 			Origin: string(problem.OriginRemote), ExitCode: status,
 		}, true
+	}
+	var differ differsError
+	if errors.As(err, &differ) {
+		return ui.ErrorView{Kind: "different", Message: differ.Error(), Origin: string(problem.OriginLocal), ExitCode: exitDifferent}, true
 	}
 	var own commandStatus
 	if errors.As(err, &own) {

@@ -16,6 +16,8 @@ import (
 )
 
 type pullOptions struct {
+	verb     string // the command, and what its help calls the folder
+	place    string
 	sel      selectFlags
 	args     []string
 	given    []string // names of the flags that were given
@@ -32,7 +34,7 @@ type pullOptions struct {
 }
 
 func newPullCommand(env *Env) *cobra.Command {
-	var o pullOptions
+	o := pullOptions{verb: "pull", place: "DEST"}
 	c := &cobra.Command{
 		Use:   "pull SELECTOR[:PATH]... [DEST]",
 		Short: "Bring files home from one VM or many",
@@ -76,16 +78,10 @@ func (o *pullOptions) register(env *Env, c *cobra.Command) {
 	f.BoolVarP(&t.DryRun, "dry-run", "n", false, "say what would be fetched, change nothing")
 	f.BoolVar(&t.Checksum, "checksum", false, "compare content where size and time agree")
 	f.BoolVar(&t.Delete, "delete", false, "remove from DEST what is not on the VM; needs a DEST")
-	f.StringArrayVar(&t.Include, "include", nil, "only files that match this gitignore `PATTERN`")
-	f.StringArrayVar(&t.Exclude, "exclude", nil, "no files that match this gitignore `PATTERN`")
-	f.BoolVar(&t.GitIgnore, "gitignore", false, "leave out what the .gitignore files on the VM name")
-	f.BoolVar(&t.AllLinks, "all-links", false, "keep symlinks that lead out of DEST too")
-	f.BoolVar(&t.Dotfiles, "dotfiles", false, "with DEST at your home folder, bring dotfiles too")
+	o.registerWhich(f)
 	f.BoolVar(&t.Fsync, "fsync", false, "flush each file, not all at the end")
-	f.StringVar(&o.maxSize, "max-size", "", "skip files larger than `SIZE` (such as 100M)")
 	f.StringVar(&o.maxTotal, "max-total", "", "fetch no more than `SIZE` from each VM")
 	f.StringVar(&o.keepFree, "keep-free", "256M", "`SIZE` that stays free on the disk here")
-	f.StringVar(&o.newer, "newer", "", "only files changed since `TIME` (RFC 3339, or a duration such as 2h)")
 	addWatchFlag(f, &o.watch, 30*time.Second, "keep the mirror fresh, looking again and again, until interrupted")
 	f.BoolVar(&o.whenDone, "when-done", false, "pull each VM when its lieutenant's task is over")
 	f.StringVar(&o.receipt, "receipt", "", "write a manifest with hashes to `FILE`")
@@ -93,6 +89,18 @@ func (o *pullOptions) register(env *Env, c *cobra.Command) {
 	c.MarkFlagsMutuallyExclusive("watch", "dry-run")
 	c.MarkFlagsMutuallyExclusive("watch", "receipt")
 	c.MarkFlagsMutuallyExclusive("dry-run", "receipt")
+}
+
+// registerWhich adds the flags that say which files are meant.
+func (o *pullOptions) registerWhich(f *pflag.FlagSet) {
+	t := &o.transfer
+	f.StringArrayVar(&t.Include, "include", nil, "only files that match this gitignore `PATTERN`")
+	f.StringArrayVar(&t.Exclude, "exclude", nil, "no files that match this gitignore `PATTERN`")
+	f.BoolVar(&t.GitIgnore, "gitignore", false, "leave out what the .gitignore files on the VM name")
+	f.BoolVar(&t.AllLinks, "all-links", false, "symlinks that lead out of "+o.place+" too")
+	f.BoolVar(&t.Dotfiles, "dotfiles", false, "with "+o.place+" at your home folder, dotfiles too")
+	f.StringVar(&o.maxSize, "max-size", "", "skip files larger than `SIZE` (such as 100M)")
+	f.StringVar(&o.newer, "newer", "", "only files changed since `TIME` (RFC 3339, or a duration such as 2h)")
 }
 
 func runPull(ctx context.Context, env *Env, o pullOptions) error {

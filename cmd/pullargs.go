@@ -47,13 +47,13 @@ func (o pullOptions) split(f *fleet.Fleet) (sources []pullSource, dest string, e
 	for _, a := range args {
 		name, path, _ := strings.Cut(a, ":")
 		if (name == "") != o.sel.given() {
-			return nil, "", usageError("cannot tell what to pull: "+safe.Clean(a), "with --all or -l, sources are written :PATH; without, SELECTOR[:PATH]",
-				"for example: vers-fleet pull --all :/root/workspace ./rescue")
+			return nil, "", usageError("cannot tell what to "+o.verb+": "+safe.Clean(a), "with --all or -l, sources are written :PATH; without, SELECTOR[:PATH]",
+				"for example: vers-fleet "+o.verb+" --all :/root/workspace ./rescue")
 		}
 		sources = append(sources, pullSource{name, path})
 	}
 	if len(sources) == 0 && !o.sel.given() {
-		return nil, "", usageError("no VM was chosen", "", "usage: vers-fleet pull SELECTOR[:PATH]... [DEST]; see the names with: vers-fleet vms")
+		return nil, "", usageError("no VM was chosen", "", "usage: vers-fleet "+o.verb+" SELECTOR[:PATH]... ["+o.place+"]; see the names with: vers-fleet vms")
 	}
 	return sources, dest, nil
 }

@@ -122,6 +122,7 @@ func subcommands() []subcommand {
 		{"exec", newExecCommand},
 		{"pull", newPullCommand},
 		{"push", newPushCommand},
+		{diffName, newDiffCommand},
 		{"output", newOutputCommand},
 		{"send", newSendCommand},
 		{"commit", newCommitCommand},

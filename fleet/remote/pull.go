@@ -77,8 +77,9 @@ type PullRequest struct {
 	OnWaiting func([]inventory.VM)
 	Patience  time.Duration
 
-	keep   *keptConn   // of a VM that is watched
-	budget *connBudget // of this pull
+	found  func(inventory.VM, transfer.Difference) // of Diff: nothing is fetched
+	keep   *keptConn                               // of a VM that is watched
+	budget *connBudget                             // of this pull
 }
 
 // PullJobs is the same of a pull: it waits for the network more than it works,
@@ -207,6 +208,11 @@ func (rm *Remote) pullOne(ctx context.Context, r PullRequest, item PullItem, ali
 		}
 	}
 	o.Own, o.Home, o.Notable = rm.o.Own, rm.o.UserHome, notable
+	if r.found != nil {
+		sum, err := transfer.Diff(ctx, rm.remote(item.VM, conn), o, func(d transfer.Difference) { r.found(item.VM, d) })
+		res.fill(sum)
+		return res.failed(transferError(ctx, item.VM, "compare with", err))
+	}
 	sum, err := transfer.Pull(ctx, rm.remote(item.VM, conn), o)
 	res.fill(sum)
 	res.Beware = bewareOf(res.Dest, sum.Notable)

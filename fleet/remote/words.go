@@ -37,6 +37,12 @@ const (
 	EventDeleted  = transfer.EventDeleted
 )
 
+// The types of an item that callers tell apart.
+const (
+	TypeFile = transfer.TypeFile
+	TypeDir  = transfer.TypeDir
+)
+
 // The kinds of an OutputEvent.
 const (
 	OutputText  = lieutenant.KindText

@@ -135,11 +135,25 @@ func (p *pull) compareContents() error {
 	return nil
 }
 
-// farHashes are what the VM says of a batch.
-type farHashes struct {
+// hashes are those of a batch, or why there are none.
+type hashes struct {
 	sums [][32]byte
 	ok   []bool
 	err  error
+}
+
+// farHashes are what the VM says of a batch.
+func (p *pull) farHashes(batch []candidate) hashes {
+	ask := make([]prefixRequest, len(batch))
+	for i, c := range batch {
+		ask[i] = prefixRequest{c.it.Remote(), c.it.Size}
+	}
+	h, err := withConn(p.ctx, p, func(c *session.Conn) (hashes, error) {
+		sums, ok, err := prefixHashes(p.ctx, c, ask)
+		return hashes{sums: sums, ok: ok}, err
+	})
+	h.err = err
+	return h
 }
 
 func (p *pull) compareBatch(batch []candidate) error {
@@ -149,19 +163,8 @@ func (p *pull) compareBatch(batch []candidate) error {
 		}
 		return p.ctx.Err()
 	}
-	ask := make([]prefixRequest, len(batch))
-	for i, c := range batch {
-		ask[i] = prefixRequest{c.it.Remote(), c.it.Size}
-	}
-	far := make(chan farHashes, 1)
-	go func() { // meanwhile the files here are read
-		h, err := withConn(p.ctx, p, func(c *session.Conn) (farHashes, error) {
-			sums, ok, err := prefixHashes(p.ctx, c, ask)
-			return farHashes{sums: sums, ok: ok}, err
-		})
-		h.err = err
-		far <- h
-	}()
+	far := make(chan hashes, 1)
+	go func() { far <- p.farHashes(batch) }() // meanwhile the files here are read
 	sums, errs := make([][32]byte, len(batch)), make([]error, len(batch))
 	for i, c := range batch {
 		if p.ctx.Err() == nil {
