@@ -74,6 +74,41 @@ func (c *Client) CommitParents(ctx context.Context, commitID string) ([]Commit, 
 	})
 }
 
+const (
+	commitPageSize = 100 // the most that the API gives at once
+	// MaxCommits is how many commits [Client.Commits] lists at most.
+	MaxCommits = 10_000
+)
+
+type commitPage struct {
+	commits        []Commit
+	entries, total int
+}
+
+// Commits lists the commits of the API key's owner as the API orders them, newest
+// first, each once; more says that there are more than MaxCommits. It asks page by
+// page: a commit that is made meanwhile may be left out.
+func (c *Client) Commits(ctx context.Context) (all []Commit, more bool, err error) {
+	all, seen := []Commit{}, map[string]bool{}
+	for offset := 0; offset < MaxCommits; {
+		req := request{op: "list commits", path: "/commits", query: url.Values{"limit": {strconv.Itoa(commitPageSize)}, "offset": {strconv.Itoa(offset)}}}
+		page, err := call(ctx, c, req, readCommitPage)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, commit := range page.commits {
+			if !seen[commit.ID] {
+				seen[commit.ID], all = true, append(all, commit)
+			}
+		}
+		offset += page.entries
+		if page.entries == 0 || page.total > 0 && offset >= page.total || page.total <= 0 && page.entries < commitPageSize {
+			return all, false, nil
+		}
+	}
+	return all, true, nil
+}
+
 // Branch starts count copies of a VM and returns their ids. The server chooses
 // the ids, so after an error with Sent the copies may exist all the same, and
 // repeating the call may make more of them.
@@ -146,10 +181,16 @@ type CommitRequest struct {
 }
 
 // Commit is one snapshot. ID is a valid id; ParentVMID is the VM it was taken
-// of, or empty when the server does not say.
+// of, and ParentCommitID the commit that VM was started from, each empty when the
+// server does not say. Name and Description are printable, on one line; CreatedAt is
+// the zero time when the server sent none that can be read.
 type Commit struct {
-	ID         string
-	ParentVMID string
+	ID             string
+	ParentVMID     string
+	ParentCommitID string
+	Name           string
+	Description    string
+	CreatedAt      time.Time
 }
 
 // RegistryVM is one entry of the optional VM registry. ID is a valid id; the

@@ -52,7 +52,7 @@ type callCase struct {
 func allCalls() []callCase {
 	at := time.Date(2026, 2, 24, 3, 20, 0, 0, time.UTC)
 	commit := `"owner_id":"` + owner + `","name":"n","description":null,"is_public":true,"created_at":"2026-02-24T03:20:00Z","parent_vm_id":"` + vmA + `"`
-	wantCommit := Commit{ID: commitA, ParentVMID: vmA}
+	wantCommit := Commit{ID: commitA, ParentVMID: vmA, Name: "n", CreatedAt: at}
 	pem := testPEM()
 	pemJSON, _ := json.Marshal(pem)
 	return []callCase{
@@ -83,6 +83,11 @@ func allCalls() []callCase {
 				return p[0], nil
 			},
 			"GET /vm/commits/" + commitA + "/parents", "", wantCommit},
+		{"commits", 200, `{"commits":[{"commit_id":"` + commitA + `",` + commit + `}],"total":1,"limit":100,"offset":0}`,
+			func(ctx context.Context, c *Client) (any, error) {
+				list, more, err := c.Commits(ctx)
+				return []any{list, more}, err
+			}, "GET /commits?limit=100&offset=0", "", []any{[]Commit{wantCommit}, false}},
 		{"branch", 201, `{"vms":[{"vm_id":"` + vmA + `"},{"vm_id":"` + vmB + `"}]}`,
 			func(ctx context.Context, c *Client) (any, error) { return c.Branch(ctx, vmA, 2) },
 			"POST /vm/" + vmA + "/branch?count=2", "", []string{vmA, vmB}},

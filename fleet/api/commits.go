@@ -2,21 +2,52 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"strconv"
 )
 
-// wireCommit is what is read of schema VmCommitEntity.
+// wireCommit is what is read of schema VmCommitEntity, and of CommitInfo, which
+// names the id otherwise.
 type wireCommit struct {
-	ID         text `json:"id"`
-	ParentVMID text `json:"parent_vm_id"`
+	ID          text `json:"id"`
+	CommitID    text `json:"commit_id"`
+	Name        text `json:"name"`
+	Description text `json:"description"`
+	CreatedAt   text `json:"created_at"`
+	ParentVMID  text `json:"parent_vm_id"`
+	Grandparent text `json:"grandparent_commit_id"`
 }
 
 func (w wireCommit) commit(n *warnings) (Commit, bool) {
-	id := w.ID.id()
+	wire := cmp.Or(w.ID, w.CommitID)
+	id := wire.id()
 	if id == "" {
-		n.add("left out a commit whose id %s is not valid", shown(w.ID))
+		n.add("left out a commit whose id %s is not valid", shown(wire))
+		return Commit{}, false
 	}
-	return Commit{ID: id, ParentVMID: w.ParentVMID.id()}, id != ""
+	return Commit{ID: id, ParentVMID: w.ParentVMID.id(), ParentCommitID: w.Grandparent.id(), Name: w.Name.line(), Description: w.Description.line(),
+		CreatedAt: created(n, w.CreatedAt, id)}, true
+}
+
+// readCommitPage reads a page of the listing, and how many there are in all.
+func readCommitPage(n *warnings, body []byte) (commitPage, error) {
+	var w struct { // schema ListCommitsResponse
+		Commits *list           `json:"commits"`
+		Total   json.RawMessage `json:"total"`
+	}
+	if err := decodeObject(body, &w); err != nil {
+		return commitPage{}, err
+	}
+	if w.Commits == nil {
+		return commitPage{}, notVers("no list of commits in it")
+	}
+	total, _ := strconv.Atoi(string(w.Total)) // without it pages are asked for until one is not full
+	page := commitPage{commits: readCommits(n, *w.Commits), entries: len(*w.Commits), total: total}
+	if page.entries > 0 && len(page.commits) == 0 {
+		return page, notVers("a list without a single commit that has a valid id")
+	}
+	return page, nil
 }
 
 func readCommits(n *warnings, entries list) []Commit {
