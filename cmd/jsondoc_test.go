@@ -25,7 +25,7 @@ import (
 func TestJSONIsDocumented(t *testing.T) {
 	doc := documentedFields(t)
 	types := map[string]any{
-		"vms": inventory.VM{}, "exec": execLine{}, "pull, push": remote.PullResult{}, "pull events": pullEvent{}, "diff": remote.DiffResult{},
+		"vms": inventory.VM{}, "exec": execLine{}, "pull, push": remote.PullResult{}, "pull events": pullEvent{}, "diff": remote.DiffResult{}, "commits list, commits show": commits.Commit{},
 		"output": remote.Answer{}, "output --status": remote.Activity{}, "output --stats": remote.Usage{}, "commit, queue run": commits.Result{},
 		"branch": branched{}, "pause, resume": lifecycle.StateChange{}, "status": fleet.Status{}, "status --history": fleet.HistoryItem{},
 		"drill, keys check --probe": fleet.DrillResult{}, "queue list": commits.QueueItem{}, "keys list": keys.Info{},

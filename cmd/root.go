@@ -126,6 +126,7 @@ func subcommands() []subcommand {
 		{"output", newOutputCommand},
 		{"send", newSendCommand},
 		{"commit", newCommitCommand},
+		{"commits", newCommitsCommand},
 		{"branch", newBranchCommand},
 		{"pause", newPauseCommand},
 		{"resume", newResumeCommand},

@@ -105,7 +105,7 @@ func Open(o Options) (*Fleet, error) {
 		List: func(ctx context.Context, ask inventory.ListOptions) (inventory.Listing, error) {
 			return f.List(ctx, ListOptions{ListOptions: ask})
 		}})
-	f.Commits = commits.New(commits.Options{API: f.API, Store: store, QueueTTL: o.QueueTTL, Now: o.Now, Warn: o.Warn})
+	f.Commits = commits.New(commits.Options{API: f.API, Inventory: f.Inventory, Store: store, QueueTTL: o.QueueTTL, Now: o.Now, Warn: o.Warn})
 	f.Lifecycle = lifecycle.New(lifecycle.Options{API: f.API, Inventory: f.Inventory, Store: store, Warn: o.Warn, Record: f.recordNow})
 	return f, nil
 }

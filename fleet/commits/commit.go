@@ -264,6 +264,7 @@ func (cs *Commits) acknowledged(i Intent) (Result, error) {
 	if err := cs.journal().remove(i.CommitID); err != nil {
 		cs.o.Warn("the commit was taken, but its journal entry could not be removed; queue run will: " + err.Error())
 	}
+	cs.note(i)
 	return cs.result(i, StatusCommitted, nil), nil
 }
 

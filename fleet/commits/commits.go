@@ -3,17 +3,19 @@ package commits
 import (
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
 // Options is what Commits are made of.
 type Options struct {
-	API      *outage.API
-	Store    *keystore.Store
-	QueueTTL time.Duration // a queued commit older than this is not sent
-	Now      func() time.Time
-	Warn     func(string)
+	API       *outage.API
+	Inventory *inventory.Inventory
+	Store     *keystore.Store
+	QueueTTL  time.Duration // a queued commit older than this is not sent
+	Now       func() time.Time
+	Warn      func(string)
 }
 
 // Commits are a profile's snapshots. Their methods may be called concurrently.
