@@ -100,7 +100,7 @@ func newCommitsShowCommand(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "show COMMIT",
 		Short:   "Show one commit",
-		Long:    "Shows a commit, which is named by its id, a unique prefix of that, or a name that\nno other commit has.",
+		Long:    "Shows a commit, which is named by its id, a unique prefix of that, or a name\nthat no other commit has.",
 		Example: "  vers-fleet commits show images-done",
 		Args:    argCount(1, 1),
 		RunE:    func(c *cobra.Command, args []string) error { return runCommitsShow(c.Context(), env, args[0]) },

@@ -25,9 +25,9 @@ func newDiffCommand(env *Env) *cobra.Command {
 		Short: "Tell what a pull would change: is my copy complete?",
 		Long: `Compares files on VMs with their copies here as pull would, and writes nothing
 at either end. The same words that pulled them compare them: where PATH lands in
-DIR, and what DIR is by default, is as with pull. Each item is the same, changed,
-missing here, or extra: here and not on the VM. Files are compared by size and
-time, with --checksum by content.
+DIR, and what DIR is by default, is as with pull. Each item is the same,
+changed, missing here, or extra: here and not on the VM. Files are compared by
+size and time, with --checksum by content.
 The exit code is 0 when all is the same, and 1 when something differs and for no
 other reason.`,
 		Example: `  vers-fleet diff marketing

@@ -30,11 +30,11 @@ again. A source that is a symlink is followed, as scp does; symlinks below a
 source are sent as symlinks. With one file as the only source, PATH may name the
 file itself, unless a folder of that name is there or PATH ends with a slash;
 otherwise PATH is the folder that everything lands in.
-With --delete a folder on the VM is to hold what its source holds, and no more: a
-source with a trailing slash empties PATH of all else, one without its own folder
-in PATH. What the filters leave out stays, nothing is removed unless everything
-was sent, and never from the login folder, through a symlink, or for a source that
-is empty. --dry-run names what would go.`,
+With --delete a folder on the VM is to hold what its source holds, and no more:
+a source with a trailing slash empties PATH of all else, one without its own
+folder in PATH. What the filters leave out stays, nothing is removed unless
+everything was sent, and never from the login folder, through a symlink, or for
+a source that is empty. --dry-run names what would go.`,
 		Example: `  vers-fleet push brief.md marketing:/root/workspace/
   vers-fleet push ./assets/ marketing:/root/workspace/assets
   vers-fleet push --delete --dry-run ./site/ marketing:/root/workspace/site`,
