@@ -162,26 +162,9 @@ func (o *pullOptions) what(ctx context.Context, env *Env, f *fleet.Fleet) ([]rem
 }
 
 // confine has the kernel hold the rest of this process to DEST, the profile, the
-// sockets of shared connections and the receipt. A command that prints the API key
-// may write what it wants, and setuid programs would not be what they are: with
-// one nothing is confined.
+// sockets of shared connections and the receipt.
 func (o *pullOptions) confine(env *Env, dest string) error {
-	s, err := env.Settings()
-	if err != nil {
-		return err
-	}
-	home, err := s.Home()
-	if err != nil {
-		return err
-	}
-	if s.KeyByCommand() {
-		env.Streams.Debugf("this process may write anywhere, as api_key_command may")
-		return nil
-	}
-	may := []string{filepath.Join(home, s.Profile)}
-	if run := env.Getenv("XDG_RUNTIME_DIR"); run != "" {
-		may = append(may, filepath.Join(run, "vers-fleet"))
-	}
+	var may []string
 	if dest != toStdout {
 		may = append(may, cmp.Or(dest, "."))
 	}
@@ -191,9 +174,34 @@ func (o *pullOptions) confine(env *Env, dest string) error {
 			may = append(may, filepath.Dir(target))
 		}
 	}
-	env.Streams.Debugf("this process may write only below %s, where the kernel can hold it to that", strings.Join(may, ", "))
+	return env.confine(may...)
+}
+
+// confine has the kernel hold the rest of this process to these folders and files,
+// the profile and the sockets of shared connections. A command that prints the API
+// key may write what it wants, and setuid programs would not be what they are: with
+// one nothing is confined.
+func (e *Env) confine(may ...string) error {
+	s, err := e.Settings()
+	if err != nil {
+		return err
+	}
+	home, err := s.Home()
+	if err != nil {
+		return err
+	}
+	if s.KeyByCommand() {
+		e.Streams.Debugf("this process may write anywhere, as api_key_command may")
+		return nil
+	}
+	own := []string{filepath.Join(home, s.Profile)}
+	if run := e.Getenv("XDG_RUNTIME_DIR"); run != "" {
+		own = append(own, filepath.Join(run, "vers-fleet"))
+	}
+	may = append(own, may...)
+	e.Streams.Debugf("this process may write only below %s, where the kernel can hold it to that", strings.Join(may, ", "))
 	if err := confine.Writes(may...); err != nil {
-		env.Streams.Debugf("the kernel does not hold it to that: %v", err)
+		e.Streams.Debugf("the kernel does not hold it to that: %v", err)
 	}
 	return nil
 }
