@@ -135,3 +135,18 @@ func FuzzScript(f *testing.F) {
 		}
 	})
 }
+
+// Visible leaves out what Text shows escaped, and nothing else.
+func TestVisible(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain\n\ttext":                     "plain\n\ttext",
+		"漢字 ✓ é\n":                          "漢字 ✓ é\n",
+		"a\x1b[31mb\u202ec\u200bd\x00\r\ne": "a[31mbcd\ne",
+		"x\U000e0041y\ufeffz":               "xyz",
+		"\xff":                              "\ufffd",
+	} {
+		if got := Visible(in); got != want || Visible(got) != got {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

@@ -122,3 +122,18 @@ func Line(s string) string {
 	}
 	return Clean(strconv.Quote(s))
 }
+
+// Visible is foreign text of several lines without what is hidden, and with
+// U+FFFD for bytes that are no UTF-8. [Text] shows what was there, Visible leaves
+// it out: nothing can hide in the text, or cut a word of it in two.
+func Visible(s string) string {
+	if plainASCII(s) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if Hidden(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,56 @@
+package remote_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+)
+
+// A folder of a VM is listed whatever its entries are called, with the API down.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	w := fleettest.New(t, 6)
+	fleettest.RecordAll(t, w)
+	f := w.Open(fleettest.Offline)
+	vm, err := f.Inventory.One(t.Context(), "marketing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(w.Sim.VM("marketing").Root(), "root", "odd")
+	if err := os.MkdirAll(filepath.Join(dir, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"folder": "folder"}
+	for _, name := range []string{"a", ".hidden", "-n", "two\nlines", "sp ace", "$(id)", "'\"", "*", "\xff"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("12345"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want[name] = "file"
+	}
+	if err := os.Symlink("nowhere", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	want["link"] = "link"
+	list, err := f.Remote.Files(t.Context(), vm, "/root/odd")
+	if err != nil || len(list) != len(want) {
+		t.Fatalf("%d of %d: %+v, %v", len(list), len(want), list, err)
+	}
+	for _, e := range list {
+		if want[e.Name] != e.Type || e.Type == "file" && (e.Size != 5 || e.Modified.IsZero()) {
+			t.Errorf("%+v, want %q", e, want[e.Name])
+		}
+	}
+	one, err := f.Remote.Files(t.Context(), vm, "/root/odd/sp ace")
+	if err != nil || len(one) != 1 || one[0].Size != 5 {
+		t.Errorf("%+v, %v", one, err)
+	}
+	if none, err := f.Remote.Files(t.Context(), vm, "/root/odd/folder"); err != nil || len(none) != 0 {
+		t.Errorf("%+v, %v", none, err)
+	}
+	if _, err := f.Remote.Files(t.Context(), vm, "/root/no such"); problem.KindOf(err) != problem.NotFound {
+		t.Error(err)
+	}
+}
