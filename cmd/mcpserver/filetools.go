@@ -1,0 +1,257 @@
+package mcpserver
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/remote"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
+)
+
+func (s *Server) addFileTools() {
+	add(s, spec{name: "vm_read_file", title: "Read a file on a VM", foreign: true, bulk: "text",
+		about: "The text of one file of a VM, of at most 4 MiB. For what is larger or no text: vm_pull."}, readFile)
+	add(s, spec{name: "vm_list_files", title: "List files on a VM", foreign: true, bulk: "files",
+		about: "What is in one folder of a VM: names, types, sizes, times."}, listFiles)
+	add(s, spec{name: "vm_diff", title: "What a pull would bring", foreign: true, rooted: true, bulk: "files",
+		about: "Compare a VM's work with what is home (same=true: the copy is complete), changing nothing. Same arguments as vm_pull."}, diff)
+	add(s, spec{name: "vm_pull", title: "Bring files home", class: adds, gentle: true, again: true, foreign: true, rooted: true, bulk: "failures",
+		about: "Fetch files and folders of a VM into a folder below the server's root, verified by hash; removes nothing. Again: fetches what changed, goes on where it stopped."}, pull)
+	add(s, spec{name: "vm_write_file", title: "Write a file on a VM", class: acts, again: true, rooted: true,
+		about: "Write a text to one file of a VM, replacing it; folders are made."}, writeFile)
+}
+
+type fileInput struct {
+	page
+	VM   string `json:"vm" jsonschema:"name, id or prefix of an id"`
+	Path string `json:"path" jsonschema:"on the VM"`
+}
+
+type fileOutput struct {
+	Text  string `json:"text"`
+	Bytes int    `json:"bytes"`
+}
+
+// maxRead bounds what is read of one file: secrets are looked for in all of it, and
+// not in the page that is asked for, where half of one would look like none.
+const maxRead = 4 << 20
+
+func readFile(ctx context.Context, c *call, in fileInput) (fileOutput, error) {
+	vm, err := c.vm(ctx, in.VM)
+	if err != nil {
+		return fileOutput{}, err
+	}
+	var b bounded
+	err = c.Remote.Cat(ctx, vm, in.Path, &b, func(done, total int64) { c.progress(ctx, "%d of %d bytes", done, total) })
+	switch text := b.Bytes(); {
+	case b.over:
+		return fileOutput{}, usage("cannot show "+safe.Line(in.Path)+" of "+vm.Title(), "it is larger than 4 MiB", "fetch it with vm_pull, or look at a part of it with vm_exec")
+	case err != nil:
+		return fileOutput{}, err
+	case bytes.IndexByte(text, 0) >= 0 || !utf8.Valid(text):
+		return fileOutput{Bytes: len(text)}, usage("cannot show "+safe.Line(in.Path)+" of "+vm.Title(), "it is no text", "fetch it with vm_pull")
+	default:
+		return fileOutput{string(text), len(text)}, nil
+	}
+}
+
+// bounded keeps at most maxRead bytes, and then fails.
+type bounded struct {
+	bytes.Buffer
+	over bool
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.over = b.over || b.Len()+len(p) > maxRead; b.over {
+		return 0, fmt.Errorf("more than %d bytes", maxRead)
+	}
+	return b.Buffer.Write(p)
+}
+
+type filesOutput struct {
+	Files []remote.File `json:"files"`
+	Total int           `json:"total"`
+}
+
+func listFiles(ctx context.Context, c *call, in fileInput) (filesOutput, error) {
+	vm, err := c.vm(ctx, in.VM)
+	if err != nil {
+		return filesOutput{}, err
+	}
+	list, err := c.Remote.Files(ctx, vm, in.Path)
+	return filesOutput{list, len(list)}, err
+}
+
+type pullInput struct {
+	VM    string   `json:"vm" jsonschema:"name, id or prefix of an id"`
+	Paths []string `json:"paths,omitempty" jsonschema:"on the VM; a folder with a trailing slash means its contents; none: what the user configured (/root/workspace)"`
+	Dest  string   `json:"dest,omitempty" jsonschema:"folder below the root; default: the VM's name"`
+}
+
+// request is the pull that the input means; dry says that nothing is to be made for it.
+func (in pullInput) request(ctx context.Context, c *call, dry bool) (remote.PullRequest, error) {
+	vm, err := c.vm(ctx, in.VM)
+	if err != nil {
+		return remote.PullRequest{}, err
+	}
+	folder := in.Dest
+	if folder == "" {
+		folder = vm.Title()
+	}
+	dest := filepath.Join(c.server.o.Root, folder)
+	if !dry {
+		root, made, err := c.server.inRoot(folder)
+		if err != nil {
+			return remote.PullRequest{}, err
+		}
+		dest = made
+		_ = root.Close() // nothing was written through it
+	} else if !filepath.IsLocal(folder) {
+		return remote.PullRequest{}, usage("cannot compare with "+safe.Line(folder), "it lies outside the root", "name a folder below "+c.server.o.Root)
+	}
+	item := remote.PullItem{VM: vm}
+	for _, p := range in.Paths {
+		item.Add(p)
+	}
+	req := remote.PullRequest{Items: []remote.PullItem{item}, Dest: dest}
+	req.Options.DryRun, req.Options.FreeSpace = dry, keepFree
+	return req, nil
+}
+
+// keepFree stays free on the disk here, as with vers-fleet pull, bytes.
+const keepFree = 256 << 20
+
+type pullOutput struct {
+	VMID      string               `json:"vm_id,omitempty"`
+	Dest      string               `json:"dest,omitempty"`
+	Files     int64                `json:"files"`
+	Bytes     int64                `json:"bytes"`
+	Unchanged int64                `json:"unchanged"`
+	Skipped   int64                `json:"skipped"`
+	Failed    int64                `json:"failed"`
+	Verified  string               `json:"verified,omitempty"`
+	Failures  []remote.PullFailure `json:"failures"`
+	Beware    []string             `json:"beware"`
+}
+
+func pull(ctx context.Context, c *call, in pullInput) (pullOutput, error) {
+	req, err := in.request(ctx, c, false)
+	if err != nil {
+		return pullOutput{}, err
+	}
+	req.OnEvent = func(_ inventory.VM, e remote.TransferEvent) {
+		c.progress(ctx, "%d files, %d of %d bytes: %s", e.Files, e.Bytes, e.TotalBytes, e.Path)
+	}
+	results, err := c.Remote.Pull(ctx, req)
+	c.NoteHome(ctx, req, results)
+	if len(results) == 0 {
+		return pullOutput{}, err
+	}
+	r := results[0]
+	return pullOutput{r.VMID, r.Dest, r.Files, r.Bytes, r.Unchanged, r.Skipped, r.Failed, r.Verified, r.Failures, r.Beware}, err
+}
+
+type diffOutput struct {
+	Same      bool     `json:"same"`
+	Dest      string   `json:"dest,omitempty"`
+	Files     []string `json:"files"`
+	Total     int64    `json:"total"`
+	Bytes     int64    `json:"bytes"`
+	Unchanged int64    `json:"unchanged"`
+	Failed    int64    `json:"failed"`
+}
+
+// mostWanted bounds the files that a diff names; it counts all of them.
+const mostWanted = 10_000
+
+type diffInput struct {
+	page
+	pullInput
+}
+
+func diff(ctx context.Context, c *call, in diffInput) (diffOutput, error) {
+	req, err := in.request(ctx, c, true)
+	if err != nil {
+		return diffOutput{}, err
+	}
+	var out diffOutput
+	var mu sync.Mutex
+	req.OnEvent = func(_ inventory.VM, e remote.TransferEvent) {
+		mu.Lock()
+		defer mu.Unlock()
+		if e.Kind == remote.EventFile && len(out.Files) < mostWanted {
+			out.Files = append(out.Files, e.Path)
+		}
+	}
+	results, err := c.Remote.Pull(ctx, req)
+	if len(results) == 0 {
+		return out, err
+	}
+	r := results[0]
+	out.Dest, out.Total, out.Bytes, out.Unchanged, out.Failed = r.Dest, r.Files, r.Bytes, r.Unchanged, r.Failed
+	out.Same = err == nil && r.Files == 0 && r.Failed == 0
+	slices.Sort(out.Files)
+	return out, err
+}
+
+type writeInput struct {
+	VM      string `json:"vm" jsonschema:"name, id or prefix of an id"`
+	Path    string `json:"path" jsonschema:"of the file on the VM, absolute"`
+	Content string `json:"content"`
+}
+
+type writeOutput struct {
+	VMID     string `json:"vm_id,omitempty"`
+	Path     string `json:"path,omitempty"`
+	Bytes    int    `json:"bytes"`
+	Verified string `json:"verified,omitempty"`
+}
+
+func writeFile(ctx context.Context, c *call, in writeInput) (writeOutput, error) {
+	if !path.IsAbs(in.Path) || strings.HasSuffix(in.Path, "/") || strings.ContainsRune(in.Path, 0) {
+		return writeOutput{}, usage("cannot write "+safe.Line(in.Path), "it is no absolute path of a file", "for example /root/workspace/brief.md")
+	}
+	vm, err := c.vm(ctx, in.VM)
+	if err != nil {
+		return writeOutput{}, err
+	}
+	to := path.Clean(in.Path)
+	local, remove, err := c.server.staged(path.Base(to), in.Content)
+	if err != nil {
+		return writeOutput{}, err
+	}
+	defer remove()
+	r, err := c.Remote.Push(ctx, vm, remote.PushOptions{Sources: []string{local}, Dest: path.Dir(to) + "/", Checksum: true})
+	if err != nil {
+		return writeOutput{}, err
+	}
+	return writeOutput{r.VMID, to, len(in.Content), r.Verified}, nil
+}
+
+// staged is a text as a file here, of the name that it shall have there.
+func (s *Server) staged(name, content string) (file string, remove func(), err error) {
+	root, _, err := s.inRoot(wholeFolder)
+	if err != nil {
+		return "", nil, err
+	}
+	defer root.Close()
+	dir, err := os.MkdirTemp(filepath.Join(s.o.Root, wholeFolder), ".send-")
+	if err == nil {
+		file = filepath.Join(dir, name)
+		err = os.WriteFile(file, []byte(content), 0o644)
+	}
+	if err != nil {
+		return "", nil, &problem.Error{Kind: problem.Storage, What: "cannot prepare the file", Why: problem.Cause(err), Origin: problem.OriginLocal, Err: err}
+	}
+	return file, func() { _ = os.RemoveAll(dir) }, nil
+}
