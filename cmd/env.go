@@ -32,6 +32,7 @@ type Env struct {
 	foreign bool // stdout belongs to a VM
 	quotes  bool // a shell that completes a word quotes what is offered
 	format  ui.Format
+	heard   func(string) // told of warnings too; nil = nobody
 	loaded  func() (*settings.Settings, error)
 	scrypt  int                    // keystore.Options.ScryptWork; tests of this package set it
 	restore atomic.Pointer[func()] // puts the terminal back as it was

@@ -31,7 +31,7 @@ func TestJSONIsDocumented(t *testing.T) {
 		"drill, keys check --probe": fleet.DrillResult{}, "queue list": commits.QueueItem{}, "keys list": keys.Info{},
 		"keys sync": keys.SyncReport{}, "keys check": keys.Finding{}, "keys import": keystore.PlanItem{},
 		"keys import --found": keys.AdoptableKey{}, "alias list, alias set, alias remove": inventory.Alias{}, "version": Build{},
-		"config view, config get": settings.Value{}, "config path, keys path": configPathValue{}, "wait": waitValue{}, "send": sent{}, "sim status": sim.Status{},
+		"config view, config get": settings.Value{}, "config path, keys path": configPathValue{}, "wait": waitValue{}, "mcp install": installed{}, "send": sent{}, "sim status": sim.Status{},
 	}
 	for section, v := range types {
 		want := jsonFields(reflect.TypeOf(v), "")

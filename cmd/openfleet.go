@@ -53,7 +53,7 @@ func (e *Env) openFleet(ctx context.Context) (*fleet.Fleet, error) {
 // remindOfQueue tells of commits that wait although the API answered the
 // command that has just ended; c is that command.
 func (e *Env) remindOfQueue(c *cobra.Command) {
-	if e.opened == nil || !e.opened.API.Answered() || slices.Contains([]string{"queue", "commit", "status"}, strings.Fields(c.CommandPath() + " -")[1]) {
+	if e.opened == nil || !e.opened.API.Answered() || slices.Contains([]string{"queue", "commit", "status", "mcp"}, strings.Fields(c.CommandPath() + " -")[1]) {
 		return
 	}
 	if items, _ := e.opened.Commits.Queue(); len(items) > 0 {
@@ -69,6 +69,14 @@ func waiting(n int) string {
 	return fmt.Sprintf("%d commits wait", n)
 }
 
+// warn tells what the user should know.
+func (e *Env) warn(text string) {
+	e.Streams.Warnf("%s", text)
+	if e.heard != nil {
+		e.heard(text)
+	}
+}
+
 func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Options, error) {
 	home, err := s.Home()
 	if err != nil {
@@ -78,7 +86,7 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 	if err != nil {
 		return fleet.Options{}, err
 	}
-	warn := func(text string) { e.Streams.Warnf("%s", text) }
+	warn := e.warn
 	if !s.TLSVerify {
 		warn("TLS certificates of VMs are not verified (tls_verify is false), so nothing vouches for a VM that was never met: it is refused until its host key is accepted (vers-fleet keys accept-host VM FINGERPRINT)")
 	}

@@ -138,6 +138,7 @@ func subcommands() []subcommand {
 		{"alias", newAliasCommand},
 		{"ssh-config", newSSHConfigCommand},
 		{"proxy", newProxyCommand},
+		{"mcp", newMCPCommand},
 		{shareName, newShareCommand},
 		{"sim", newSimCommand},
 		{"demo", newDemoCommand},
