@@ -3,6 +3,7 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -262,6 +263,8 @@ func fillFar(t *testing.T) string {
 	check(t, err)
 	check(t, holes.Truncate(130<<20))
 	check(t, holes.Close())
+	// So much that further connections pay.
+	check(t, os.WriteFile(filepath.Join(src, "large"), bytes.Repeat(randomBytes(1, 1<<20), 130), 0o644))
 	return src
 }
 

@@ -43,14 +43,14 @@ func (p *push) divide() (b bundle, err error) {
 			}
 			it.complete, it.ranged = true, false
 			continue
-		case it.Kind == 'f' && it.Size >= largePush:
+		case it.Kind == 'f' && it.Size >= largePush || it.holey():
 			b.large = append(b.large, it)
 		default:
 			b.small = append(b.small, it)
 		}
 		if !it.sent && it.first == nil {
 			it.ready, it.complete, it.ranged = false, false, false
-			b.bytes += it.Size
+			b.bytes += it.DiskSize()
 		}
 	}
 	var stray []string

@@ -115,7 +115,7 @@ func (p *push) gatherDir(top, base string) (n int, err error) {
 // gatherOne adds one item if the filters want it.
 func (p *push) gatherOne(local, rel, sub string, fi fs.FileInfo) {
 	it := &pushItem{local: local, rel: rel}
-	it.Item = listing.Item{Root: &listing.Root{Remote: rel, Land: rel}, Size: fi.Size(), Mtime: listing.Ns(fi.ModTime()), Mode: uint32(fi.Mode().Perm()), Blocks: -1}
+	it.Item = listing.Item{Root: &listing.Root{Remote: rel, Land: rel}, Size: fi.Size(), Mtime: listing.Ns(fi.ModTime()), Mode: uint32(fi.Mode().Perm()), Blocks: blocksOf(fi)}
 	if sub != "" {
 		it.Root, it.Sub = &listing.Root{Land: strings.TrimSuffix(strings.TrimSuffix(rel, sub), "/")}, sub
 	}

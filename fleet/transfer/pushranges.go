@@ -56,6 +56,9 @@ func (p *push) cutRanges(items []*pushItem, q *pushQueue, conns int) error {
 		if err != nil {
 			return err
 		}
+		for _, hole := range it.holes(p.held[largeFolder+it.state()].Size) {
+			have = have.add(hole)
+		}
 		l := &largeSend{it: it}
 		q.larges = append(q.larges, l)
 		p.c.have(have.total(), 0)
@@ -279,6 +282,6 @@ func (l *largeSend) ended(p *push) {
 	case l.spoilt:
 		p.unsteady(l.it)
 	case l.left == 0:
-		l.it.complete, l.it.ready = true, true
+		l.it.complete, l.it.ready = true, !l.it.holey() // of holes no hash came yet
 	}
 }

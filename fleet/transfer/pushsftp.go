@@ -160,7 +160,7 @@ func (p *push) sftpFileSend(client *sftp.Client, it *pushItem, temp, name string
 	if err != nil {
 		return err
 	}
-	n, err := out.ReadFromWithConcurrency(io.LimitReader(f, it.Size), 64)
+	n, moved, err := sftpWrite(out, f, it)
 	if e := out.Close(); err == nil {
 		err = e
 	}
@@ -178,9 +178,31 @@ func (p *push) sftpFileSend(client *sftp.Client, it *pushItem, temp, name string
 		_ = client.Remove(temp)
 		return err
 	}
-	p.c.have(n, n)
+	p.c.have(n, moved)
 	p.c.file(&it.Item, "")
 	return nil
+}
+
+// sftpWrite writes a file without its holes, and returns how far it came.
+func sftpWrite(out *sftp.File, f *os.File, it *pushItem) (n, moved int64, err error) {
+	parts := byteRanges{{0, it.Size}}
+	if it.holey() {
+		parts = dataIn(f, it.Size)
+	}
+	for _, part := range parts {
+		if _, err := out.Seek(part.off, io.SeekStart); err != nil {
+			return n, moved, err
+		}
+		m, err := out.ReadFromWithConcurrency(io.NewSectionReader(f, part.off, part.len()), 64)
+		n, moved = part.off+m, moved+m
+		if err != nil || m < part.len() {
+			return n, moved, err
+		}
+	}
+	if n < it.Size {
+		n, err = it.Size, out.Truncate(it.Size)
+	}
+	return n, moved, err
 }
 
 // sftpTime is the time as SFTP can tell it: in 32 bits of seconds since 1970
