@@ -3,8 +3,8 @@ package transfer
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/pkg/sftp"
@@ -16,6 +16,18 @@ import (
 // sftpStrangers is mayDelete and the listing of what is to be deleted, over SFTP.
 func (p *push) sftpStrangers(client *sftp.Client, m *meter) error {
 	defer m.left.Store(unlimited)
+	sent := map[string]bool{}
+	for _, it := range p.items {
+		sent[it.rel] = true
+	}
+	w := sftpWalk{client, m, &listing.Root{Remote: p.dest}, func(error) {}} // what is in it stays
+	note := func(sub string, fi os.FileInfo) error {
+		it, ok := sftpListed(w.r, sub, fi)
+		if !ok || sent[sub] || strings.Contains(fi.Name(), "/") || dest.CheckName(sub) != "" {
+			return nil
+		}
+		return p.stranger(it)
+	}
 	for _, area := range p.del.areas {
 		name := strings.TrimSuffix(p.under(area), "/")
 		if area != "" {
@@ -30,7 +42,7 @@ func (p *push) sftpStrangers(client *sftp.Client, m *meter) error {
 		case holds:
 			return p.holdsHome(area)
 		case there:
-			if err := p.sftpWalk(client, m, &listing.Root{Remote: p.dest}, area); err != nil {
+			if err := w.below(p.ctx, area, note); err != nil {
 				return err
 			}
 		}
@@ -54,44 +66,6 @@ func sftpHoldsHome(client *sftp.Client, name string) (holds, there bool, err err
 	}
 	truly, err := client.RealPath(name)
 	return strings.HasPrefix(strings.TrimSuffix(home, "/")+"/", strings.TrimSuffix(truly, "/")+"/"), true, err
-}
-
-// sftpWalk notes what is in a folder below the destination and is not sent.
-func (p *push) sftpWalk(client *sftp.Client, m *meter, r *listing.Root, area string) error {
-	mine := map[string]bool{}
-	for _, it := range p.items {
-		mine[it.rel] = true
-	}
-	dirs := []string{area}
-	for len(dirs) > 0 {
-		n := min(len(dirs), sftpDirs)
-		batch := slices.Clone(dirs[len(dirs)-n:])
-		dirs = dirs[:len(dirs)-n]
-		m.left.Store(maxSFTPListing)
-		for i, list := range readDirs(p.ctx, client, r, batch) {
-			if list.err != nil && !isStatus(list.err) {
-				return list.err
-			}
-			for _, fi := range list.infos {
-				st, ok := fi.Sys().(*sftp.FileStat)
-				it := listing.Item{Root: r, Sub: path.Join(batch[i], fi.Name()), Size: fi.Size(), Mtime: listing.Ns(fi.ModTime()), Coarse: true, Blocks: -1}
-				if !ok || strings.Contains(fi.Name(), "/") || dest.CheckName(it.Sub) != "" {
-					continue
-				}
-				it.Mode, it.Kind = st.Mode&0o7777, listing.KindOf(uint64(st.Mode))
-				if it.Kind == 'd' {
-					dirs = append(dirs, it.Sub)
-				}
-				if mine[it.Sub] {
-					continue
-				}
-				if err := p.stranger(it); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // sftpDelete removes over SFTP. It names things by their paths: each folder is held

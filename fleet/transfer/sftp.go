@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -128,29 +129,45 @@ func (p *pull) walkRoot(client *sftp.Client, m *meter, r *listing.Root) error {
 	if err := p.sftpItem(client, r, "", fi); err != nil || !fi.IsDir() {
 		return err
 	}
-	dirs := []string{""}
+	w := sftpWalk{client, m, r, func(err error) {
+		p.complete = false
+		p.c.fail(r.Asked, FailRemote, "a folder could not be listed: "+session.CleanLine(err.Error()), err)
+	}}
+	return w.below(p.ctx, "", func(sub string, fi os.FileInfo) error { return p.sftpItem(client, r, sub, fi) })
+}
+
+// sftpWalk goes through folders of a VM, several at once.
+type sftpWalk struct {
+	client     *sftp.Client
+	m          *meter
+	r          *listing.Root
+	unreadable func(error) // is told of a folder that the VM does not list
+}
+
+// below hands over what is in the folder top of the root, and in the folders there.
+func (w sftpWalk) below(ctx context.Context, top string, each func(sub string, fi os.FileInfo) error) error {
+	dirs := []string{top}
 	for len(dirs) > 0 {
 		n := min(len(dirs), sftpDirs)
 		batch := slices.Clone(dirs[len(dirs)-n:])
 		dirs = dirs[:len(dirs)-n]
-		m.left.Store(maxSFTPListing)
-		for i, list := range readDirs(p.ctx, client, r, batch) {
+		w.m.left.Store(maxSFTPListing)
+		for i, list := range readDirs(ctx, w.client, w.r, batch) {
 			if list.err != nil && !isStatus(list.err) {
 				return list.err
 			}
 			if list.err != nil {
-				p.complete = false
-				p.c.fail(r.Asked, FailRemote, "a folder could not be listed: "+session.CleanLine(list.err.Error()), list.err)
+				w.unreadable(list.err)
 			}
 			for _, fi := range list.infos {
 				sub := path.Join(batch[i], fi.Name())
 				if batch[i] == "" {
 					sub = fi.Name()
 				}
-				if err := p.sftpItem(client, r, sub, fi); err != nil {
+				if err := each(sub, fi); err != nil {
 					return err
 				}
-				if fi.IsDir() && dest.CheckName(sub) == "" {
+				if fi.IsDir() && !strings.Contains(fi.Name(), "/") && dest.CheckName(sub) == "" { // else d holds d
 					dirs = append(dirs, sub)
 				}
 			}
@@ -180,13 +197,11 @@ func readDirs(ctx context.Context, client *sftp.Client, r *listing.Root, subs []
 
 // sftpItem hands one item to the plan.
 func (p *pull) sftpItem(client *sftp.Client, r *listing.Root, sub string, fi os.FileInfo) error {
-	it := listing.Item{Root: r, Sub: sub, Size: fi.Size(), Mtime: fi.ModTime().Unix() * 1e9, Coarse: true, Blocks: -1}
-	st, ok := fi.Sys().(*sftp.FileStat)
-	if !ok || it.Size < 0 {
+	it, ok := sftpListed(r, sub, fi)
+	if !ok {
 		p.Refused(it.Rel(), "its attributes make no sense")
 		return nil
 	}
-	it.Mode, it.Kind = st.Mode&0o7777, listing.KindOf(uint64(st.Mode))
 	if sub != "" {
 		if why := dest.CheckName(it.Rel()); why != "" {
 			p.Refused(it.Rel(), why)
@@ -204,6 +219,16 @@ func (p *pull) sftpItem(client *sftp.Client, r *listing.Root, sub string, fi os.
 		return listing.Limit("more than %d files and folders", listing.MaxItems)
 	}
 	return p.Item(it)
+}
+
+// sftpListed is what SFTP tells of an item, if it makes sense.
+func sftpListed(r *listing.Root, sub string, fi os.FileInfo) (it listing.Item, ok bool) {
+	it = listing.Item{Root: r, Sub: sub, Size: fi.Size(), Mtime: listing.Ns(fi.ModTime()), Coarse: true, Blocks: -1}
+	st, ok := fi.Sys().(*sftp.FileStat)
+	if ok {
+		it.Mode, it.Kind = st.Mode&0o7777, listing.KindOf(uint64(st.Mode))
+	}
+	return it, ok && it.Size >= 0
 }
 
 // isStatus tells whether err is an answer of the server about one file, so that

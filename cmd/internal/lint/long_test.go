@@ -24,7 +24,6 @@ func longFunctions() map[string]int {
 		"fleet/sim/box.parse":        45,
 		"fleet/sshconn.command":      45,
 		"fleet/transfer.sftpFile":    41,
-		"fleet/transfer.walkRoot":    43,
 		"keystore.sanitize":          43,
 	}
 }
