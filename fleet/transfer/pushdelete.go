@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 
@@ -214,14 +215,8 @@ func (d *deletion) deleteBatches() (all []deleteBatch) {
 	slices.SortFunc(order, func(a, b string) int { return strings.Compare(b, a) })
 	for _, in := range order {
 		for kind, items := range units[in] {
-			for len(items) > 0 {
-				n, size := 0, 0
-				for n < len(items) && n < maxBatchNames && (n == 0 || size < maxBatchBytes) {
-					size += len(items[n].rel) - len(in)
-					n++
-				}
-				all = append(all, deleteBatch{in, kind == 1, items[:n]})
-				items = items[n:]
+			for _, some := range inBatches(items, func(x *doomed) string { return x.rel }) {
+				all = append(all, deleteBatch{in, kind == 1, some})
 			}
 		}
 	}
@@ -238,7 +233,7 @@ func (b *deleteBatch) args(p *push, most int) string {
 	mode, mtime := p.metaBefore(b.in)
 	args := []string{fmt.Sprint(pad) + strings.Repeat("\x00", pad), b.in, kind, mode, mtime}
 	for _, x := range b.items {
-		args = append(args, strings.TrimPrefix(strings.TrimPrefix(x.rel, b.in), "/"))
+		args = append(args, path.Base(x.rel))
 	}
 	return strings.Join(args, "\x00") + "\x00"
 }

@@ -222,19 +222,16 @@ func parentOf(rel string) string {
 	return ""
 }
 
-// cut makes batches that fit into the arguments of a process.
+// cut makes batches that fit into the arguments of a process; of no units it makes
+// one, for the folder itself.
 func cut(dir string, units []unit) (all []batch) {
-	for {
-		n, size := 0, 0
-		for n < len(units) && n < maxBatchNames && (n == 0 || size < maxBatchBytes) {
-			size += len(path.Base(units[n].it.rel)) + 1
-			n++
-		}
-		all = append(all, batch{dir, units[:n]})
-		if units = units[n:]; len(units) == 0 {
-			return all
-		}
+	if len(units) == 0 {
+		return []batch{{dir, units}}
 	}
+	for _, some := range inBatches(units, func(u unit) string { return u.it.rel }) {
+		all = append(all, batch{dir, some})
+	}
+	return all
 }
 
 // args are the arguments of placeScript, all batches having as many.

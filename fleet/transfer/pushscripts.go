@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
@@ -152,3 +153,16 @@ if [ -w . ]; then b=-; else chmod u+w . 2>/dev/null; fi
 if [ "$k" = d ]; then rmdir -- "$@"; else rm -f -- "$@"; fi >/dev/null 2>&1
 for i do if [ -e "$i" ] || [ -L "$i" ]; then printf F; else printf K; fi; done
 n=.; { ` + setMeta + `} 2>/dev/null; exit 0`
+
+// inBatches cuts things of one folder into runs whose names a process takes.
+func inBatches[T any](items []T, rel func(T) string) (all [][]T) {
+	for len(items) > 0 {
+		n, size := 0, 0
+		for n < len(items) && n < maxBatchNames && (n == 0 || size < maxBatchBytes) {
+			size += len(path.Base(rel(items[n]))) + 1
+			n++
+		}
+		all, items = append(all, items[:n]), items[n:]
+	}
+	return all
+}
