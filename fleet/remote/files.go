@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strconv"
@@ -56,8 +55,7 @@ func (rm *Remote) Files(ctx context.Context, vm inventory.VM, path string) ([]Fi
 		return nil, err
 	}
 	defer conn.Close()
-	var out bytes.Buffer
-	err = conn.Exec(ctx, safe.Script(listFiles, path), nil, &out, &bytes.Buffer{})
+	text, err := folderText(ctx, conn, safe.Script(listFiles, path))
 	var exit *sshconn.ExitError
 	if errors.As(err, &exit) {
 		e := &problem.Error{Kind: problem.Refused, What: "cannot list " + safe.Line(path) + " on " + vm.Title(), Why: "it cannot be entered there", Origin: problem.OriginRemote, Err: err}
@@ -69,12 +67,11 @@ func (rm *Remote) Files(ctx context.Context, vm inventory.VM, path string) ([]Fi
 	if err != nil {
 		return nil, transferError(ctx, vm, "read from", err)
 	}
-	return parseFiles(out.String()), nil
+	return parseFiles(text), nil
 }
 
 // parseFiles reads what listFiles printed.
 func parseFiles(text string) []File {
-	_, text, _ = strings.Cut(text, "\x00") // what a .bashrc says comes before
 	names, facts, _ := strings.Cut(text, "\x00\x00")
 	kinds := map[byte]string{'f': "file", 'd': "folder", 'l': "link", 'o': "other"}
 	var list []File

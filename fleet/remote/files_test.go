@@ -7,6 +7,9 @@ import (
 
 	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
+	"github.com/vers-fleet/vers-fleet/fleet/sim"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
+	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 )
 
 // A folder of a VM is listed whatever its entries are called, with the API down.
@@ -52,5 +55,33 @@ func TestFiles(t *testing.T) {
 	}
 	if _, err := f.Remote.Files(t.Context(), vm, "/root/no such"); problem.KindOf(err) != problem.NotFound {
 		t.Error(err)
+	}
+}
+
+// A VM that lists a folder without end is given up, with what it said so far, by
+// listings and by Tab.
+func TestEndlessFolder(t *testing.T) {
+	t.Parallel()
+	if err := sshd.Check(t.Context(), sshd.Options{}); err != nil {
+		simtest.Missing(t, err)
+	}
+	w := fleettest.NewOf(t, sim.Config{VMs: 6, Seed: 1, Still: true, Guest: sim.GuestSSHD})
+	fleettest.Record(t, w)
+	f := w.Open(fleettest.Offline)
+	vm, err := f.Inventory.One(t.Context(), sim.MarketingID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bashrc := filepath.Join(w.Sim.VM(sim.MarketingID).Root(), "root", ".bashrc")
+	if err := os.WriteFile(bashrc, []byte("yes file | tr '\\n' '\\0'\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	list, err := f.Remote.Files(t.Context(), vm, "/root")
+	if err != nil || len(list) != 10_000 || list[0].Name != "ile" {
+		t.Errorf("%d files, %v", len(list), err)
+	}
+	paths, err := f.Remote.Paths(t.Context(), vm.ID, "/root/")
+	if err != nil || len(paths) != 1000 {
+		t.Errorf("%d paths, %v", len(paths), err)
 	}
 }

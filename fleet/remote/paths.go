@@ -14,6 +14,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
+	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer"
 )
 
@@ -49,12 +50,11 @@ func (rm *Remote) Paths(ctx context.Context, name, prefix string) ([]string, err
 	if folder == "" {
 		folder = "."
 	}
-	var out bytes.Buffer
-	if err := conn.Exec(ctx, safe.Script(listFolder, folder), nil, &out, &bytes.Buffer{}); err != nil {
+	entries, err := folderText(ctx, conn, safe.Script(listFolder, folder))
+	if err != nil {
 		return nil, err
 	}
 	var paths []string
-	_, entries, _ := strings.Cut(out.String(), "\x00") // what a .bashrc says comes before
 	for entry := range strings.SplitSeq(entries, "\x00") {
 		p := dir + entry
 		if entry != "" && strings.HasPrefix(p, prefix) && utf8.ValidString(p) && !strings.ContainsFunc(p, safe.Hidden) && len(paths) < mostRemotePaths {
@@ -63,6 +63,38 @@ func (rm *Remote) Paths(ctx context.Context, name, prefix string) ([]string, err
 	}
 	return paths, nil
 }
+
+// maxFolder bounds what a VM may say of one folder, bytes: names of many more files
+// than are listed.
+const maxFolder = 16 << 20
+
+// errFolder ends a command that says more than that.
+var errFolder = errors.New("the folder has more in it than is listed")
+
+// folderText runs a script that lists a folder, each entry after a NUL, and returns
+// what comes after the first: before it a .bashrc may speak. Of a folder that goes
+// on and on it is the beginning.
+func folderText(ctx context.Context, conn *sshconn.Conn, script string) (string, error) {
+	var out bytes.Buffer
+	left := maxFolder
+	err := conn.Exec(ctx, script, nil, writerFunc(func(p []byte) (int, error) {
+		if left -= len(p); left < 0 {
+			return 0, errFolder
+		}
+		return out.Write(p)
+	}), nil)
+	if errors.Is(err, errFolder) {
+		err = nil
+	}
+	_, text, _ := strings.Cut(out.String(), "\x00")
+	return text, err
+}
+
+// writerFunc is an io.Writer.
+type writerFunc func([]byte) (int, error)
+
+// Write implements io.Writer.
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // Cat writes the content of one file of a VM to w; a pattern must match one.
 // progress is told bytes so far and in all, -1 if unknown. Errors of w are
