@@ -40,19 +40,13 @@ or queued, unsettled or expired of those that wait: see vers-fleet queue --help.
 }
 
 func runCommitsList(ctx context.Context, env *Env, args []string) error {
-	ctx, stop := env.WithTimeout(ctx)
-	defer stop()
-	f, err := env.Fleet(ctx)
-	if err != nil {
-		return err
-	}
-	list, err := f.Commits.List(ctx)
+	room, list, err := listCommits(ctx, env)
 	if err != nil {
 		return err
 	}
 	found := list.Commits
 	if len(args) == 1 {
-		if found, err = f.Commits.Of(list, args[0]); err != nil {
+		if found, err = room.Of(list, args[0]); err != nil {
 			return err
 		}
 	}
@@ -60,6 +54,18 @@ func runCommitsList(ctx context.Context, env *Env, args []string) error {
 		return err
 	}
 	return reportCommits(env, list)
+}
+
+// listCommits asks the room of commits for what there is.
+func listCommits(ctx context.Context, env *Env) (*commits.Commits, commits.Listing, error) {
+	ctx, stop := env.WithTimeout(ctx)
+	defer stop()
+	f, err := env.Fleet(ctx)
+	if err != nil {
+		return nil, commits.Listing{}, err
+	}
+	list, err := f.Commits.List(ctx)
+	return f.Commits, list, err
 }
 
 // reportCommits tells where a listing came from and what it lacks.
@@ -110,13 +116,7 @@ func newCommitsShowCommand(env *Env) *cobra.Command {
 }
 
 func runCommitsShow(ctx context.Context, env *Env, word string) error {
-	ctx, stop := env.WithTimeout(ctx)
-	defer stop()
-	f, err := env.Fleet(ctx)
-	if err != nil {
-		return err
-	}
-	list, err := f.Commits.List(ctx)
+	_, list, err := listCommits(ctx, env)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func runDiff(ctx context.Context, env *Env, o pullOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := o.confine(env, toStdout); err != nil { // which lets it write in no DIR
+	if err := env.confine(); err != nil {
 		return err
 	}
 	results, diffErr := doDiff(ctx, env, f, remote.PullRequest{Items: items, Dest: dir, Jobs: o.jobs, PerVM: o.sel.given(), Options: o.transfer})

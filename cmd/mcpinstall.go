@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"os"
@@ -136,8 +135,10 @@ func ownPath() string {
 			return path // the name under which it was installed survives an upgrade
 		}
 	}
-	path, err := os.Executable()
-	return cmp.Or(path, map[bool]string{true: "vers-fleet"}[err != nil])
+	if path, err := os.Executable(); err == nil {
+		return path
+	}
+	return "vers-fleet"
 }
 
 // showEntry says what will be written, and where.

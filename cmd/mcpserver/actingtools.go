@@ -196,8 +196,8 @@ type commitOutput struct {
 }
 
 func commit(ctx context.Context, c *call, in commitInput) (commitOutput, error) {
-	if in.VM == "" {
-		return commitOutput{}, usage("no VM was named", "", "name one, as fleet_vms lists them")
+	if err := named(in.VM); err != nil {
+		return commitOutput{}, err
 	}
 	vms, err := c.Inventory.ResolveLive(ctx, outage.AsAsked, "commit", inventory.Selection{Names: []string{in.VM}}) // a name may have moved
 	if err != nil {
@@ -235,8 +235,8 @@ type powerInput struct {
 
 func power(do func(*lifecycle.Lifecycle, context.Context, inventory.Selection) ([]lifecycle.StateChange, error)) func(context.Context, *call, powerInput) (lifecycle.StateChange, error) {
 	return func(ctx context.Context, c *call, in powerInput) (lifecycle.StateChange, error) {
-		if in.VM == "" {
-			return lifecycle.StateChange{}, usage("no VM was named", "", "name one, as fleet_vms lists them")
+		if err := named(in.VM); err != nil {
+			return lifecycle.StateChange{}, err
 		}
 		list, err := do(c.Lifecycle, ctx, inventory.Selection{Names: []string{in.VM}})
 		if len(list) == 0 {

@@ -58,10 +58,18 @@ type call struct {
 
 // vm finds the VM that the call names.
 func (c *call) vm(ctx context.Context, name string) (inventory.VM, error) {
-	if name == "" {
-		return inventory.VM{}, usage("no VM was named", "", "name one, as fleet_vms lists them")
+	if err := named(name); err != nil {
+		return inventory.VM{}, err
 	}
 	return c.Inventory.One(ctx, name)
+}
+
+// named refuses a call that names no VM.
+func named(vm string) error {
+	if vm == "" {
+		return usage("no VM was named", "", "name one, as fleet_vms lists them")
+	}
+	return nil
 }
 
 // betweenNotices keeps progress from flooding a client.
