@@ -103,7 +103,7 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 		},
 		VMDomain: s.VMDomain, VMGateway: s.VMGateway,
 		LoadRoots: roots, CAFile: s.TLSCA, TLSVerify: s.TLSVerify, ProxyEnv: environment, StrictSSH: s.StrictSSH,
-		Share:     e.sharing(s, environment),
+		Share: e.sharing(s, environment), ConnectTimeout: s.ConnectTimeout,
 		PullPaths: s.PullPaths, SilentAfter: s.SilentAfter,
 		Retry: outage.Policy{
 			Base: s.RetryBase, Cap: s.RetryCap, MaxElapsed: s.RetryMaxElapsed,

@@ -109,8 +109,6 @@ func asleep(vm inventory.VM) bool {
 }
 
 func (f *Fleet) drillOne(ctx context.Context, vm inventory.VM) DrillResult {
-	ctx, stop := context.WithTimeout(ctx, access.LoginTimeout)
-	defer stop()
 	began := f.o.Now()
 	r := DrillResult{VMID: vm.ID, Name: vm.Name, State: vm.State, Source: vm.Source, AsOf: vm.AsOf}
 	if !f.keys.HasKey(vm.ID) {

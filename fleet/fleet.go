@@ -38,6 +38,9 @@ type Options struct {
 	StrictSSH bool                           // refuse VMs whose host key was never seen before
 	Share     access.Sharing                 // of connections between commands
 
+	ConnectTimeout time.Duration                        // of each dial of a VM, all of it; 0 = sshconn's default
+	After          func(time.Duration) <-chan time.Time // the clock of ConnectTimeout; nil = time.After
+
 	PullPaths   []string
 	SilentAfter time.Duration // a lieutenant at work that says nothing for so long is silent; 0 = never
 	Patience    time.Duration // with one of several lieutenants that sends next to nothing; 0 = remote.Patience
@@ -98,7 +101,8 @@ func Open(o Options) (*Fleet, error) {
 	f.Keys = keys.New(keys.Options{API: f.API, Inventory: f.Inventory, Store: store, TempDirs: o.TempDirs, Keyring: o.Keystore.Keyring,
 		Now: o.Now, Warn: o.Warn, Logf: o.Logf, Confirm: o.Confirm, OnRemove: func(id string) { f.Access.Forget(id); f.Output.Forget(id) }})
 	f.Access = access.New(access.Options{API: f.API, Inventory: f.Inventory, Keys: f.Keys, Store: store, Front: f.front, RootCAs: o.RootCAs,
-		LoadRoots: o.LoadRoots, TLSVerify: o.TLSVerify, StrictSSH: o.StrictSSH, Share: o.Share, Now: o.Now, Warn: o.Warn, Logf: o.Logf})
+		LoadRoots: o.LoadRoots, TLSVerify: o.TLSVerify, StrictSSH: o.StrictSSH, Share: o.Share, ConnectTimeout: o.ConnectTimeout, After: o.After,
+		Now: o.Now, Warn: o.Warn, Logf: o.Logf})
 	f.Remote, f.Output, f.OpenSSH = remote.New(remote.Options{API: f.API, Access: f.Access, Inventory: f.Inventory, Store: store, Front: f.front, Profile: o.Profile,
 		PullPaths: o.PullPaths, UserHome: o.UserHome, Own: o.own(), TLSVerify: o.TLSVerify, CAFile: o.CAFile, LoadRoots: o.LoadRoots, ProxyEnv: o.ProxyEnv,
 		SilentAfter: o.SilentAfter, Patience: o.Patience, Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait,

@@ -63,6 +63,8 @@ func (s *Settings) keys() []Key {
 		{Name: "queue.expires", Default: "24h", Help: "a queued commit older than this is not sent", into: &s.QueueExpires},
 		{Name: "ssh.strict", Default: "false", Help: "true refuses VMs whose host key was never seen before",
 			into: &s.StrictSSH, travels: true},
+		{Name: "ssh.connect_timeout", Default: "30s", Help: "how long a connection to a VM may take to be made, with all its addresses",
+			into: &s.ConnectTimeout, travels: true},
 		{Name: "ssh.share", Default: "5m", Help: "how long an unused connection is kept for later commands, or off, as it is where CI is set",
 			into: &s.Share, check: orOff, travels: true},
 		{Name: "keys.identity", Help: "age or SSH identity file that unlocks an encrypted keystore",

@@ -34,11 +34,13 @@ type Settings struct {
 	RetryMaxElapsed, RetryBase, RetryCap time.Duration
 	QueueExpires                         time.Duration
 
-	StrictSSH    bool
-	Share        time.Duration // how long an unused connection is kept; 0 = none is shared
-	KeysIdentity string        // file or ""
-	KeysKeyring  bool
-	RegistryURL  string // "" when not configured
+	StrictSSH bool
+
+	ConnectTimeout time.Duration // bounds each connection to a VM until it is made
+	Share          time.Duration // how long an unused connection is kept; 0 = none is shared
+	KeysIdentity   string        // file or ""
+	KeysKeyring    bool
+	RegistryURL    string // "" when not configured
 
 	home   string
 	layers *layers

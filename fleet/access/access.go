@@ -23,9 +23,15 @@ type Options struct {
 	TLSVerify bool                           // false turns verification of VM connections off
 	StrictSSH bool                           // refuse VMs whose host key was never seen before
 	Share     Sharing                        // of connections between commands
-	Now       func() time.Time
-	Warn      func(string)
-	Logf      func(string, ...any)
+
+	// ConnectTimeout bounds each dial, with all its addresses and stages; 0 =
+	// sshconn's default. After is its clock; nil = time.After.
+	ConnectTimeout time.Duration
+	After          func(time.Duration) <-chan time.Time
+
+	Now  func() time.Time
+	Warn func(string)
+	Logf func(string, ...any)
 }
 
 // Dialer makes connections to a profile's VMs. Its methods may be called
@@ -44,12 +50,9 @@ type Dialer struct {
 // answers it counts as lost.
 const keepAlive = 15 * time.Second
 
-// LoginTimeout bounds one login, or the handshake before it, where many VMs are
-// tried.
-const LoginTimeout = 20 * time.Second
-
 // New makes a Dialer. It makes no connection and reads nothing.
 func New(o Options) *Dialer {
 	return &Dialer{o: o, api: o.API, inv: o.Inventory, keys: o.Keys, store: o.Store, front: o.Front,
-		ssh: sshconn.Dialer{RootCAs: o.RootCAs, Roots: o.LoadRoots, InsecureSkipVerify: !o.TLSVerify, KeepAlive: keepAlive, Logf: o.Logf}}
+		ssh: sshconn.Dialer{RootCAs: o.RootCAs, Roots: o.LoadRoots, InsecureSkipVerify: !o.TLSVerify, KeepAlive: keepAlive, Logf: o.Logf,
+			Timeouts: sshconn.Timeouts{Whole: o.ConnectTimeout}, After: o.After}}
 }

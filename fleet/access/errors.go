@@ -198,7 +198,7 @@ func stageText(e *sshconn.Error) string {
 	if host, _, err := net.SplitHostPort(address); err == nil && e.Stage == sshconn.StageDNS {
 		address = host
 	}
-	if e.Timeout {
+	if e.Timeout && !errors.As(e.Err, new(*sshconn.OverdueError)) {
 		return name + " " + address + ": no answer in time"
 	}
 	return name + " " + address + ": " + causeText(e.Err)
@@ -240,6 +240,8 @@ func (d *Dialer) stageAdvice(e *sshconn.Error) string {
 		gateway = "vm_gateway"
 	}
 	switch {
+	case errors.As(e.Err, new(*sshconn.OverdueError)):
+		return "try again in a moment; to give it longer: vers-fleet config set ssh.connect_timeout 2m"
 	case e.Stage == sshconn.StageDNS && errors.As(e.Err, &dns) && dns.IsNotFound:
 		return "check " + gateway + " (vers-fleet config view), or this computer's DNS"
 	case e.Stage == sshconn.StageDNS:

@@ -77,8 +77,6 @@ func (d *Dialer) pinHostKey(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithTimeout(ctx, LoginTimeout)
-	defer stop()
 	key, err := d.ssh.HostKey(ctx, target)
 	if err != nil {
 		d.o.Logf("the host key of %s was not learned: %v", id, err)

@@ -44,9 +44,6 @@ const shareCheck = 2 * time.Second
 // for the CPU here and there. A shorter command starts it as its last deed.
 const shareAfter = 500 * time.Millisecond
 
-// shareLogin bounds the background process's login.
-const shareLogin = 30 * time.Second
-
 // Share keeps a connection to the VM and lends it to other processes of this
 // user, until nobody has used it for a while, the VM's key is no longer the
 // recorded one, the connection ends, or ctx does. Being superfluous is not an
@@ -62,9 +59,7 @@ func (d *Dialer) Share(ctx context.Context, b Background) error {
 	defer l.Close()
 	ready := mux.NotYet(l)
 	vm := inventory.VM{ID: b.VMID}
-	login, stop := context.WithTimeout(ctx, shareLogin)
-	conn, err := d.dialWith(login, vm, How{}, b.Keys)
-	stop()
+	conn, err := d.dialWith(ctx, vm, How{}, b.Keys)
 	for _, key := range b.Keys {
 		clear(key)
 	}

@@ -102,6 +102,9 @@ func (l *Output) rememberPhases(ctx context.Context, list ...Activity) {
 	})
 }
 
+// phaseTimeout bounds what a listing asks one VM, its login included.
+const phaseTimeout = 20 * time.Second
+
 // Phases notes in each VM what its lieutenant does, asking all of them side by
 // side over SSH with what is recorded. A VM that does not answer in time has an
 // unknown phase, and in its text the reason.
@@ -114,7 +117,7 @@ func (l *Output) Phases(ctx context.Context, vms []inventory.VM, onDone func(don
 	var mu sync.Mutex
 	done := 0
 	problem.Each(len(vms), ExecJobs, func(n int) {
-		ctx, stop := context.WithTimeout(ctx, access.LoginTimeout)
+		ctx, stop := context.WithTimeout(ctx, phaseTimeout)
 		defer stop()
 		a, err := l.activity(ctx, len(vms), vms[n], how, memory{Answered: known[vms[n].ID].Answered}, false)
 		if err != nil {

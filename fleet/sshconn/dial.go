@@ -63,13 +63,13 @@ func (d *Dialer) HostKey(ctx context.Context, t Target) (string, error) {
 // handshake connects to one address and goes through SSH's handshake there.
 func (d *Dialer) handshake(ctx context.Context, t Target, p pins, c candidate, keys *keyring, turn chan struct{}) (*handshake, *ssh.Client, error) {
 	watch := newStopwatch()
-	w, err := d.connect(ctx, t, c, watch)
-	if err != nil {
-		return nil, nil, orCause(ctx, err)
+	w, failed := d.connect(ctx, t, c, watch)
+	if failed != nil {
+		return nil, nil, ended(ctx, failed)
 	}
 	h := &handshake{dialer: d, target: t, pins: p, cand: c, wire: w, watch: watch, keys: keys}
 	var client *ssh.Client
-	err = h.guarded(ctx, func() error {
+	err := h.guarded(ctx, func() error {
 		if err := h.greet(); err != nil {
 			return err
 		}
@@ -87,12 +87,17 @@ func (d *Dialer) handshake(ctx context.Context, t Target, p pins, c candidate, k
 	return h, client, err
 }
 
-// orCause prefers the caller's cancellation over the error it led to.
-func orCause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+// ended prefers the end of the dial over the error it led to: the caller's
+// reason, or that its time was over, in the stage it had come to.
+func ended(ctx context.Context, err *Error) error {
+	var late *OverdueError
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case errors.As(context.Cause(ctx), &late):
+		return &Error{Stage: err.Stage, Address: err.Address, Err: late, Timeout: true}
 	}
-	return err
+	return context.Cause(ctx)
 }
 
 // handshake is one SSH key exchange and login.
@@ -225,11 +230,8 @@ func (h *handshake) fail(err error) error {
 			err = ErrHungUp
 		}
 	}
-	if !h.login.Load() {
-		return newError(StageKEX, h.cand.label(), err)
-	}
-	e := newError(StageLogin, h.cand.label(), err)
-	if h.refused != nil && h.wire.failure() == nil {
+	e := newError(h.stage(), h.cand.label(), err)
+	if h.login.Load() && h.refused != nil && h.wire.failure() == nil {
 		e.Err = h.refused
 		if len(h.pins.keys) > 0 {
 			return finalError{e} // it is the right VM, and it said no
@@ -257,10 +259,18 @@ func (h *handshake) guarded(ctx context.Context, f func() error) error {
 	if err != nil {
 		h.wire.abort()
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return ended(ctx, newError(h.stage(), h.cand.label(), err))
 		}
 	}
 	return err
+}
+
+// stage is how far the handshake has come.
+func (h *handshake) stage() Stage {
+	if h.login.Load() {
+		return StageLogin
+	}
+	return StageKEX
 }
 
 // pins are the host keys a target is allowed to have.

@@ -12,7 +12,8 @@
 // OpenSSH would reach it.
 //
 // Every stage of dialling (DNS, TCP, TLS, key exchange, login) has a deadline
-// of its own, and several addresses are tried side by side. Weak algorithms
+// of its own, several addresses are tried side by side, and all of it together
+// has one more. Weak algorithms
 // (SHA-1 signatures and MACs, CBC, RC4, small groups) and host certificates
 // are not offered.
 package sshconn

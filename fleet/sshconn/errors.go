@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/vers-fleet/vers-fleet/retry"
 )
@@ -89,13 +90,22 @@ func (e *Error) write(b *strings.Builder) {
 	if e.Address != "" {
 		b.WriteString(" " + e.Address)
 	}
-	if e.Timeout {
+	if e.Timeout && !errors.As(e.Err, new(*OverdueError)) {
 		b.WriteString(": no answer in time")
 		return
 	}
 	if e.Err != nil {
 		fmt.Fprintf(b, ": %v", e.Err)
 	}
+}
+
+// OverdueError says that a dial took longer than all of it may
+// ([Timeouts].Whole). The [Error] around it says how far it had come.
+type OverdueError struct{ Limit time.Duration }
+
+// Error names the limit.
+func (e *OverdueError) Error() string {
+	return "the connection was not made within " + e.Limit.String()
 }
 
 // Unwrap returns the cause.

@@ -45,6 +45,7 @@ type race[T any] struct {
 	late     bool   // spareStart is over
 	heard    []bool // the endpoint's resolver has said something
 	hurry    bool   // the first endpoints had their head start
+	over     error  // not nil: the time for all of them is over
 	looking  int    // resolvers still at work
 	running  int
 	failures []*Error
@@ -55,7 +56,7 @@ func runRace[T any](ctx context.Context, d *Dialer, endpoints []Endpoint, try at
 	if len(endpoints) == 0 {
 		return zero, newError(StageConfig, "", errNoEndpoint)
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	tries, stop := context.WithCancelCause(ctx)
 	r := &race[T]{
 		try:     try,
 		discard: discard,
@@ -71,10 +72,11 @@ func runRace[T any](ctx context.Context, d *Dialer, endpoints []Endpoint, try at
 	lookups := make(chan lookupResult, 2*len(endpoints))
 	for i, e := range endpoints {
 		r.spare[i] = e.spare() > endpoints[0].spare()
-		go d.resolve(ctx, i, e, func(f lookupResult) { lookups <- f })
+		go d.resolve(tries, i, e, func(f lookupResult) { lookups <- f })
 	}
-	v, err := r.run(ctx, lookups)
-	cancel()
+	whole, giveUp := d.deadline(stop)
+	v, err := r.run(ctx, tries, lookups, whole, giveUp)
+	stop(nil)
 	if r.running > 0 {
 		go r.drain()
 	}
@@ -90,18 +92,32 @@ func (r *race[T]) drain() {
 	}
 }
 
-func (r *race[T]) run(ctx context.Context, lookups <-chan lookupResult) (T, error) {
+// settle bounds the wait for what the attempts say that were stopped.
+const settle = time.Second
+
+// deadline returns the channel that tells when all of a dial took too long, and
+// the function that stops it then.
+func (d *Dialer) deadline(stop context.CancelCauseFunc) (<-chan time.Time, func() error) {
+	after, limit := d.After, d.Timeouts.withDefaults().Whole
+	if after == nil {
+		after = time.After
+	}
+	return after(limit), func() error {
+		late := &OverdueError{Limit: limit}
+		stop(late)
+		return late
+	}
+}
+
+// run is the race until the first success, the last failure, the end of ctx or
+// the dial's own, which stops the attempts and asks them how far they came.
+func (r *race[T]) run(ctx, tries context.Context, lookups <-chan lookupResult, whole <-chan time.Time, stop func() error) (T, error) {
 	var zero T
 	head := time.NewTimer(0) // fires when the next address may start
-	defer head.Stop()
-	patience := time.NewTimer(stagger)
-	defer patience.Stop()
-	late := time.NewTimer(spareStart)
-	defer late.Stop()
-	ready := false
+	patience, late, ready := time.After(stagger), time.After(spareStart), false
 	for {
 		// While one address is logging in, no other is disturbed.
-		if ready && len(r.turn) == 0 && r.start(ctx) {
+		if ready && len(r.turn) == 0 && r.start(tries) {
 			ready = false
 			head.Reset(stagger)
 		}
@@ -111,11 +127,17 @@ func (r *race[T]) run(ctx context.Context, lookups <-chan lookupResult) (T, erro
 		select {
 		case <-ctx.Done():
 			return zero, context.Cause(ctx)
+		case <-whole:
+			if r.over != nil {
+				return zero, r.failure()
+			}
+			r.over, whole = stop(), time.After(settle)
+			clear(r.queue)
 		case <-head.C:
 			ready = true
-		case <-patience.C:
+		case <-patience:
 			r.hurry = true
-		case <-late.C:
+		case <-late:
 			r.late = true
 		case f := <-lookups:
 			r.add(f)
@@ -133,9 +155,14 @@ func (r *race[T]) run(ctx context.Context, lookups <-chan lookupResult) (T, erro
 }
 
 func (r *race[T]) add(f lookupResult) {
-	r.queue[f.index] = append(r.queue[f.index], f.candidates...)
+	if r.over == nil {
+		r.queue[f.index] = append(r.queue[f.index], f.candidates...)
+	}
 	r.heard[f.index] = true
 	if f.err != nil {
+		if r.over != nil {
+			f.err.Err, f.err.Timeout = r.over, true
+		}
 		r.failures = append(r.failures, f.err)
 	}
 	if f.last {
@@ -188,9 +215,15 @@ func (r *race[T]) fail(err error) error {
 }
 
 func (r *race[T]) failure() error {
+	if len(r.failures) == 0 { // its time was over before anything was tried
+		return &Error{Stage: StageDNS, Err: r.over, Timeout: true}
+	}
 	slices.SortStableFunc(r.failures, func(a, b *Error) int { return cmp.Compare(b.rank(), a.rank()) })
 	best := *r.failures[0]
 	best.Others = r.failures[1:]
+	if best.Timeout && r.over != nil {
+		best.Err = r.over // what ended it all says more than a stage's own limit
+	}
 	return &best
 }
 

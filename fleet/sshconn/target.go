@@ -58,10 +58,14 @@ func (t Target) label() string {
 	return "VM"
 }
 
-// Timeouts are the deadlines of the stages of one connection. A zero
-// field takes the default: DNS 4 s, TCP 6 s, TLS 6 s, KEX 10 s, Login 20 s,
-// Answer 30 s.
+// Timeouts are the deadlines of one dial and of the stages of one connection. A
+// zero field takes the default: Whole 30 s, DNS 4 s, TCP 6 s, TLS 6 s, KEX 10 s,
+// Login 20 s, Answer 30 s.
 type Timeouts struct {
+	// Whole is for all of a dial: each address, each stage. Without it a VM with
+	// eight addresses that say a byte now and then holds a caller for minutes.
+	Whole time.Duration
+
 	DNS   time.Duration
 	TCP   time.Duration
 	TLS   time.Duration
@@ -79,6 +83,7 @@ func (t Timeouts) withDefaults() Timeouts {
 			*d = def
 		}
 	}
+	set(&t.Whole, 30*time.Second)
 	set(&t.DNS, 4*time.Second)
 	set(&t.TCP, 6*time.Second)
 	set(&t.TLS, 6*time.Second)
@@ -102,6 +107,9 @@ type Dialer struct {
 	// Banner is handed what the server wants shown before the login (RFC 4252
 	// section 5.4), with what a terminal acts on made visible; nil drops it.
 	Banner func(text string)
+
+	// After is the clock of Timeouts.Whole; nil means time.After.
+	After func(time.Duration) <-chan time.Time
 
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error) // nil means the system's resolver
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)

@@ -48,7 +48,7 @@ func (s *stopwatch) done(stage Stage) {
 
 // connect opens the byte pipe to the SSH port: TCP, and TLS if the endpoint
 // has it.
-func (d *Dialer) connect(ctx context.Context, t Target, c candidate, watch *stopwatch) (*wire, error) {
+func (d *Dialer) connect(ctx context.Context, t Target, c candidate, watch *stopwatch) (*wire, *Error) {
 	if c.endpoint.Network == NetworkTLS {
 		go d.preload()
 	}
@@ -266,7 +266,7 @@ func (d *Dialer) Proxy(ctx context.Context, t Target, stdin io.Reader, stdout io
 	try := func(ctx context.Context, c candidate, _ chan struct{}) (*wire, error) {
 		w, err := d.connect(ctx, t, c, newStopwatch())
 		if err != nil {
-			return nil, orCause(ctx, err)
+			return nil, ended(ctx, err)
 		}
 		return w, nil
 	}
