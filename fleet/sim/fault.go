@@ -19,6 +19,7 @@ type Fault struct {
 	Latency      time.Duration `json:"latency_ns,omitempty"`
 	Rate         int           `json:"rate,omitempty"`
 	Bytes        int64         `json:"bytes,omitempty"`
+	Stage        string        `json:"stage,omitempty"` // one of stages
 	Endpoint     string        `json:"endpoint,omitempty"`
 	Method       string        `json:"method,omitempty"`
 	VM           string        `json:"vm,omitempty"`
@@ -44,6 +45,7 @@ func (f *Fault) Flags() *pflag.FlagSet {
 	s.StringVar(&f.RetryAfterMs, "retry-after-ms", f.RetryAfterMs, "`VALUE` of that header of a status")
 	s.StringVar(&f.Date, "date", f.Date, "`VALUE` of that header, for clocks that differ")
 	s.IntVar(&f.Rate, "rate", f.Rate, "`N` bytes per second of what is slow")
+	s.StringVar(&f.Stage, "stage", f.Stage, "`STAGE` of a connection from which on: "+strings.Join(stages(), ", "))
 	s.Int64Var(&f.Bytes, "bytes", f.Bytes, "`N` bytes until a connection is reset")
 	return s
 }
@@ -74,7 +76,7 @@ func (f *Fault) SetKind(text string) error {
 // fill sets what the kind takes for granted.
 func (f *Fault) fill() {
 	k, _ := f.kind()
-	if option := f.Flags().Lookup(k.value); option != nil && k.standard != "" && f.Every == 0 && option.Value.String() == "0" {
+	if option := f.Flags().Lookup(k.value); option != nil && k.standard != "" && f.Every == 0 && slices.Contains([]string{"", "0"}, option.Value.String()) {
 		_ = option.Value.Set(k.standard) // of the declaration
 	}
 }
@@ -134,6 +136,9 @@ func (f Fault) check() error {
 	}
 	if k.ofGateway() && (f.Endpoint != "" || f.Method != "") {
 		return fmt.Errorf("fault %s is one of the VM gateway: it has no endpoint or method", f.Kind)
+	}
+	if f.Stage != "" && !slices.Contains(stages(), f.Stage) {
+		return fmt.Errorf("unknown stage %q: one of %s", f.Stage, strings.Join(stages(), ", "))
 	}
 	if f.Probability < 0 || f.Probability > 1 {
 		return fmt.Errorf("probability %g: must be between 0 and 1", f.Probability)

@@ -70,10 +70,7 @@ func FaultKinds() []FaultKind {
 		{name: "latency", help: "every answer later: latency=200ms; adds to other faults", value: "latency"},
 
 		{name: "gateway-down", help: "connections are reset at once", gateway: func(k *knock) *tls.Certificate { abort(k.conn.Conn); return nil }},
-		{name: "gateway-hang", help: "connections are taken, nothing is said", gateway: func(k *knock) *tls.Certificate {
-			_, _ = io.Copy(io.Discard, k.conn.Conn) // until the other side hangs up
-			return nil
-		}},
+		{name: "gateway-hang", help: "connections are taken, nothing is said", gateway: (*knock).hang},
 		{name: "gateway-latency", help: "connections begin later: gateway-latency=200ms", value: "latency"},
 		{name: "gateway-reset", help: "a reset after 64 KiB, or gateway-reset=1000 bytes", value: "bytes",
 			gateway: func(k *knock) *tls.Certificate {
@@ -82,6 +79,8 @@ func FaultKinds() []FaultKind {
 				}
 				return k.ca.good
 			}},
+		{name: "gateway-trickle", help: "a byte every 3 seconds from the key exchange on, or gateway-trickle=tls, =login",
+			value: "stage", standard: stageKEX, gateway: func(k *knock) *tls.Certificate { k.conn.slowFrom(k.fault.Stage); return k.ca.good }},
 		{name: "gateway-cert", help: "a certificate for another name", gateway: func(k *knock) *tls.Certificate { return k.ca.wrongName }},
 		{name: "gateway-expired", help: "a certificate that has run out", gateway: func(k *knock) *tls.Certificate { return k.ca.expired }},
 		{name: "gateway-untrusted", help: "a certificate of an unknown CA", gateway: func(k *knock) *tls.Certificate { return k.ca.untrusted }},
@@ -93,6 +92,12 @@ type knock struct {
 	conn  *meteredConn
 	ca    *authority
 	fault Fault
+}
+
+// hang takes a connection and says nothing until the other side hangs up.
+func (k *knock) hang() *tls.Certificate {
+	_, _ = io.Copy(io.Discard, k.conn.Conn)
+	return nil
 }
 
 // strike is a call that a fault befalls.

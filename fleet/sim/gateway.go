@@ -110,7 +110,7 @@ func (g *gateway) close() error {
 
 // serve takes one connection through TLS to the VM that it names.
 func (g *gateway) serve(conn net.Conn) {
-	meter := &meteredConn{Conn: conn}
+	meter := &meteredConn{Conn: conn, sim: g.sim}
 	var vm *VM
 	config := &tls.Config{MinVersion: tls.VersionTLS13}
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -141,7 +141,12 @@ func (g *gateway) serve(conn net.Conn) {
 		g.sim.cfg.Logf("sim: %v", err)
 		return
 	}
-	guest.serve(ctx, stream)
+	meter.reached(stageKEX)
+	var through net.Conn = stream
+	if meter.from == stageLogin {
+		through = &loginStream{Conn: stream, meter: meter, said: []byte{}}
+	}
+	guest.serve(ctx, through)
 	_ = stream.Close()
 }
 
@@ -182,9 +187,12 @@ func (g *gateway) welcome(ctx context.Context, conn *meteredConn, vm *VM) (*tls.
 }
 
 // meteredConn is reset after limit bytes in both directions together, if a
-// limit is set.
+// limit is set, and trickles from a stage on, if one is set.
 type meteredConn struct {
 	net.Conn
+	sim   *Sim
+	from  string // the stage; "" = none
+	slow  atomic.Bool
 	limit atomic.Int64 // 0: none
 	used  atomic.Int64
 }
@@ -212,6 +220,9 @@ func (m *meteredConn) Read(p []byte) (int, error) {
 func (m *meteredConn) Write(p []byte) (int, error) {
 	if err := m.count(len(p)); err != nil {
 		return 0, err
+	}
+	if m.slow.Load() {
+		return m.trickle(p)
 	}
 	return m.Conn.Write(p)
 }
