@@ -147,7 +147,7 @@ func TestTricklingVMIsNamed(t *testing.T) {
 			return f.Output.Send(ctx, vm, lieutenant.Message{Type: lieutenant.Prompt, Text: "go on"})
 		},
 		"pull --stdout": func(ctx context.Context, f *fleet.Fleet) error {
-			return f.Remote.Cat(ctx, vm, "/etc/hostname", io.Discard, nil)
+			return f.Remote.Cat(ctx, vm, "/etc/hostname", io.Discard, func(int64, int64) {})
 		},
 		"vm_list_files": func(ctx context.Context, f *fleet.Fleet) error {
 			_, err := f.Remote.Files(ctx, vm, "/")

@@ -116,6 +116,25 @@ func testLoginShell(t *testing.T, w *fleettest.World, names []string) {
 	}
 	sameNames(t, "pulled", pulled, names)
 
+	if err := os.Remove(filepath.Join(local, names[0])); err != nil {
+		t.Fatal(err)
+	}
+	one, err := f.Remote.Push(t.Context(), vm, remote.PushOptions{Sources: []string{local + "/"}, Dest: "/root/" + folder + "/", Delete: true})
+	if err != nil || one.Deleted != 1 {
+		t.Errorf("push --delete: %+v, %v", one, err)
+	}
+	sameNames(t, "left", filepath.Join(server.HomeDir, folder), names[1:])
+	if err := os.Remove(filepath.Join(pulled, names[0])); err != nil {
+		t.Fatal(err)
+	}
+	names = names[1:]
+
+	listed(t, f, vm, folder, names)
+	req := remote.PullRequest{Items: []remote.PullItem{{VM: vm, Paths: []string{"/root/" + folder + "/"}}}, Dest: pulled}
+	req.Options.Checksum = true
+	if results, err := f.Remote.Diff(t.Context(), req); err != nil || len(results) != 1 || results[0].Same != int64(len(names)) || len(results[0].Differences) > 0 {
+		t.Errorf("diff: %+v, %v", results, err)
+	}
 	completed(t, f, folder, names)
 	sent(t, f, vm, names)
 	if after := entries(t, server.HomeDir); !slices.Equal(without(after, before), []string{folder}) {
@@ -152,6 +171,24 @@ func sameNames(t *testing.T, verb, dir string, names []string) {
 
 func without(all, some []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
+}
+
+// listed wants a list of the folder to name all of them as they are.
+func listed(t *testing.T, f *fleet.Fleet, vm inventory.VM, folder string, names []string) {
+	t.Helper()
+	list, err := f.Remote.Files(t.Context(), vm, "/root/"+folder)
+	if err != nil {
+		t.Errorf("list: %v", err)
+	}
+	var got []string
+	for _, file := range list {
+		if got = append(got, file.Name); file.Size != int64(len(file.Name)) {
+			t.Errorf("list: %q has %d bytes", file.Name, file.Size)
+		}
+	}
+	if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(names))) {
+		t.Errorf("list: %d names of %d; too many: %q, missing: %q", len(got), len(names), without(got, names), without(names, got))
+	}
 }
 
 // completed wants each name whose beginning is typed to be offered, if it shows.

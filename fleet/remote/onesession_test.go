@@ -46,6 +46,27 @@ func TestTransferWithOneSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, filepath.Join(root, "root/back/many"), want)
+
+	compared, err := f.Remote.Diff(ctx, remote.PullRequest{Items: []remote.PullItem{{VM: vm, Paths: []string{"many"}}}, Dest: here, Options: remote.PullOptions{Checksum: true}})
+	if err != nil || len(compared) != 1 || compared[0].State != remote.DiffSame || compared[0].Same != int64(len(want)) {
+		t.Errorf("diff: %+v, %v", compared, err)
+	}
+	if err := os.Remove(filepath.Join(here, "many", "f00")); err != nil {
+		t.Fatal(err)
+	}
+	delete(want, "f00")
+	sent, err := f.Remote.Push(ctx, vm, remote.PushOptions{Sources: []string{filepath.Join(here, "many") + "/"}, Dest: "back/many", Delete: true})
+	if err != nil || sent.Deleted != 1 {
+		t.Errorf("push --delete: %+v, %v", sent, err)
+	}
+	same(t, filepath.Join(root, "root/back/many"), want)
+	if list, err := f.Remote.Files(ctx, vm, "/root/back/many"); err != nil || len(list) != len(want) {
+		t.Errorf("list: %d files, %v", len(list), err)
+	}
+	var one bytes.Buffer
+	if err := f.Remote.Cat(ctx, vm, "/root/back/many/f01", &one, func(int64, int64) {}); err != nil || one.String() != "file 1" {
+		t.Errorf("one file: %q, %v", one.String(), err)
+	}
 }
 
 func write(t *testing.T, folder string, files map[string][]byte) {
