@@ -70,6 +70,9 @@ func refuseEmpty(c *cobra.Command, args []string) (err error) {
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			values = list.GetSlice()
 		}
+		if len(values) == 0 { // what a list with commas makes of ""
+			values = []string{""}
+		}
 		if what, _ := pflag.UnquoteUsage(f); err == nil && what != "TEXT" && f.NoOptDefVal == "" && slices.Contains(values, "") {
 			err = usageError("--"+f.Name+" is empty", "", "give it a value, or leave it out")
 		}
