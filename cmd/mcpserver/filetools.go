@@ -2,14 +2,13 @@ package mcpserver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
@@ -23,8 +22,8 @@ func (s *Server) addFileTools() {
 		about: "The text of one file of a VM, of at most 4 MiB. For what is larger or no text: vm_pull."}, readFile)
 	add(s, spec{name: "vm_list_files", title: "List files on a VM", foreign: true, bulk: "files",
 		about: "What is in one folder of a VM: names, types, sizes, times."}, listFiles)
-	add(s, spec{name: "vm_diff", title: "What a pull would bring", foreign: true, rooted: true, bulk: "files",
-		about: "Compare a VM's work with what is home (same=true: the copy is complete), changing nothing. Same arguments as vm_pull."}, diff)
+	add(s, spec{name: "vm_diff", title: "Is the copy complete", foreign: true, rooted: true, bulk: "differences",
+		about: "Compare a VM's work with what is home, changing nothing: the copy is complete if changed, missing and failed are 0. Same arguments as vm_pull."}, diff)
 	add(s, spec{name: "vm_pull", title: "Bring files home", class: adds, gentle: true, again: true, foreign: true, rooted: true, bulk: "failures",
 		about: "Fetch files and folders of a VM into a folder below the server's root, verified by hash; removes nothing. Again: fetches what changed, goes on where it stopped."}, pull)
 	add(s, spec{name: "vm_write_file", title: "Write a file on a VM", class: acts, again: true, rooted: true,
@@ -98,33 +97,23 @@ type pullInput struct {
 	Dest  string   `json:"dest,omitempty" jsonschema:"folder below the root; default: the VM's name"`
 }
 
-// request is the pull that the input means; dry says that nothing is to be made for it.
-func (in pullInput) request(ctx context.Context, c *call, dry bool) (remote.PullRequest, error) {
+// request is the pull that the input means, into a folder that place finds below
+// the root.
+func (in pullInput) request(ctx context.Context, c *call, place func(string) (string, error)) (remote.PullRequest, error) {
 	vm, err := c.vm(ctx, in.VM)
 	if err != nil {
 		return remote.PullRequest{}, err
 	}
-	folder := in.Dest
-	if folder == "" {
-		folder = vm.Title()
-	}
-	dest := filepath.Join(c.server.o.Root, folder)
-	if !dry {
-		root, made, err := c.server.inRoot(folder)
-		if err != nil {
-			return remote.PullRequest{}, err
-		}
-		dest = made
-		_ = root.Close() // nothing was written through it
-	} else if !filepath.IsLocal(folder) {
-		return remote.PullRequest{}, usage("cannot compare with "+safe.Line(folder), "it lies outside the root", "name a folder below "+c.server.o.Root)
+	dest, err := place(cmp.Or(in.Dest, vm.Title()))
+	if err != nil {
+		return remote.PullRequest{}, err
 	}
 	item := remote.PullItem{VM: vm}
 	for _, p := range in.Paths {
 		item.Add(p)
 	}
 	req := remote.PullRequest{Items: []remote.PullItem{item}, Dest: dest}
-	req.Options.DryRun, req.Options.FreeSpace = dry, keepFree
+	req.Options.FreeSpace = keepFree
 	return req, nil
 }
 
@@ -145,7 +134,7 @@ type pullOutput struct {
 }
 
 func pull(ctx context.Context, c *call, in pullInput) (pullOutput, error) {
-	req, err := in.request(ctx, c, false)
+	req, err := in.request(ctx, c, c.server.folder)
 	if err != nil {
 		return pullOutput{}, err
 	}
@@ -161,47 +150,35 @@ func pull(ctx context.Context, c *call, in pullInput) (pullOutput, error) {
 	return pullOutput{r.VMID, r.Dest, r.Files, r.Bytes, r.Unchanged, r.Skipped, r.Failed, r.Verified, r.Failures, r.Beware}, err
 }
 
-type diffOutput struct {
-	Same      bool     `json:"same"`
-	Dest      string   `json:"dest,omitempty"`
-	Files     []string `json:"files"`
-	Total     int64    `json:"total"`
-	Bytes     int64    `json:"bytes"`
-	Unchanged int64    `json:"unchanged"`
-	Failed    int64    `json:"failed"`
-}
-
-// mostWanted bounds the files that a diff names; it counts all of them.
-const mostWanted = 10_000
-
 type diffInput struct {
 	page
 	pullInput
 }
 
+// diffOutput is what remote.DiffResult tells, but for what an agent hardly needs:
+// the list of tools is paid for by the word.
+type diffOutput struct {
+	State       string              `json:"state"`
+	Dest        string              `json:"dest,omitempty"`
+	Same        int64               `json:"same"`
+	Changed     int64               `json:"changed"`
+	Missing     int64               `json:"missing"`
+	Extra       int64               `json:"extra"`
+	Failed      int64               `json:"failed"`
+	Differences []remote.Difference `json:"differences"`
+}
+
 func diff(ctx context.Context, c *call, in diffInput) (diffOutput, error) {
-	req, err := in.request(ctx, c, true)
+	req, err := in.request(ctx, c, c.server.below)
 	if err != nil {
-		return diffOutput{}, err
+		return diffOutput{State: remote.DiffUnknown}, err
 	}
-	var out diffOutput
-	var mu sync.Mutex
-	req.OnEvent = func(_ inventory.VM, e remote.TransferEvent) {
-		mu.Lock()
-		defer mu.Unlock()
-		if e.Kind == remote.EventFile && len(out.Files) < mostWanted {
-			out.Files = append(out.Files, e.Path)
-		}
-	}
-	results, err := c.Remote.Pull(ctx, req)
+	results, err := c.Remote.Diff(ctx, req)
 	if len(results) == 0 {
-		return out, err
+		return diffOutput{State: remote.DiffUnknown}, err
 	}
 	r := results[0]
-	out.Dest, out.Total, out.Bytes, out.Unchanged, out.Failed = r.Dest, r.Files, r.Bytes, r.Unchanged, r.Failed
-	out.Same = err == nil && r.Files == 0 && r.Failed == 0
-	slices.Sort(out.Files)
-	return out, err
+	return diffOutput{r.State, r.Dest, r.Same, r.Changed, r.Missing, r.Extra, r.Failed, r.Differences}, err
 }
 
 type writeInput struct {

@@ -65,22 +65,50 @@ func prune(root *os.Root) {
 // inRoot makes a folder below the root, and returns the root, which the caller
 // closes, and the folder's path. No link leads out of it: os.Root refuses.
 func (s *Server) inRoot(folder string) (*os.Root, string, error) {
-	outside := func(err error) error {
-		return &problem.Error{Kind: problem.Usage, What: "cannot write to " + safe.Line(folder), Why: problem.Cause(err), Origin: problem.OriginLocal, Err: err,
-			Next: "name a folder below the root, " + s.o.Root + ", by its path from there"}
-	}
-	if !filepath.IsLocal(folder) {
-		return nil, "", outside(errors.New("it lies outside the root"))
-	}
 	if err := os.MkdirAll(s.o.Root, 0o700); err != nil {
-		return nil, "", outside(err)
+		return nil, "", s.outside(folder, err)
 	}
 	root, err := os.OpenRoot(s.o.Root)
 	if err != nil {
-		return nil, "", outside(err)
+		return nil, "", s.outside(folder, err)
 	}
 	if err := root.MkdirAll(folder, 0o700); err != nil {
-		return nil, "", cmp.Or(outside(err), root.Close())
+		return nil, "", cmp.Or(s.outside(folder, err), root.Close())
 	}
 	return root, filepath.Join(s.o.Root, folder), nil
+}
+
+// folder is inRoot for who writes there by other means.
+func (s *Server) folder(folder string) (string, error) {
+	root, path, err := s.inRoot(folder)
+	if err == nil {
+		err = root.Close()
+	}
+	return path, err
+}
+
+// below is where a folder below the root is, or would be. It makes none.
+func (s *Server) below(folder string) (string, error) {
+	path := filepath.Join(s.o.Root, folder)
+	root, err := os.OpenRoot(s.o.Root)
+	if err == nil {
+		defer root.Close()
+		_, err = root.Stat(folder)
+	}
+	if errors.Is(err, fs.ErrNotExist) && filepath.IsLocal(folder) {
+		err = nil
+	}
+	if err != nil {
+		return "", s.outside(folder, err)
+	}
+	return path, nil
+}
+
+func (s *Server) outside(folder string, err error) error {
+	why := problem.Cause(err)
+	if !filepath.IsLocal(folder) {
+		why = "it lies outside the root"
+	}
+	return &problem.Error{Kind: problem.Usage, What: "cannot use " + safe.Line(folder), Why: why, Origin: problem.OriginLocal, Err: err,
+		Next: "name a folder below the root, " + s.o.Root + ", by its path from there"}
 }

@@ -157,14 +157,14 @@ func TestOutage(t *testing.T) {
 	if d := p.ok("fleet_drill", nil); d["lost"] != 0.0 {
 		t.Error(d)
 	}
-	if got := p.ok("vm_diff", map[string]any{"vm": "marketing"}); got["same"] != false || len(got["files"].([]any)) == 0 {
+	if got := p.ok("vm_diff", map[string]any{"vm": "marketing"}); got["state"] != "different" || got["missing"] == 0.0 || len(got["differences"].([]any)) == 0 {
 		t.Error(got)
 	}
 	pulled := p.ok("vm_pull", map[string]any{"vm": "marketing"})
 	if pulled["files"].(float64) == 0 || pulled["verified"] != "sha256" {
 		t.Error(pulled)
 	}
-	if got := p.ok("vm_diff", map[string]any{"vm": "marketing"}); got["same"] != true || len(got["files"].([]any)) != 0 {
+	if got := p.ok("vm_diff", map[string]any{"vm": "marketing"}); got["state"] != "same" || got["same"] == 0.0 || len(got["differences"].([]any)) != 0 {
 		t.Error(got)
 	}
 	c := p.ok("vm_commit", map[string]any{"vm": "marketing", "name": "n"})
@@ -294,8 +294,10 @@ func TestPullStaysBelowTheRoot(t *testing.T) {
 	}
 	p := start(t, o)
 	for _, args := range []map[string]any{{"vm": "marketing"}, {"vm": "marketing", "dest": "out"}, {"vm": "marketing", "dest": "out/deeper"}} {
-		if kind := p.kind("vm_pull", args); kind != "usage" {
-			t.Errorf("%v: %s", args, kind)
+		for _, tool := range []string{"vm_pull", "vm_diff"} {
+			if kind := p.kind(tool, args); kind != "usage" {
+				t.Errorf("%s %v: %s", tool, args, kind)
+			}
 		}
 	}
 	if kind := p.kind("vm_write_file", map[string]any{"vm": "marketing", "path": "/root/x", "content": "x"}); kind != "usage" {
