@@ -157,10 +157,29 @@ func decode(arguments json.RawMessage, fits *jsonschema.Resolved, in any) error 
 		err = fits.Validate(v)
 	}
 	if err == nil {
+		err = notEmpty(v)
+	}
+	if err == nil {
 		err = json.Unmarshal(arguments, in)
 	}
 	if err != nil {
 		return usage("the arguments do not fit this tool", err.Error(), "see its input schema")
+	}
+	return nil
+}
+
+// notEmpty refuses an empty name, path or pattern: it would mean a home folder, or
+// all that there is. The schema does not say so, as it is paid for by the word.
+func notEmpty(arguments any) error {
+	fields, _ := arguments.(map[string]any)
+	for name, v := range fields {
+		if slices.Contains([]string{"content", "stdin", "message", "description"}, name) {
+			continue // text
+		}
+		list, _ := v.([]any)
+		if v == "" || slices.Contains(list, any("")) {
+			return fmt.Errorf("%s is empty; leave it out, or give it a value", name)
+		}
 	}
 	return nil
 }

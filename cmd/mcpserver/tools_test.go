@@ -243,6 +243,12 @@ func TestWork(t *testing.T) {
 		{"vm_pull", vm("dest", "../out"), "usage"},
 		{"vm_pull", vm("dest", "/tmp"), "usage"},
 		{"vm_diff", vm("dest", "../out"), "usage"},
+		{"vm_diff", vm("dest", ""), "usage"},
+		{"vm_pull", vm("paths", []string{""}), "usage"},
+		{"vm_read_file", vm("path", ""), "usage"},
+		{"vm_list_files", vm("path", ""), "usage"},
+		{"fleet_drill", map[string]any{"vms": []string{""}}, "usage"},
+		{"fleet_vms", map[string]any{"state": ""}, "usage"},
 		{"fleet_vms", map[string]any{"label": "x"}, "usage"},
 	} {
 		if got := p.kind(c.tool, c.args); got != c.kind {
