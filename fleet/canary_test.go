@@ -19,6 +19,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/lifecycle"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
@@ -163,7 +164,10 @@ func exercise(t *testing.T, w *fleettest.World, c *canaries, dest string) {
 			_, err := f.Lifecycle.Resume(ctx, inventory.Selection{Names: []string{vm.ID}})
 			return err
 		},
-		func(f *fleet.Fleet) error { _, _, err := f.Lifecycle.Branch(ctx, vm.ID, 1); return err },
+		func(f *fleet.Fleet) error {
+			_, _, err := f.Lifecycle.Branch(ctx, vm.ID, lifecycle.BranchRequest{Count: 1})
+			return err
+		},
 		func(f *fleet.Fleet) error {
 			s, err := f.Status(ctx, outage.Now)
 			c.hear(fmt.Sprintf("%+v", s))

@@ -251,6 +251,7 @@ func power(do func(*lifecycle.Lifecycle, context.Context, inventory.Selection) (
 type branchInput struct {
 	VM    string `json:"vm" jsonschema:"name, id or prefix of an id"`
 	Count int    `json:"count,omitempty" jsonschema:"how many; default 1, at most 100"`
+	Name  string `json:"name,omitempty" jsonschema:"what to call it; several are NAME-1 and so on"`
 }
 
 type branchOutput struct {
@@ -262,6 +263,10 @@ func branch(ctx context.Context, c *call, in branchInput) (branchOutput, error) 
 	if in.VM == "" || in.Count < 0 || in.Count > 100 {
 		return branchOutput{}, usage("a VM and a count from 1 to 100 are needed", "", "")
 	}
-	vm, ids, err := c.Lifecycle.Branch(ctx, in.VM, max(1, in.Count))
-	return branchOutput{vm.ID, ids}, err
+	vm, made, err := c.Lifecycle.Branch(ctx, in.VM, lifecycle.BranchRequest{Count: max(1, in.Count), Name: in.Name})
+	out := branchOutput{Parent: vm.ID, VMs: []string{}}
+	for _, m := range made {
+		out.VMs = append(out.VMs, m.VMID)
+	}
+	return out, err
 }

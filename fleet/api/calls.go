@@ -139,6 +139,14 @@ func (c *Client) SetState(ctx context.Context, id string, s State) error {
 	return err
 }
 
+// SetLabels gives a VM labels. Whether those that are not named stay is not
+// documented: name them all. Repeating it is harmless.
+func (c *Client) SetLabels(ctx context.Context, id string, labels map[string]string) error {
+	_, err := call(ctx, c, request{op: "label the VM", method: http.MethodPatch, path: "/vm/%s/label", id: id, action: true,
+		body: map[string]map[string]string{"labels": labels}}, readNothing)
+	return err
+}
+
 // State is what a VM does. States the platform may add later are kept as they
 // came, in small letters.
 type State string

@@ -84,6 +84,26 @@ func (iv *Inventory) SetAlias(ctx context.Context, name string, vm VM, force boo
 	return before, err
 }
 
+// FreeName checks a name for a VM that is yet to be made, and returns it without
+// the spaces around it: nothing living among the listed VMs is selected by it. The
+// name of a VM that is gone is free. The error is of kind Usage.
+func FreeName(vms []VM, name string) (string, error) {
+	clean, err := lieutenant.CheckName(name)
+	if err != nil {
+		return "", &problem.Error{Kind: problem.Usage, What: fmt.Sprintf("%q cannot be a name", name), Why: err.Error(), Origin: problem.OriginLocal, Err: err}
+	}
+	living := slices.DeleteFunc(slices.Clone(vms), func(vm VM) bool { return !vm.GoneAt.IsZero() })
+	switch vm, err := NewDirectory(living).Pick(clean); {
+	case err == nil:
+		return "", &problem.Error{Kind: problem.Usage, What: fmt.Sprintf("%q is taken", clean), Origin: problem.OriginLocal,
+			Why: "it selects another VM, " + vm.ID, Next: "choose another name"}
+	case problem.KindOf(err) == problem.Ambiguous:
+		return "", &problem.Error{Kind: problem.Usage, What: fmt.Sprintf("%q is taken", clean), Origin: problem.OriginLocal,
+			Why: "it selects several VMs", Next: "choose another name"}
+	}
+	return clean, nil
+}
+
 // RemoveAlias takes a name back, and returns the id of the VM that had it. The
 // error is of kind NotFound if there is none.
 func (iv *Inventory) RemoveAlias(ctx context.Context, name string) (id string, err error) {

@@ -176,25 +176,56 @@ func (l *Lifecycle) setAll(ctx context.Context, s inventory.Selection, verb, don
 	return changes, problem.Sum{Failed: "could not be " + done, Next: problem.SeeList, Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }
 
+// BranchRequest says how many copies are wanted and what to call them: Name, or
+// with several Name-1 and so on; "" leaves that to the platform.
+type BranchRequest struct {
+	Count int
+	Name  string
+}
+
 // Branch is branch for the VM of a name, which is resolved by the API. The
-// new VMs and their keys are recorded, so that an outage finds them covered.
-func (l *Lifecycle) Branch(ctx context.Context, name string, count int) (inventory.VM, []string, error) {
+// new VMs get their names, and are recorded with their keys, so that an outage
+// finds them covered.
+func (l *Lifecycle) Branch(ctx context.Context, name string, r BranchRequest) (inventory.VM, []Made, error) {
 	vms, err := l.o.Inventory.ResolveLive(ctx, l.o.API.MustBeLive(), "branch", inventory.Selection{Names: []string{name}})
 	if err != nil {
 		return inventory.VM{}, nil, err
 	}
-	ids, err := l.branch(ctx, vms[0], count)
-	if err == nil {
-		l.cover(ctx, ids)
+	called, err := l.names(r.Name, r.Count)
+	if err != nil {
+		return vms[0], nil, err
 	}
-	return vms[0], ids, err
+	ids, err := l.branch(ctx, vms[0], r.Count)
+	if err != nil {
+		return vms[0], nil, err
+	}
+	made := make([]Made, len(ids))
+	for i, id := range ids {
+		made[i].VMID = id
+		if i < len(called) {
+			made[i].Name = called[i]
+		}
+	}
+	l.settleIn(ctx, made)
+	return vms[0], made, nil
 }
 
-// cover records new VMs and their keys. It never waits for the API: what was
-// made must be told.
-func (l *Lifecycle) cover(ctx context.Context, ids []string) {
+// settleIn names and records new VMs. It never waits for the API: what was made
+// must be told.
+func (l *Lifecycle) settleIn(ctx context.Context, made []Made) {
+	for i, vm := range made {
+		if err := l.name(ctx, vm); err != nil {
+			l.o.Warn(fmt.Sprintf("%s could not be called %s: %s", vm.VMID, vm.Name, problem.Why(err)))
+			made[i].Name = ""
+		}
+	}
+	l.cover(ctx, made)
+}
+
+// cover records new VMs and their keys.
+func (l *Lifecycle) cover(ctx context.Context, made []Made) {
 	err := l.o.Record(ctx)
-	keyless := slices.ContainsFunc(ids, func(id string) bool { return !l.o.Store.HasKey(id) })
+	keyless := slices.ContainsFunc(made, func(vm Made) bool { return !l.o.Store.HasKey(vm.VMID) })
 	switch {
 	case err != nil:
 		l.o.Warn("the new VMs are not recorded yet (vers-fleet keys sync): " + problem.Why(err))

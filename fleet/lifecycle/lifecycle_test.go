@@ -11,6 +11,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/fleettest"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/lifecycle"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sim"
@@ -47,7 +48,7 @@ func TestBranchIsNeverRepeated(t *testing.T) {
 			tc.fault.Endpoint = "branch"
 			w.Fault(tc.fault)
 			before := len(w.Sim.VMs())
-			_, ids, err := w.Open().Lifecycle.Branch(t.Context(), "marketing", 2)
+			_, ids, err := w.Open().Lifecycle.Branch(t.Context(), "marketing", lifecycle.BranchRequest{Count: 2})
 			if n := branchCalls(w); n != 1 {
 				t.Errorf("the request was sent %d times", n)
 			}
@@ -86,7 +87,7 @@ func TestBranchOfUnknownFate(t *testing.T) {
 		}
 		return nil
 	}, nil)
-	_, _, err = w.Open().Lifecycle.Branch(t.Context(), vm.ID, 1)
+	_, _, err = w.Open().Lifecycle.Branch(t.Context(), vm.ID, lifecycle.BranchRequest{Count: 1})
 	var e *problem.Error
 	if fleettest.AsError(err, &e); problem.KindOf(err) != problem.Unavailable || e.Retryable || !strings.Contains(e.What, "not known") {
 		t.Errorf("got %v (retryable %t)", err, e.Retryable)
@@ -109,7 +110,7 @@ func TestInterruptedBranchIsReported(t *testing.T) {
 		}
 		interrupt()
 	}()
-	_, _, err = w.Open().Lifecycle.Branch(ctx, vm.ID, 1)
+	_, _, err = w.Open().Lifecycle.Branch(ctx, vm.ID, lifecycle.BranchRequest{Count: 1})
 	if vms := w.Sim.VMs(); problem.KindOf(err) != problem.Interrupted || len(vms) != 7 || !strings.Contains(err.Error(), vms[6].ID()) {
 		t.Errorf("got %v with %d VMs", err, len(vms))
 	}
