@@ -21,6 +21,7 @@ func vmListing(probed, phased bool) ui.Listing[inventory.VM] {
 			{Header: "KEY", Value: keyText, Style: keyStyle},
 			{Header: "LAST LOGIN", Time: func(v inventory.VM) time.Time { return v.ReachedAt }},
 			{Header: "LOOKS LIKE", Sparse: true, Value: func(v inventory.VM) string { return dash(v.LooksLike) }, Style: func(inventory.VM) ui.Style { return ui.Bad }},
+			{Header: "OTHER NAMES", Wide: true, Sparse: true, Value: otherNames},
 			{Header: "ID", Wide: true, Value: func(v inventory.VM) string { return v.ID }},
 			{Header: "ENDPOINT", Wide: true, Value: func(v inventory.VM) string { return v.Endpoint }},
 			{Header: "LABELS", Wide: true, Value: labelText},
@@ -35,6 +36,21 @@ func vmListing(probed, phased bool) ui.Listing[inventory.VM] {
 		l.Columns = slices.Insert(l.Columns, 3, ui.Column[inventory.VM]{Header: "PHASE", Value: phaseText, Style: phaseStyle})
 	}
 	return l
+}
+
+// otherNames are those that a VM has beside its title, then "was" and those that
+// it had.
+func otherNames(v inventory.VM) string {
+	var out []string
+	for _, n := range v.Names {
+		if n.Name != v.Name && !slices.Contains(out, n.Name) {
+			out = append(out, n.Name)
+		}
+	}
+	for _, n := range v.FormerNames {
+		out = append(out, "was "+n.Name)
+	}
+	return dash(strings.Join(out, ", "))
 }
 
 // phaseText is what the lieutenant does, and why if that says more.

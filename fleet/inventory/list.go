@@ -214,7 +214,7 @@ func (iv *Inventory) merged(inv keystore.Inventory, source outage.Source) (vms [
 	for i := range vms {
 		vm := &vms[i]
 		vm.Names = book.of(vm)
-		vm.Name, vm.former = called(vm.Names), book.former[vm.ID]
+		vm.Name, vm.FormerNames = called(vm.Names), book.formerOf(vm)
 		vm.Role = book.role(vm)
 		book.setPhase(vm)
 		vm.Endpoint = iv.o.Front.Address(vm.ID)

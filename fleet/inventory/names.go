@@ -109,8 +109,12 @@ func (iv *Inventory) readNames(held func(id string) bool) nameBook {
 		book.former[n.VMID] = append(book.former[n.VMID], n)
 	}
 	fresh, seen := iv.nameFiles()
-	for _, n := range append(doc.aliases(), doc.after(fresh, seen, held)...) {
+	names, former := doc.after(fresh, seen, held, iv.o.Now())
+	for _, n := range append(doc.aliases(), names...) {
 		book.add(n)
+	}
+	for _, n := range former {
+		book.former[n.VMID] = append(book.former[n.VMID], n)
 	}
 	return book
 }
@@ -191,10 +195,11 @@ func (iv *Inventory) keepNames(ctx context.Context, registry func() ([]namedVM, 
 		return
 	}
 	doc, err := iv.readNamesDoc()
-	if err != nil || !doc.record(fresh, seen, iv.keys.HasKey) {
+	now := iv.o.Now()
+	if err != nil || !doc.record(fresh, seen, iv.keys.HasKey, now) {
 		return
 	}
-	if err := iv.updateNames(ctx, func(d *namesDoc) { d.record(fresh, seen, iv.keys.HasKey) }); err != nil {
+	if err := iv.updateNames(ctx, func(d *namesDoc) { d.record(fresh, seen, iv.keys.HasKey, now) }); err != nil {
 		iv.o.Warn("names could not be recorded: " + err.Error())
 	}
 }
@@ -203,30 +208,35 @@ func (iv *Inventory) keepNames(ctx context.Context, registry func() ([]namedVM, 
 // source takes a name away only by saying something else: that the VM is called
 // otherwise, or that the name is another VM's. From a file that became empty,
 // shorter or unreadable nothing follows while the VM's key is held: a restarting
-// agent extension empties its file in the middle of an outage.
-func (d namesDoc) after(fresh []namedVM, seen map[NameSource]bool, held func(id string) bool) []namedVM {
+// agent extension empties its file in the middle of an outage. What was taken
+// away so is former from now on.
+func (d namesDoc) after(fresh []namedVM, seen map[NameSource]bool, held func(id string) bool, now time.Time) (next []namedVM, former []formerName) {
 	type claim struct {
-		source NameSource
-		about  string // a name, or a VM's id; the two never look alike
+		source   NameSource
+		vm, name string // one of them, or both
 	}
-	said := make(map[claim]bool, 2*len(fresh))
+	said := make(map[claim]bool, 3*len(fresh))
 	for _, n := range fresh {
-		said[claim{n.Source, n.Name}], said[claim{n.Source, n.VMID}] = true, true
-	}
-	next := slices.Clone(fresh)
-	for _, n := range d.Recorded {
-		contradicted := said[claim{n.Source, n.Name}] || said[claim{n.Source, n.VMID}]
-		if !seen[n.Source] || !contradicted && held(n.VMID) {
-			next = append(next, n)
+		for _, c := range []claim{{n.Source, n.VMID, ""}, {n.Source, "", n.Name}, {n.Source, n.VMID, n.Name}} {
+			said[c] = true
 		}
 	}
-	return next
+	next = slices.Clone(fresh)
+	for _, n := range d.Recorded {
+		contradicted := said[claim{n.Source, n.VMID, ""}] || said[claim{n.Source, "", n.Name}]
+		if !seen[n.Source] || !contradicted && held(n.VMID) {
+			next = append(next, n)
+		} else if contradicted && !said[claim{n.Source, n.VMID, n.Name}] {
+			former = append(former, n.former(now))
+		}
+	}
+	return next, former
 }
 
 // record takes over what the sources seen say now, and tells whether that
 // changed anything.
-func (d *namesDoc) record(fresh []namedVM, seen map[NameSource]bool, held func(id string) bool) bool {
-	next := d.after(fresh, seen, held)
+func (d *namesDoc) record(fresh []namedVM, seen map[NameSource]bool, held func(id string) bool, now time.Time) bool {
+	next, former := d.after(fresh, seen, held, now)
 	slices.SortFunc(next, func(a, b namedVM) int {
 		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.VMID, b.VMID), cmp.Compare(a.Name, b.Name))
 	})
@@ -234,5 +244,6 @@ func (d *namesDoc) record(fresh []namedVM, seen map[NameSource]bool, held func(i
 		return false
 	}
 	d.Recorded = next
+	d.addFormer(former)
 	return true
 }

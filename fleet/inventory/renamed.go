@@ -6,15 +6,28 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/keystore"
 )
 
-// formerName is a name that a VM's labels gave it before.
+// FormerName is a name that a source gave a VM before it said otherwise. It is
+// shown and advised upon, and selects nothing: the newer statement wins.
+type FormerName struct {
+	Name    string     `json:"name"`
+	Source  NameSource `json:"source,omitempty"` // "" in what older versions recorded
+	UntilAt time.Time  `json:"until_at"`         // when the source was first seen to say otherwise
+}
+
+// formerName is that, of which VM.
 type formerName struct {
-	VMID    string    `json:"vm_id"`
-	Name    string    `json:"name"`
-	UntilAt time.Time `json:"until_at"` // when a listing first said otherwise
+	VMID string `json:"vm_id"`
+	FormerName
+}
+
+// former is the name as one that ended at that time.
+func (n namedVM) former(until time.Time) formerName {
+	return formerName{VMID: n.VMID, FormerName: FormerName{Name: n.Name, Source: n.Source, UntilAt: until.UTC().Truncate(time.Second)}}
 }
 
 // maxFormer bounds the former names that are kept.
@@ -36,7 +49,7 @@ func (iv *Inventory) keepFormerNames(next keystore.Inventory) error {
 		now := labelNames(v)
 		for _, n := range before[v.ID] {
 			if !slices.ContainsFunc(now, func(m namedVM) bool { return m.Name == n.Name }) {
-				former = append(former, formerName{VMID: v.ID, Name: n.Name, UntilAt: next.AsOf.Truncate(time.Second)})
+				former = append(former, n.former(next.AsOf))
 			}
 		}
 	}
@@ -47,9 +60,26 @@ func (iv *Inventory) keepFormerNames(next keystore.Inventory) error {
 		return nil // told of where they are read
 	}
 	return iv.updateNames(context.Background(), func(d *namesDoc) {
-		d.Former = append(d.Former, former...)
-		d.Former = d.Former[max(0, len(d.Former)-maxFormer):]
+		d.addFormer(former)
 	})
+}
+
+func (d *namesDoc) addFormer(former []formerName) {
+	d.Former = append(d.Former, former...)
+	d.Former = d.Former[max(0, len(d.Former)-maxFormer):]
+}
+
+// formerOf returns the names that the VM had and has no more, the latest first.
+func (b nameBook) formerOf(vm *VM) []FormerName {
+	var out []FormerName
+	for _, f := range slices.Backward(b.former[vm.ID]) {
+		has := slices.ContainsFunc(vm.Names, func(n Name) bool { return n.Name == f.Name }) ||
+			slices.ContainsFunc(out, func(o FormerName) bool { return o.Name == f.Name })
+		if _, err := lieutenant.CheckName(f.Name); err == nil && !has {
+			out = append(out, f.FormerName)
+		}
+	}
+	return out
 }
 
 // renamed is the error for a name that a VM bore before; nil if none did. Nothing
@@ -58,7 +88,7 @@ func renamed(vms []VM, word string) error {
 	var found *VM
 	var since time.Time
 	for i, vm := range vms {
-		for _, f := range vm.former {
+		for _, f := range vm.FormerNames {
 			if f.Name == word && vm.GoneAt.IsZero() && f.UntilAt.After(since) {
 				found, since = &vms[i], f.UntilAt
 			}

@@ -16,22 +16,21 @@ type VM struct {
 	Name string `json:"name"` // the first of Names that is no alias, else an alias; "" when it has none
 	Role string `json:"role,omitempty"`
 	keystore.VMFacts
-	Names      []Name        `json:"names"`
-	LooksLike  string        `json:"looks_like,omitempty"` // another VM's name, for which one of these can be taken
-	Key        KeyState      `json:"key"`
-	Endpoint   string        `json:"endpoint"`            // where SSH is dialled
-	ReachedAt  time.Time     `json:"reached_at,omitzero"` // last login that worked
-	Reachable  *bool         `json:"reachable,omitempty"` // only after a probe
-	ProbeError string        `json:"probe_error,omitempty"`
-	Phase      string        `json:"phase,omitempty"` // what its lieutenant does, where that was asked for or is known
-	PhaseText  string        `json:"phase_text,omitempty"`
-	PhaseSince time.Time     `json:"phase_since,omitzero"`
-	PhaseAsOf  time.Time     `json:"phase_as_of,omitzero"`
-	GoneAt     time.Time     `json:"gone_at,omitzero"` // since when the API no longer lists it
-	Source     outage.Source `json:"source"`
-	AsOf       time.Time     `json:"as_of"`
-
-	former []formerName // names it had before
+	Names       []Name        `json:"names"`
+	FormerNames []FormerName  `json:"former_names,omitempty"` // that it had before, the latest first
+	LooksLike   string        `json:"looks_like,omitempty"`   // another VM's name, for which one of these can be taken
+	Key         KeyState      `json:"key"`
+	Endpoint    string        `json:"endpoint"`            // where SSH is dialled
+	ReachedAt   time.Time     `json:"reached_at,omitzero"` // last login that worked
+	Reachable   *bool         `json:"reachable,omitempty"` // only after a probe
+	ProbeError  string        `json:"probe_error,omitempty"`
+	Phase       string        `json:"phase,omitempty"` // what its lieutenant does, where that was asked for or is known
+	PhaseText   string        `json:"phase_text,omitempty"`
+	PhaseSince  time.Time     `json:"phase_since,omitzero"`
+	PhaseAsOf   time.Time     `json:"phase_as_of,omitzero"`
+	GoneAt      time.Time     `json:"gone_at,omitzero"` // since when the API no longer lists it
+	Source      outage.Source `json:"source"`
+	AsOf        time.Time     `json:"as_of"`
 }
 
 // KeyState says what the keystore holds for a VM.
