@@ -44,6 +44,7 @@ var (
 	ErrNoResponse      = errors.New("the lieutenant has taken the command and does not answer it")
 	ErrRefused         = errors.New("the lieutenant refuses it")
 	ErrDeliveryUnknown = errors.New("the connection ended before the VM said whether the message was delivered")
+	ErrStdin           = errors.New("what the VM's login shell runs first (such as .bashrc) reads the stdin of commands")
 	errUnstable        = errors.New("the event stream is replaced faster than it can be read")
 	errProtocol        = errors.New("the VM's shell did not answer as expected")
 )

@@ -1,5 +1,7 @@
 package lieutenant
 
+import "github.com/vers-fleet/vers-fleet/fleet/safe"
+
 // The scripts that run on the VM. What they answer stands on lines that begin with "vf:", so that whatever a .bashrc
 // prints before is passed over. They end with status 0 whatever they find.
 
@@ -116,9 +118,9 @@ while :; do
 done
 `
 
-// sendScript: in, session, seconds to wait for a reader; one line on stdin.
+// sendScript: in, session, seconds to wait for a reader; the prelude and one line on stdin.
 //
-//	vf:none | vf:nobody | vf:notimeout | vf:opened, vf:sent
+//	vf:none | vf:nobody | vf:notimeout | vf:eaten | vf:opened, vf:sent
 //
 // Opening a FIFO that nobody reads blocks, so this happens under timeout, and in a single process, because busybox
 // kills only that. The line is read whole before, so that a slow connection cannot leave half of it in the FIFO.
@@ -128,6 +130,7 @@ echo
 if [ -f "$1" ] || [ -d "$1" ]; then echo vf:nobody; exit 0; fi
 if command -v tmux >/dev/null 2>&1 && ! tmux has-session -t "$2" >/dev/null 2>&1; then echo vf:nobody; exit 0; fi
 command -v timeout >/dev/null 2>&1 || { echo vf:notimeout; exit 0; }
+` + safe.SkipPrelude + ` || { echo vf:eaten; exit 0; }
 line=$(cat)
 printf '%s\n' "$line" | timeout "$3" sh -c '{ echo vf:opened >&2; exec cat; } >"$1"' vers-fleet "$1" 2>&1 && echo vf:sent
 echo vf:done

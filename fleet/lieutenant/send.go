@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
@@ -87,7 +88,7 @@ func (m Message) line() ([]byte, error) {
 
 // Send writes one command to the lieutenant's FIFO. It returns nil when the lieutenant's process has taken it.
 // ErrNoReader means that nobody reads the FIFO, and nothing was written; ErrPartialWrite that the reader stopped in the
-// middle; ErrDeliveryUnknown that the connection was lost before it was certain, so that sending again may say it twice.
+// middle; ErrStdin that .bashrc took the command from the VM's stdin, and nothing was written; ErrDeliveryUnknown that the connection was lost before it was certain, so that sending again may say it twice.
 // It does not wait longer than some seconds on the VM.
 func (s *Stream) Send(ctx context.Context, m Message) error {
 	line, err := m.line()
@@ -96,7 +97,7 @@ func (s *Stream) Send(ctx context.Context, m Message) error {
 	}
 	p := s.paths.withDefaults()
 	said := map[string]bool{}
-	err = run(ctx, s.Conn, "sending to the lieutenant", safe.Script(sendScript, p.in, p.session, strconv.Itoa(cmp.Or(s.sendWait, defaultSendWait))), bytes.NewReader(line), func(r io.Reader) error {
+	err = run(ctx, s.Conn, "sending to the lieutenant", safe.Script(sendScript, p.in, p.session, strconv.Itoa(cmp.Or(s.sendWait, defaultSendWait))), strings.NewReader(safe.Prelude+string(line)), func(r io.Reader) error {
 		br := bufio.NewReader(r)
 		for {
 			word, _, err := answer(br)
@@ -115,6 +116,8 @@ func (s *Stream) Send(ctx context.Context, m Message) error {
 		return ErrNoReader
 	case said["notimeout"]:
 		return errNoTimeout
+	case said["eaten"]:
+		return ErrStdin
 	case said["opened"] && said["done"]:
 		return ErrPartialWrite
 	case said["done"]:

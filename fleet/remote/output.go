@@ -237,6 +237,8 @@ func streamError(ctx context.Context, vm inventory.VM, verb string, err error) e
 			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, "see it at work: vers-fleet output "+vm.Arg()+" --follow"
 		case errors.Is(err, lieutenant.ErrNoReader), errors.Is(err, lieutenant.ErrNoQuestion):
 			e.Kind, e.Origin, e.Next = problem.NotFound, problem.OriginRemote, status
+		case errors.Is(err, lieutenant.ErrStdin):
+			e.Origin, e.Next = problem.OriginRemote, "let it do that only for people: [ -t 0 ] || return"
 		case errors.Is(err, lieutenant.ErrBadMessage):
 			e.Kind, e.Origin = problem.Usage, problem.OriginLocal
 		case errors.Is(err, lieutenant.ErrNoResponse):

@@ -1,21 +1,16 @@
 package session
 
+import "github.com/vers-fleet/vers-fleet/fleet/safe"
+
 // Ready precedes every answer, so that whatever a .bashrc prints before it can be
 // told from the answer.
 const Ready = "\n@vers-fleet-ready@\x00"
 
-// prelude begins what every command reads on stdin. A login shell's .bashrc may
-// read some lines of it, which belongs to nobody; what is meant for the command
-// comes after the last one.
-const (
-	prelude = "\n\n\n\n\n\n\n\n" + goLine + "\n"
-	goLine  = "@vers-fleet-go@"
-	// noStdin is the status of a command whose stdin was read to its end before.
-	noStdin = 97
-)
+// noStdin is the status of a command whose stdin was read to its end before.
+const noStdin = 97
 
-// awaitGo skips the prelude.
-const awaitGo = `while read -r go && [ "$go" != ` + goLine + ` ]; do :; done; [ "$go" = ` + goLine + ` ] || exit 97; `
+// awaitGo skips the prelude, with which all that a command reads on stdin begins.
+const awaitGo = safe.SkipPrelude + ` || exit 97; `
 
 // SayReady prints Ready from a shell.
 const SayReady = `printf "\n@vers-fleet-ready@\0"; `

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 const noiseLimit = 256 << 10
@@ -98,7 +100,7 @@ func (s *Session) start(ctx context.Context, c *Conn, cmd string, stderr io.Writ
 		if err == nil {
 			s.touch()
 			go s.watch(ctx)
-			err = c.exec(ctx, cmd, takenReader{io.MultiReader(strings.NewReader(prelude), inR), s}, s.outPipe, stderr)
+			err = c.exec(ctx, cmd, takenReader{io.MultiReader(strings.NewReader(safe.Prelude), inR), s}, s.outPipe, stderr)
 			c.leave()
 		}
 		if cause := context.Cause(ctx); cause != nil && err != nil {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 // fake is a connection whose commands are functions.
@@ -40,8 +42,8 @@ func TestReady(t *testing.T) {
 		strings.Repeat("x", 400000): false,
 	} {
 		s := NewConn(fake(func(_ context.Context, stdin io.Reader, stdout io.Writer) error {
-			first := make([]byte, len(prelude))
-			if _, err := io.ReadFull(stdin, first); err != nil || string(first) != prelude {
+			first := make([]byte, len(safe.Prelude))
+			if _, err := io.ReadFull(stdin, first); err != nil || string(first) != safe.Prelude {
 				t.Errorf("stdin begins with %q, %v", first, err)
 			}
 			_, _ = io.WriteString(stdout, noise+Ready)
@@ -149,7 +151,7 @@ func TestScriptOfTooMany(t *testing.T) {
 	if err := s.Ready(); !errors.Is(err, errTooMany) || IsDrop(err) {
 		t.Error(err)
 	}
-	if s.Stop(); sent.Load() > int64(len(prelude)) {
+	if s.Stop(); sent.Load() > int64(len(safe.Prelude)) {
 		t.Errorf("%d bytes were sent", sent.Load())
 	}
 }
@@ -168,7 +170,7 @@ func TestSessionBeyondTheServersLimit(t *testing.T) {
 	s := c.Start(t.Context(), "")
 	s.Items("a")
 	err := s.Ready()
-	if got, _ := io.ReadAll(s.Out); err != nil || string(got) != prelude+"a\x00" || !c.Full() {
+	if got, _ := io.ReadAll(s.Out); err != nil || string(got) != safe.Prelude+"a\x00" || !c.Full() {
 		t.Errorf("%q, %v", got, err)
 	}
 	if s.Stop(); closed.Load() != 1 {
