@@ -251,7 +251,7 @@ func power(do func(*lifecycle.Lifecycle, context.Context, inventory.Selection) (
 type branchInput struct {
 	VM    string `json:"vm" jsonschema:"name, id or prefix of an id"`
 	Count int    `json:"count,omitempty" jsonschema:"how many; default 1, at most 100"`
-	Name  string `json:"name,omitempty" jsonschema:"what to call it; several are NAME-1 and so on"`
+	Name  string `json:"name,omitempty" jsonschema:"several are NAME-1 and so on"`
 }
 
 type branchOutput struct {

@@ -23,7 +23,7 @@ func (s *Server) addFileTools() {
 	add(s, spec{name: "vm_list_files", title: "List files on a VM", foreign: true, bulk: "files",
 		about: "What is in one folder of a VM: names, types, sizes, times."}, listFiles)
 	add(s, spec{name: "vm_diff", title: "Is the copy complete", foreign: true, rooted: true, bulk: "differences",
-		about: "Compare a VM's work with what is home, changing nothing: the copy is complete if changed, missing and failed are 0. Same arguments as vm_pull."}, diff)
+		about: "Compare a VM's work with what is home: the copy is complete if changed, missing and failed are 0. Arguments as vm_pull."}, diff)
 	add(s, spec{name: "vm_pull", title: "Bring files home", class: adds, gentle: true, again: true, foreign: true, rooted: true, bulk: "failures",
 		about: "Fetch files and folders of a VM into a folder below the server's root, verified by hash; removes nothing. Again: fetches what changed, goes on where it stopped."}, pull)
 	add(s, spec{name: "vm_write_file", title: "Write a file on a VM", class: acts, again: true, rooted: true,
@@ -158,14 +158,20 @@ type diffInput struct {
 // diffOutput is what remote.DiffResult tells, but for what an agent hardly needs:
 // the list of tools is paid for by the word.
 type diffOutput struct {
-	State       string              `json:"state"`
-	Dest        string              `json:"dest,omitempty"`
-	Same        int64               `json:"same"`
-	Changed     int64               `json:"changed"`
-	Missing     int64               `json:"missing"`
-	Extra       int64               `json:"extra"`
-	Failed      int64               `json:"failed"`
-	Differences []remote.Difference `json:"differences"`
+	State       string       `json:"state"`
+	Dest        string       `json:"dest,omitempty"`
+	Same        int64        `json:"same"`
+	Changed     int64        `json:"changed"`
+	Missing     int64        `json:"missing"`
+	Extra       int64        `json:"extra"`
+	Failed      int64        `json:"failed"`
+	Differences []difference `json:"differences"`
+}
+
+type difference struct {
+	Path  string `json:"path"`
+	State string `json:"state"`
+	Why   string `json:"why,omitempty"`
 }
 
 func diff(ctx context.Context, c *call, in diffInput) (diffOutput, error) {
@@ -178,7 +184,11 @@ func diff(ctx context.Context, c *call, in diffInput) (diffOutput, error) {
 		return diffOutput{State: remote.DiffUnknown}, err
 	}
 	r := results[0]
-	return diffOutput{r.State, r.Dest, r.Same, r.Changed, r.Missing, r.Extra, r.Failed, r.Differences}, err
+	out := diffOutput{State: r.State, Dest: r.Dest, Same: r.Same, Changed: r.Changed, Missing: r.Missing, Extra: r.Extra, Failed: r.Failed}
+	for _, d := range r.Differences {
+		out.Differences = append(out.Differences, difference{d.Path, string(d.State), d.Why})
+	}
+	return out, err
 }
 
 type writeInput struct {

@@ -79,7 +79,7 @@ func FaultKinds() []FaultKind {
 				}
 				return k.ca.good
 			}},
-		{name: "gateway-trickle", help: "a byte every 3 seconds from the key exchange on, or gateway-trickle=tls, =login",
+		{name: "gateway-trickle", help: "a byte per 3 s from the key exchange on (or =tls, =login)",
 			value: "stage", standard: stageKEX, gateway: func(k *knock) *tls.Certificate { k.conn.slowFrom(k.fault.Stage); return k.ca.good }},
 		{name: "gateway-cert", help: "a certificate for another name", gateway: func(k *knock) *tls.Certificate { return k.ca.wrongName }},
 		{name: "gateway-expired", help: "a certificate that has run out", gateway: func(k *knock) *tls.Certificate { return k.ca.expired }},
