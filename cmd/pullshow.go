@@ -193,6 +193,9 @@ func reportOne(env *Env, r remote.PullResult, several bool, verb transferVerb) {
 	if r.Dotfiles > 0 {
 		env.Streams.Notef("%s: left out %s, as DEST is your home folder; --dotfiles brings them too", name, ui.Count(r.Dotfiles, "dotfile"))
 	}
+	if r.Copied > 0 {
+		env.Streams.Notef("%s: %s came as files of their own: the file system here allows no more names of one file", name, ui.Count(r.Copied, "hard link"))
+	}
 	if strings.HasPrefix(r.Verified, "none") && r.Err == nil && r.Files > 0 {
 		env.Streams.Warnf("%s: the files were not checked by hash (%s)", name, strings.TrimPrefix(r.Verified, "none: "))
 	}

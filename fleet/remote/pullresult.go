@@ -29,6 +29,7 @@ type PullResult struct {
 	Skipped   int64            `json:"skipped"`
 	Outward   int64            `json:"outward_links"` // of skipped: symlinks that lead out of DEST
 	Dotfiles  int64            `json:"dotfiles"`      // of skipped: dotfiles, because DEST is the home folder
+	Copied    int64            `json:"copied_links"`  // of files: hard links that the file system here did not allow
 	Deleted   int64            `json:"deleted"`
 	Failed    int64            `json:"failed"`
 	Verified  string           `json:"verified"` // "" in a dry run
@@ -60,7 +61,7 @@ func newPullResult(vm inventory.VM, dest string, dryRun bool) PullResult {
 func (r *PullResult) fill(s transfer.Summary) {
 	r.Summary, r.Files, r.Bytes, r.Unchanged = s, s.Files, s.Bytes, s.Unchanged
 	r.Skipped, r.Outward, r.Dotfiles, r.Failed, r.Verified = s.Skipped, s.Outward, s.Dotfiles, s.Failed, s.Verified
-	r.Deleted, r.Deletions = s.Deleted, append(r.Deletions, s.Deletions...)
+	r.Copied, r.Deleted, r.Deletions = s.Copied, s.Deleted, append(r.Deletions, s.Deletions...)
 	if r.DryRun {
 		r.Verified = "" // nothing was there to check
 	}

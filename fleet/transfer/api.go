@@ -86,6 +86,7 @@ type Summary struct {
 	Vanished  int64 // gone from the source between listing and reading
 	Dirs      int64 // folders made
 	Links     int64 // symlinks and hard links made
+	Copied    int64 // of Files: further names of a file, of which the file system here allows no more
 	Deleted   int64
 	Failed    int64 // all failures; Failures holds the first MaxFailures
 

@@ -1,9 +1,11 @@
 package transfer
 
 import (
+	"cmp"
 	"io/fs"
 	"slices"
 
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
 )
 
@@ -57,7 +59,11 @@ func (p *pull) finishLink(h hardlink) {
 		p.c.fail(rel, FailRemote, "a second name of "+h.first+", which did not arrive", nil)
 		return
 	}
-	made, err := p.d.Hardlink(h.first, rel)
+	made, err := p.d.Hardlink(p.nameOf(h.first), rel)
+	if dest.NoLinks(err) {
+		p.copyInstead(h)
+		return
+	}
 	if err != nil {
 		p.localFailure(rel, err)
 		return
@@ -71,6 +77,51 @@ func (p *pull) finishLink(h hardlink) {
 	})
 	h.it.Target = h.first
 	p.c.entry(&h.it, TypeHardlink, made)
+}
+
+// nameOf is the name here that further names of a file are linked to.
+func (p *pull) nameOf(first string) string { return cmp.Or(p.copies[first], first) }
+
+// copyInstead copies a file that has arrived, where the file system here makes no
+// further name of it. Those that follow are names of the copy.
+func (p *pull) copyInstead(h hardlink) {
+	rel := h.it.Rel()
+	if fi, err := p.d.Lstat(rel); err == nil && fi.Mode().IsRegular() && fi.Size() == h.it.Size && h.it.SameTime(fi.ModTime()) {
+		p.copies[h.first] = rel
+		p.unchanged(&h.it, fi) // an earlier pull copied it
+		return
+	}
+	t := p.newTask(&h.it)
+	if why := p.admit(h.it.DiskSize(), t.part.Held()); why != "" {
+		p.c.fail(rel, FailLimit, why, nil)
+		return
+	}
+	if err := p.copyHere(t, h.first); err != nil {
+		p.localFailure(rel, err)
+		return
+	}
+	p.c.want(t.n)
+	p.c.have(t.n, 0)
+	p.c.file(&h.it, "")
+	p.c.update(func(s *Summary) { s.Copied++ })
+	p.copies[h.first] = rel
+}
+
+// copyHere copies what is in place at first.
+func (p *pull) copyHere(t *task, first string) error {
+	from, err := p.d.Read(first)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }()
+	if err := p.storeContent(t, from, make([]byte, 256<<10)); err != nil {
+		return err
+	}
+	if err := t.part.Commit(); err != nil {
+		t.part.Remove()
+		return err
+	}
+	return nil
 }
 
 func skipDir(e fs.DirEntry) error {

@@ -48,6 +48,7 @@ type pull struct {
 	relist   bool
 	dirs     []dirMeta
 	hard     []hardlink
+	copies   map[string]string // the last copy of a file that can have no further names
 	inodes   map[inode]listing.Item
 	mem      int64
 	total    atomic.Int64 // bytes admitted
@@ -72,7 +73,7 @@ func Pull(ctx context.Context, r Remote, o PullOptions) (Summary, error) {
 		return Summary{}, &LocalError{o.Dest, err}
 	}
 	p := &pull{o: o, r: r, d: d, q: newQueue(), trailer: trailer(), seed: maphash.MakeSeed(),
-		seen: map[uint64]bool{}, inodes: map[inode]listing.Item{},
+		seen: map[uint64]bool{}, inodes: map[inode]listing.Item{}, copies: map[string]string{},
 		c: newCollector(o.Events, o.Logf, o.KeepManifest),
 		f: listing.NewFilter(o.Include, o.Exclude, o.MaxSize, o.Newer)}
 	p.c.marks = o.Notable

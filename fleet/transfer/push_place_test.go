@@ -279,7 +279,7 @@ func (c *closing) Close() error { c.closed(); return nil }
 var _ io.Closer = (*closing)(nil)
 
 // TestPushFar pushes to a VM that looks far away: over several connections, some
-// of which drop or cannot be had.
+// of which drop or cannot be had. What is deleted is what is not here.
 func TestPushFar(t *testing.T) {
 	src := fillFar(t)
 	for name, c := range map[string]struct {
@@ -301,6 +301,7 @@ func TestPushFar(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			vm := newVM(t, "gnu")
+			vm.write(t, "in/src/d1/gone/x", "x")
 			vm.far = 100 * time.Millisecond // and so much to send that connections pay
 			dialled, closed := make(chan bool, 100), make(chan bool, 100)
 			r := vm.remote()
@@ -312,9 +313,9 @@ func TestPushFar(t *testing.T) {
 				dialled <- true
 				return &closing{other, func() { closed <- true }}, nil
 			}
-			sum, err := pushTest(t, r, PushOptions{Sources: []string{src}, Dest: "in/", MaxConns: 4})
+			sum, err := pushTest(t, r, PushOptions{Sources: []string{src}, Dest: "in/", MaxConns: 4, Delete: true})
 			check(t, err)
-			if sum.Failed != 0 || sum.Verified != "sha256" {
+			if sum.Failed != 0 || sum.Deleted != 2 || sum.Verified != "sha256" {
 				t.Errorf("%+v", sum)
 			}
 			sameTree(t, src, vm.file("in/src"), false)

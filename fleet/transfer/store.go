@@ -16,11 +16,20 @@ var errNoRoom = errors.New("no room left on the disk")
 // the partial folder, with its mode, and last its time: that marks it complete.
 // buf is scratch space. An error in reading is returned as readError.
 func (p *pull) storeFile(t *task, r io.Reader, limit int64, buf []byte) error {
+	if err := p.storeContent(t, io.LimitReader(r, limit), buf); err != nil {
+		return err
+	}
+	p.c.have(t.n, t.n)
+	return nil
+}
+
+// storeContent is storeFile for content that is not counted as moved.
+func (p *pull) storeContent(t *task, r io.Reader, buf []byte) error {
 	f, err := t.part.Create(t.it.Perm())
 	if err != nil {
 		return err
 	}
-	n, sum, err := copyHash(f, io.LimitReader(r, limit), buf, t.it.Sparse(), t.it.DiskSize()+sparseSlack)
+	n, sum, err := copyHash(f, r, buf, t.it.Sparse(), t.it.DiskSize()+sparseSlack)
 	if err != nil {
 		f.Discard()
 		return err
@@ -29,7 +38,6 @@ func (p *pull) storeFile(t *task, r io.Reader, limit int64, buf []byte) error {
 		return err
 	}
 	t.localSum, t.n = sum, n
-	p.c.have(n, n)
 	return nil
 }
 

@@ -24,6 +24,9 @@ func (d *Dest) rename(id string, h *dirHandle, base string) error {
 // IsFull tells whether err means that there is no room.
 func IsFull(err error) bool { return errors.Is(err, errDiskFull) }
 
+// NoLinks tells whether err means that there are no hard links here.
+func NoLinks(err error) bool { return errors.Is(err, errors.ErrUnsupported) }
+
 var errDiskFull = errors.New("disk full")
 
 func allocated(fi os.FileInfo) int64 { return fi.Size() }

@@ -30,6 +30,17 @@ func IsFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
 
+// NoLinks tells whether err means that a file can have no (further) name here: it
+// has as many as the file system allows, or that knows no hard links.
+func NoLinks(err error) bool {
+	for _, no := range []error{unix.EMLINK, unix.EPERM, unix.EOPNOTSUPP, unix.ENOSYS, unix.EXDEV} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
+}
+
 // allocated is how much of the disk a file takes, bytes.
 func allocated(fi os.FileInfo) int64 {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
