@@ -105,7 +105,7 @@ func TestInterruptedBranchIsReported(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	go func() {
-		for branchCalls(w) == 0 && len(w.Sim.VMs()) == 6 {
+		for len(w.Sim.VMs()) == 6 { // what was interrupted sooner has made nothing
 			time.Sleep(time.Millisecond)
 		}
 		interrupt()
