@@ -283,6 +283,9 @@ func (rm *Remote) Push(ctx context.Context, vm inventory.VM, o transfer.PushOpti
 	res.HostKey, o.Source, o.Logf = conn.Info().Fingerprint, vm.ID, rm.o.Logf
 	sum, err := transfer.Push(ctx, rm.remote(vm, conn), o)
 	res.fill(sum)
-	res = res.failed(transferError(ctx, vm, pushVerb, err))
-	return res, pullError(ctx, []PullResult{res}, 0)
+	res = res.failed(transferError(ctx, vm, pushVerb, withPlaced(err, res)))
+	if err == nil && res.Failed > 0 {
+		return res, pushFilesError(res)
+	}
+	return res, res.Err
 }

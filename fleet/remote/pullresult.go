@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"time"
@@ -107,8 +108,10 @@ func transferError(ctx context.Context, vm inventory.VM, verb string, err error)
 		case errors.As(err, &tool):
 			e.Kind, e.Origin = problem.Unreachable, problem.OriginRemote
 			if verb == pushVerb {
-				e.Kind = problem.Partial
+				e.Kind, e.Next = problem.Partial, whereElse(err)
 			}
+		case transfer.IsLimit(err):
+			e.Kind, e.Origin, e.Next = problem.Partial, problem.OriginRemote, "take less at a time: folder by folder"
 		case errors.Is(err, fs.ErrNotExist):
 			e.Kind, e.Origin = problem.NotFound, problem.OriginRemote
 			e.Next = "look at what is there: vers-fleet ssh " + vm.Arg() + " -- ls"
@@ -176,6 +179,54 @@ func filesError(files int64, results []PullResult, maxTotal int64) *problem.Erro
 		e.Retryable, e.Next = false, "allow more with --max-total"
 	case n > 0 && kinds[transfer.FailRefused] == n:
 		e.Retryable, e.Next = false, "leave them out with --exclude; symlinks that lead out of DEST come with --all-links"
+	}
+	return e
+}
+
+// withPlaced adds to what the VM says of a push that ended early what came of it.
+func withPlaced(err error, r PullResult) error {
+	var tool *transfer.ToolError
+	switch {
+	case !errors.As(err, &tool) || r.DryRun:
+		return err
+	case r.Files+r.Summary.Links == 0:
+		return fmt.Errorf("%w; nothing was put in place there", err)
+	}
+	return fmt.Errorf("%w; put in place before that: %s", err, problem.Counted(r.Files, "file"))
+}
+
+// whereElse is what helps where a VM cannot write, "" if that is not known.
+func whereElse(err error) string {
+	switch {
+	case errors.Is(err, transfer.ErrVMFull):
+		return "make room on the VM, then run it again: what is in place is not sent twice"
+	case errors.Is(err, transfer.ErrVMReadOnly), errors.Is(err, transfer.ErrVMDenied):
+		return "name a folder of the VM that its login may write to, or see what is wrong with this one"
+	}
+	return ""
+}
+
+// pushFilesError says that single files are not on the VM, and what helps: if it is
+// the same with all of them, that.
+func pushFilesError(r PullResult) error {
+	e := &problem.Error{Kind: problem.Partial, What: problem.Counted(r.Failed, "file") + " did not arrive", Origin: problem.OriginRemote,
+		Next: "run it again: what is in place is not sent twice", Retryable: true}
+	local, next := true, ""
+	for i, x := range r.Summary.Failures {
+		here := whereElse(x.Err)
+		if i == 0 {
+			e.Why, next = safe.Line(x.Path)+": "+x.Reason, here
+		}
+		if here != next {
+			next = ""
+		}
+		local = local && x.Kind == transfer.FailLocal
+	}
+	switch {
+	case local && e.Why != "":
+		e.Kind, e.Origin, e.Next = problem.Storage, problem.OriginLocal, "make them readable here, then run it again"
+	case next != "":
+		e.Next = next
 	}
 	return e
 }

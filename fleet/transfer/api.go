@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
@@ -227,6 +228,10 @@ func (e *LocalError) Error() string { return e.Path + ": " + e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *LocalError) Unwrap() error { return e.Err }
+
+// IsLimit tells whether a transfer ended because it is too much for one; so it is the
+// next time.
+func IsLimit(err error) bool { return errors.Is(err, listing.ErrLimit) }
 
 // ToolError says that the VM has no way to do what is asked: neither the shell
 // tools nor SFTP.

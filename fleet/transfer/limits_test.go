@@ -68,7 +68,7 @@ func TestLimitsAreToldAsLimits(t *testing.T) {
 					}
 				}
 			}
-		}, "its folders and hard links need more than 256 MiB here", FailRefused},
+		}, "its folders, hard links and what is to be compared need more than 256 MiB here", FailRefused},
 		"a listing that unpacks to zeros": {zstdTools, func(vm *evilVM) {
 			vm.listing = func(w io.Writer) { compressed(w, endlessZeros) }
 		}, "more than 16 MiB of it are no records", FailRemote},

@@ -152,7 +152,7 @@ func (p *pull) skip(special bool) {
 // remember accounts for what stays in memory to the end.
 func (p *pull) remember(n int) error {
 	if p.mem += int64(n) + 64; p.mem > maxPlanMem {
-		return listing.Limit("its folders and hard links need more than %d MiB here", maxPlanMem>>20)
+		return listing.Limit("its folders, hard links and what is to be compared need more than %d MiB here", maxPlanMem>>20)
 	}
 	return nil
 }

@@ -289,7 +289,7 @@ func (p *pull) list() error {
 // one pull is so the next time, too.
 func (p *pull) brokeOff(r *listing.Root, err error) {
 	kind := FailRemote
-	if errors.Is(err, listing.ErrLimit) {
+	if IsLimit(err) {
 		kind = FailRefused
 	}
 	p.c.fail(r.Asked, kind, "the listing broke off: "+session.CleanLine(err.Error()), err)

@@ -227,7 +227,7 @@ func (p *push) sendAll() error {
 	}
 	for _, it := range p.dirs {
 		if !it.made {
-			p.c.fail(it.rel, FailRemote, "the VM cannot make this folder", nil)
+			p.c.fail(it.rel, FailRemote, because("the VM cannot make this folder", it.why), it.why)
 		}
 	}
 	if p.left && p.c.summary().Failed == 0 {

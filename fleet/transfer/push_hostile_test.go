@@ -213,3 +213,34 @@ func TestPushCut(t *testing.T) {
 	}
 	sameTree(t, here.file("work"), vm.file("in/work"), false)
 }
+
+// A VM that has more than can be compared ends a push that deletes, at once and with
+// the limit in its words; nothing is tried another way.
+func TestPushLimitIsToldAsLimit(t *testing.T) {
+	vm := newVM(t, "nozstd")
+	var listings atomic.Int64
+	vm.edit = func(cmd string, out io.Writer) io.Writer {
+		if cmd != session.RunScript || listings.Add(1) > 1 { // the first is that of the listing
+			return out
+		}
+		return &rewriter{w: out, say: func(w io.Writer, _ []byte) error {
+			_, err := io.WriteString(w, "P\x00find\x00gnu\x00sha256sum\x00no\x00dd full tee\x00R0\x00")
+			for i := 0; err == nil; i++ {
+				_, err = fmt.Fprintf(w, "Ff 4 644 1700000000.5 1 7 1 8\x00\x00%0200d\x00", i)
+			}
+			return err
+		}}
+	}
+	r := vm.remote()
+	r.Redial = func(context.Context) (Conn, error) {
+		t.Error("a limit was taken for a dropped connection")
+		return vm, nil
+	}
+	_, err := pushTest(t, r, PushOptions{Sources: []string{sources(t, map[string]string{"a": "a"}) + "/"}, Dest: "in", Delete: true})
+	if !IsLimit(err) || !strings.Contains(err.Error(), "256 MiB") {
+		t.Errorf("error %v", err)
+	}
+	if got := tree(t, vm.home); len(got) > 0 {
+		t.Errorf("on the VM: %q", got)
+	}
+}

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -81,17 +82,22 @@ func (p *push) makePart() error {
 	if err != nil {
 		return err
 	}
-	for _, letter := range letters {
-		if letter == 'F' {
-			return p.noFolders()
+	for i := range letters {
+		if letter := letters[i]; letter != 'K' && letter != 'M' {
+			return p.noFolders(whyOf(letter), "")
 		}
 	}
 	p.left = true
 	return nil
 }
 
-func (p *push) noFolders() error {
-	return &ToolError{What: "the VM cannot make folders in " + session.CleanLine(p.o.Dest) + " (read-only, full, or not allowed)"}
+// noFolders says that nothing can be made in the destination; said is what the VM
+// said about it.
+func (p *push) noFolders(why error, said string) error {
+	if why == nil && said != "" {
+		why = errors.New(said)
+	}
+	return &ToolError{"the VM cannot make folders in " + session.CleanLine(p.o.Dest), why}
 }
 
 // sendBare sends to a VM without tar: each file by itself, which costs the VM

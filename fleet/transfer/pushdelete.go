@@ -178,7 +178,11 @@ func (p *push) deleted(x *doomed) {
 // notDeleted notes what is still there.
 func (p *push) notDeleted(x *doomed, err error) {
 	x.gone = true
-	p.c.fail(x.rel, FailRemote, "the VM could not delete it, or there is something new in it", err)
+	what := "the VM could not delete it, or there is something new in it"
+	if why := whyIn("", err); why != nil {
+		what, err = because("the VM could not delete it", why), why
+	}
+	p.c.fail(x.rel, FailRemote, what, err)
 }
 
 // deleteBatch is what one process removes from one folder: files and links, or
@@ -283,7 +287,7 @@ func (p *push) shellDelete() error {
 			if letter == 'K' {
 				p.deleted(x)
 			} else {
-				p.notDeleted(x, nil)
+				p.notDeleted(x, whyOf(letter))
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -266,10 +267,13 @@ func (d *delivery) ended(c *session.Conn, err error) {
 
 // toolError turns the end of a command that failed into the VM's own words.
 func toolError(s *session.Session, err error) error {
-	if session.Exited(err) {
-		return &ToolError{"the VM could not write: " + s.Stderr(), err}
+	if !session.Exited(err) {
+		return err
 	}
-	return err
+	if why := whyIn(s.Said(), nil); why != nil {
+		return &ToolError{"the VM could not write", fmt.Errorf("%w (%s)", why, s.Stderr())}
+	}
+	return &ToolError{"the VM could not write: " + s.Stderr(), err}
 }
 
 // exitStatus is the status a command ended with, 0 if err is something else.

@@ -287,6 +287,7 @@ func (p *push) placed(b batch, letters string) {
 		ok = ok || done
 		switch {
 		case u.it.Kind != 'd':
+			u.it.why = whyOf(letters[i])
 			p.placedOne(u.it, letters[i])
 		case done:
 			p.madeDir(u.it)
@@ -298,8 +299,12 @@ func (p *push) placed(b batch, letters string) {
 				}
 			}
 		default:
+			u.it.why = whyOf(letters[i])
 			u.it.unsure = true // something is there meanwhile: next time thing by thing
 		}
+	}
+	if it := p.folders[b.dir]; it != nil && len(b.units) == 0 && !ok {
+		it.why = whyOf(letters[0])
 	}
 	for dir := b.dir; ok && dir != ""; dir = parentOf(dir) {
 		if it := p.folders[dir]; it != nil && (it.there == nil || it.there.Kind != 'd') {
@@ -322,7 +327,7 @@ func (p *push) placedOne(it *pushItem, letter byte) {
 	case letter == 'D':
 		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
 	case it.failed:
-		p.c.fail(it.rel, FailRemote, "the VM could not rename it", nil)
+		p.c.fail(it.rel, FailRemote, because("the VM could not rename it", it.why), it.why)
 	case it.Kind == 'l' || it.first != nil:
 		p.c.update(func(s *Summary) { s.Links++ })
 	default:

@@ -33,6 +33,8 @@ type pushItem struct {
 	sent     bool // it has an outcome
 	failed   bool // and that is no good one
 
+	why error // the VM could not put it in place; nil = it did not say why
+
 	made   bool // a folder that was not on the VM and is now
 	unsure bool // a folder that perhaps is there, behind a symlink for instance
 	stale  bool // a folder with another mode or time on the VM

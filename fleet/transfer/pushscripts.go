@@ -87,16 +87,16 @@ const pushPlaceCmd = session.Pre + readName + `d=$n; ` + readPart + readName + `
 // next, then the folder they are in, the folder they go to (made if missing), mode
 // and time that this gets in the end (or -), and names. It prints k if all is
 // done, else for each name (or once if there is none) K done, D a folder is in the
-// way, F failed. To rename into a folder neither follows nor enters a symlink of
+// way, or why it failed (setWhy). To rename into a folder neither follows nor enters a symlink of
 // the same name. A shell may run what is in a name that it is to reckon with.
-const placeScript = `[ $# -gt 0 ] || exit 0; case $1 in *[!0-9]*) exit 255;; esac; shift $(($1+1)); s=$1; d=$2; b=$3; c=$4; shift 4
+const placeScript = setWhy + `[ $# -gt 0 ] || exit 0; case $1 in *[!0-9]*) exit 255;; esac; shift $(($1+1)); s=$1; d=$2; b=$3; c=$4; shift 4
 case $d in /*) ;; *) d=$PWD/$d;; esac; n=$d
-f() { [ $# -gt 0 ] || printf F; for n do printf F; done; exit 1; }
+f() { [ $# -gt 0 ] || printf $w; for n do printf $w; done; exit 1; }
 cd "$s" 2>/dev/null || [ $# = 0 ] || f "$@"
-[ -d "$d" ] || { mkdir -p -- "$d" 2>/dev/null && chmod 700 "$d"; } || f "$@"
-if [ $# = 0 ] || mv -f -- "$@" "$d/" 2>/dev/null; then printf k; x=0; else x=1
+[ -d "$d" ] || { e=$(mkdir -p -- "$d" 2>&1) && chmod 700 "$d"; } || { w; f "$@"; }
+if [ $# = 0 ] || e=$(mv -f -- "$@" "$d/" 2>&1); then printf k; x=0; else x=1; w
 for i do
-  if [ -e "$i" ] || [ -L "$i" ]; then if [ -d "$d/$i" ] && [ ! -L "$d/$i" ]; then printf D; else printf F; fi
+  if [ -e "$i" ] || [ -L "$i" ]; then if [ -d "$d/$i" ] && [ ! -L "$d/$i" ]; then printf D; else printf $w; fi
   elif [ -e "$d/$i" ] || [ -L "$d/$i" ]; then printf K; else printf F; fi
 done; fi
 ` + setMeta + `exit $x`
@@ -106,9 +106,9 @@ done; fi
 const pushFileCmd = session.Pre + readName + `rm -f -- "$n"; exec cat >"$n"` + session.Post
 
 // foldersScript makes folders; $1 is the mode of new ones, or - for the usual.
-// It prints a letter for each: K there, F failed, N new.
-const foldersScript = `m=$1; shift; for d do if [ -d "$d" ]; then printf K; ` +
-	`elif mkdir -p -- "$d" 2>/dev/null; then [ "$m" = - ] || chmod "$m" "$d"; printf N; else printf F; fi; done`
+// It prints a letter for each: K there, M made, or why it failed (setWhy).
+const foldersScript = setWhy + `m=$1; shift; for d do if [ -d "$d" ]; then printf K; ` +
+	`elif e=$(mkdir -p -- "$d" 2>&1); then [ "$m" = - ] || chmod "$m" "$d"; printf M; else w; printf $w; fi; done`
 
 // linksScript makes symlinks: pairs of target and name.
 const linksScript = `while [ $# -gt 1 ]; do rm -f -- "$2"; if ln -s -- "$1" "$2" 2>/dev/null; then printf K; else printf F; fi; shift 2; done`
@@ -140,18 +140,18 @@ const pushDeleteCmd = session.Pre + readName + `d=$n; ` + readName + `e=$n; read
 
 // deleteScript removes things of one folder: the number of empty arguments that come
 // next, then the folder below the destination, f or d for folders, mode and time that
-// the folder gets in the end, and names. It prints for each name K gone, F not. Of
+// the folder gets in the end, and names. It prints for each name K gone, or why not (setWhy). Of
 // what was a folder when it was listed only an empty one is removed, and a folder
 // that is reached through a symlink is none of the destination. The mode is changed
 // only where it is in the way.
-const deleteScript = `[ $# -gt 0 ] || exit 0; case $1 in *[!0-9]*) exit 255;; esac; shift $(($1+1)); d=$1; k=$2; b=$3; c=$4; shift 4
+const deleteScript = setWhy + `[ $# -gt 0 ] || exit 0; case $1 in *[!0-9]*) exit 255;; esac; shift $(($1+1)); d=$1; k=$2; b=$3; c=$4; shift 4
 f() { for n do printf F; done; exit 0; }
 t=$(pwd -P; echo x); t=${t%??}; [ ! "$d" ] || t=${t%/}/$d
 cd -P -- "./$d" 2>/dev/null || f "$@"
 r=$(pwd -P; echo x); [ "${r%??}" = "$t" ] || f "$@"
 if [ -w . ]; then b=-; else chmod u+w . 2>/dev/null; fi
-if [ "$k" = d ]; then rmdir -- "$@"; else rm -f -- "$@"; fi >/dev/null 2>&1
-for i do if [ -e "$i" ] || [ -L "$i" ]; then printf F; else printf K; fi; done
+e=$(if [ "$k" = d ]; then rmdir -- "$@"; else rm -f -- "$@"; fi 2>&1); w
+for i do if [ -e "$i" ] || [ -L "$i" ]; then printf $w; else printf K; fi; done
 n=.; { ` + setMeta + `} 2>/dev/null; exit 0`
 
 // inBatches cuts things of one folder into runs whose names a process takes.

@@ -23,7 +23,7 @@ import (
 // bySFTP sends over SFTP after the shell did not answer (why). It cannot hash:
 // the size is checked before the rename.
 func (p *push) bySFTP(why error) error {
-	if session.IsDrop(why) || isAnswer(why) {
+	if session.IsDrop(why) || isAnswer(why) || IsLimit(why) {
 		return why
 	}
 	p.c.logf("push by SFTP: the shell way fails: %v", why)
@@ -53,7 +53,11 @@ func (p *push) sendBySFTP(client *sftp.Client, m *meter) error {
 				return err
 			}
 			it.failed = true
-			p.c.fail(it.rel, FailRemote, "the VM cannot write it: "+session.CleanLine(err.Error()), err)
+			why := whyIn(err.Error(), err)
+			if why == nil {
+				why = errors.New(session.CleanLine(err.Error()))
+			}
+			p.c.fail(it.rel, FailRemote, because("the VM cannot write it", why), why)
 		}
 	}
 	if !p.o.DryRun {

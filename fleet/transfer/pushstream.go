@@ -75,7 +75,7 @@ func (st *pushStream) result(wrote, read error) error {
 	}
 	err := st.s.Wait()
 	if exitStatus(err) == 9 {
-		return st.p.noFolders()
+		return st.p.noFolders(whyIn(st.s.Said(), nil), st.s.Stderr())
 	}
 	if err == nil {
 		for _, it := range st.all { // all of them are there; of files the VM had to say more

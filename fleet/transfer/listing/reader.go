@@ -36,8 +36,8 @@ type Handler interface {
 // ErrGarbage ends a listing that makes no sense.
 var ErrGarbage = errors.New("the VM's listing makes no sense")
 
-// ErrLimit ends one that is larger than a pull can be.
-var ErrLimit = errors.New("there is more than one pull can take")
+// ErrLimit ends one that is larger than a transfer can be.
+var ErrLimit = errors.New("there is more than can be taken at once")
 
 // garbage is an ErrGarbage that is final: asking again would bring the same.
 func garbage(format string, args ...any) error {

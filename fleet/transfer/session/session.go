@@ -72,6 +72,9 @@ func (s *Session) Wait() error {
 // Stderr is what the command said on stderr, made fit for a message.
 func (s *Session) Stderr() string { return s.stderr.text() }
 
+// Said is the same as it came, the first 4 KiB of it.
+func (s *Session) Said() string { return s.stderr.raw() }
+
 // Start runs cmd. The caller must call Stop.
 func (c *Conn) Start(ctx context.Context, cmd string) *Session {
 	s := &Session{}

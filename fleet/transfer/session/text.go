@@ -23,10 +23,12 @@ func (b *tailBuffer) Write(p []byte) (int, error) {
 
 // text is what was said, on one line, without control characters, at most 200
 // runes.
-func (b *tailBuffer) text() string {
+func (b *tailBuffer) text() string { return CleanLine(b.raw()) }
+
+func (b *tailBuffer) raw() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return CleanLine(string(b.buf))
+	return string(b.buf)
 }
 
 // CleanLine makes foreign text fit for a message.
