@@ -145,7 +145,7 @@ func ownFailure(err error) error {
 	return &codeError{code: exitSSH, err: err}
 }
 
-// commandStatus is the status, not 0, of a command that sim ran here: it has said
+// commandStatus is the status, not 0, of a command that sim or wait ran here: it has said
 // itself what is wrong.
 type commandStatus int
 

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"context"
 	"crypto/x509"
 	"path/filepath"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/fleet/access"
 	"github.com/vers-fleet/vers-fleet/fleet/api"
 	"github.com/vers-fleet/vers-fleet/fleet/commits"
+	"github.com/vers-fleet/vers-fleet/fleet/daemon"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/lifecycle"
@@ -74,6 +74,7 @@ type Fleet struct {
 	OpenSSH   *remote.OpenSSH
 	Commits   *commits.Commits
 	Lifecycle *lifecycle.Lifecycle
+	Events    *daemon.Events
 
 	o     Options
 	keys  *keystore.Store
@@ -106,10 +107,9 @@ func Open(o Options) (*Fleet, error) {
 	f.Remote, f.Output, f.OpenSSH = remote.New(remote.Options{API: f.API, Access: f.Access, Inventory: f.Inventory, Store: store, Front: f.front, Profile: o.Profile,
 		PullPaths: o.PullPaths, UserHome: o.UserHome, Own: o.own(), TLSVerify: o.TLSVerify, CAFile: o.CAFile, LoadRoots: o.LoadRoots, ProxyEnv: o.ProxyEnv,
 		SilentAfter: o.SilentAfter, Patience: o.Patience, Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait,
-		List: func(ctx context.Context, ask inventory.ListOptions) (inventory.Listing, error) {
-			return f.List(ctx, ListOptions{ListOptions: ask})
-		}})
-	f.Commits = commits.New(commits.Options{API: f.API, Inventory: f.Inventory, Store: store, QueueTTL: o.QueueTTL, Now: o.Now, Warn: o.Warn})
+		List: f.list})
+	f.Events = daemon.New(daemon.Options{API: f.API, Inventory: f.Inventory, Output: f.Output, Store: store, Now: o.Now, Logf: o.Logf, List: f.list})
+	f.Commits = commits.New(commits.Options{API: f.API, Inventory: f.Inventory, Store: store, QueueTTL: o.QueueTTL, Now: o.Now, Warn: o.Warn, OnQueue: f.noteQueue})
 	f.Lifecycle = lifecycle.New(lifecycle.Options{API: f.API, Inventory: f.Inventory, Store: store, Warn: o.Warn, Record: f.recordNow})
 	return f, nil
 }

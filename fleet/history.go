@@ -1,8 +1,11 @@
 package fleet
 
 import (
+	"context"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/commits"
+	"github.com/vers-fleet/vers-fleet/fleet/daemon"
 	"github.com/vers-fleet/vers-fleet/retry"
 )
 
@@ -28,6 +31,20 @@ func (f *Fleet) History() ([]HistoryItem, error) {
 		out[i] = HistoryItem{SinceAt: second(o.Start), UntilAt: second(o.End), Duration: o.Length(f.o.Now()).Seconds(), Failures: o.Failures, Causes: o.Causes}
 	}
 	return out, err
+}
+
+// noteQueue makes an event of what became of a commit that had waited.
+func (f *Fleet) noteQueue(ctx context.Context, r commits.Result) {
+	e := daemon.Event{VMID: r.VMID, Name: r.VMName, CommitID: r.CommitID}
+	switch r.Status {
+	case commits.StatusCommitted:
+		e.Type, e.Text = daemon.QueueSent, "the commit of "+e.Title()+" that had waited was taken"
+	case commits.StatusExpired:
+		e.Type, e.Text = daemon.QueueExpired, "the commit of "+e.Title()+" has waited too long: no snapshot was taken"
+	default:
+		return
+	}
+	f.Events.Note(ctx, e)
 }
 
 // second is a moment as scripts get it.

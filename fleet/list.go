@@ -37,6 +37,11 @@ func (f *Fleet) List(ctx context.Context, o ListOptions) (inventory.Listing, err
 	return list, nil
 }
 
+// list is List for the rooms.
+func (f *Fleet) list(ctx context.Context, ask inventory.ListOptions) (inventory.Listing, error) {
+	return f.List(ctx, ListOptions{ListOptions: ask})
+}
+
 // SyncOptions says what Sync does.
 type SyncOptions struct {
 	Refresh    bool // fetch the keys that are recorded already too

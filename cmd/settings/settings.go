@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -186,6 +187,24 @@ func (s *Settings) Environment() ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// WithoutSecrets leaves out of an environment the variables that hold a secret,
+// this program's and other clients': what is run because of an event needs none.
+func WithoutSecrets(environ []string) []string {
+	secret := map[string]bool{}
+	for _, k := range Keys() {
+		if k.Secret {
+			secret[k.Variable()] = true
+			for _, name := range k.Foreign {
+				secret[name] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(environ), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return secret[name]
+	})
 }
 
 // absolute makes a list of paths independent of the current folder.

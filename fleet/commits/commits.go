@@ -1,6 +1,7 @@
 package commits
 
 import (
+	"context"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
@@ -16,6 +17,7 @@ type Options struct {
 	QueueTTL  time.Duration // a queued commit older than this is not sent
 	Now       func() time.Time
 	Warn      func(string)
+	OnQueue   func(context.Context, Result) // told what became of each commit that waited
 }
 
 // Commits are a profile's snapshots. Their methods may be called concurrently.

@@ -50,6 +50,7 @@ func (cs *Commits) RunQueue(ctx context.Context) ([]Result, error) {
 			continue
 		}
 		results = append(results, r)
+		cs.o.OnQueue(ctx, r)
 		if err != nil && (first == nil || problem.KindOf(first) == problem.Queued) {
 			first = err
 		}

@@ -52,7 +52,7 @@ func (s *Stream) backward(ctx context.Context, count int64, restart func(facts),
 }
 
 func (s *Stream) backwardOnce(ctx context.Context, count int64, restart func(facts), fn func(rawLine) bool) (Position, error) {
-	f, start, data, err := s.look(ctx, count)
+	f, start, data, err := s.look(ctx, count, firstBlock)
 	if err != nil {
 		return Position{}, err
 	}
@@ -140,10 +140,11 @@ func (s *Stream) lineStart(ctx context.Context, f facts, start int64) (begin int
 	return begin, head, nil
 }
 
-// look asks for the facts and the last bytes of the stream.
-func (s *Stream) look(ctx context.Context, count int64) (f facts, start int64, data []byte, err error) {
+// look asks for the facts and the last bytes of the stream, want of them or a few
+// more.
+func (s *Stream) look(ctx context.Context, count, want int64) (f facts, start int64, data []byte, err error) {
 	p := s.paths.withDefaults()
-	cmd := safe.Script(lookScript, p.out, p.in, p.session, "^l.w.* -> "+basicRegexp(p.out)+"$", strconv.Itoa(firstBlock), strconv.FormatInt(count, 10))
+	cmd := safe.Script(lookScript, p.out, p.in, p.session, "^l.w.* -> "+basicRegexp(p.out)+"$", strconv.FormatInt(want, 10), strconv.FormatInt(count, 10))
 	err = run(ctx, s.Conn, "looking at the lieutenant", cmd, nil, func(r io.Reader) error {
 		br := bufio.NewReader(r)
 		word, rest, err := answer(br)

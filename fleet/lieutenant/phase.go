@@ -41,6 +41,20 @@ type Status struct {
 	Runs      int       // runs in the stream that ended; -1 if they were not counted
 	AtLeast   bool      // there may be more: only the last 256 MiB were counted
 	Size      int64     // of the stream, in bytes
+	Mark      Position  // where the event begins that says so; zero if none does
+	Seen      *Seen     // for the next StatusOptions: while nothing is written, asking again costs a round trip
+}
+
+// Seen is what Status has read of a stream.
+type Seen struct {
+	facts facts
+	r     reading
+}
+
+// still reports whether nothing was written since. An open question is read again:
+// it may have been answered, or have timed out.
+func (s *Seen) still(f facts) bool {
+	return s.r.question == nil && s.facts.inode == f.inode && s.facts.size == f.size && s.facts.modified.Equal(f.modified)
 }
 
 // StatusOptions says what Status cannot find in the stream.
@@ -48,6 +62,7 @@ type StatusOptions struct {
 	SilentAfter time.Duration // without an event for so long a lieutenant at work counts as silent; 0 = never
 	Answered    []string      // ids of questions that were answered: the stream does not tell
 	Count       bool          // the runs too, for which the VM has to read up to 256 MiB
+	Seen        *Seen         // of an earlier Status; nil: the stream is read
 }
 
 const (
@@ -62,6 +77,15 @@ const settleTime = 5 * time.Second
 // Status asks the VM, in one command unless the last event is far from the end of the stream. ErrNoLieutenant means
 // that none has run there.
 func (s *Stream) Status(ctx context.Context, o StatusOptions) (Status, error) {
+	if o.Seen != nil && !o.Count {
+		f, _, _, err := s.look(ctx, 0, 0)
+		if err != nil {
+			return Status{}, err
+		}
+		if o.Seen.still(f) {
+			return decide(f, o.Seen.r, o), nil
+		}
+	}
 	var f facts
 	var r reading
 	count := int64(0)
@@ -72,7 +96,12 @@ func (s *Stream) Status(ctx context.Context, o StatusOptions) (Status, error) {
 		if r.writes && r.went && !bytes.Contains(l.text, []byte("agent_")) {
 			return l.fetched < startScan // only where the run began is still wanted
 		}
-		return r.take(l.parse()) && (l.fetched < startScan || r.phase == "" && l.fetched < statusScan)
+		before := r.phase
+		more := r.take(l.parse())
+		if r.phase != before {
+			r.mark = l.offset
+		}
+		return more && (l.fetched < startScan || r.phase == "" && l.fetched < statusScan)
 	})
 	if err != nil {
 		return Status{}, err
@@ -89,9 +118,10 @@ type reading struct {
 	at       time.Time
 	end      ending
 	question *Question
-	settled  bool // the agent said that nothing follows
-	went     bool // something followed that an open question would have held up
-	writes   bool // an event says that it works; only since when is still wanted
+	settled  bool  // the agent said that nothing follows
+	went     bool  // something followed that an open question would have held up
+	writes   bool  // an event says that it works; only since when is still wanted
+	mark     int64 // where the event begins that decided the phase
 }
 
 // take reads the next event to the left, and reports whether more are needed.
@@ -172,6 +202,10 @@ func (f facts) silence() (d time.Duration, known bool) {
 // decide puts together what the events say and whether the process runs: the one place where a phase is made.
 func decide(f facts, r reading, o StatusOptions) Status {
 	st := Status{Phase: r.phase, Question: r.question, LastWrite: f.local(f.modified), Runs: f.answers, AtLeast: f.size > countIn, Size: f.size, Since: r.at}
+	st.Seen = &Seen{f, r}
+	if r.phase != "" {
+		st.Mark = Position{f.inode, r.mark}
+	}
 	alive, known := f.alive()
 	silence, timed := f.silence()
 	if st.Phase == "" {

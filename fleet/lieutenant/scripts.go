@@ -41,6 +41,7 @@ fi
 echo "vf:facts $tmux $writers $1 $2 $3 $now $answers"
 start=0
 [ "$size" -gt "$want" ] && start=$(( (size - want) / 65536 * 65536 ))
+[ "$want" -gt 0 ] || start=$size
 echo "vf:data $start $((size - start))"
 [ "$size" -eq "$start" ] || dd if="$out" bs=65536 skip=$((start / 65536)) 2>/dev/null | head -c $((size - start))
 exit 0

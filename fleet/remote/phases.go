@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -28,6 +29,8 @@ type Activity struct {
 	Error     string               `json:"error,omitempty"`
 	Source    outage.Source        `json:"source"`
 	AsOf      time.Time            `json:"as_of"`
+
+	Mark string `json:"-"` // tells the event apart that says so, where one does
 
 	settled bool
 }
@@ -60,7 +63,7 @@ func (l *Output) Activities(ctx context.Context, vms []inventory.VM) ([]Activity
 // activity asks what the lieutenant on one of so many VMs does.
 func (l *Output) activity(ctx context.Context, vms int, vm inventory.VM, how access.How, known memory, count bool) (a Activity, err error) {
 	err = l.onStreamOf(ctx, vms, vm, how, "ask for the status of", func(ctx context.Context, s *lieutenant.Stream) (err error) {
-		a, err = l.activityOn(ctx, vm, s, known, count)
+		a, _, err = l.activityOn(ctx, vm, s, known, lieutenant.StatusOptions{Count: count})
 		return err
 	})
 	if err == nil {
@@ -73,20 +76,25 @@ func (l *Output) activity(ctx context.Context, vms int, vm inventory.VM, how acc
 	return Activity{VMID: vm.ID, Name: vm.Name, Phase: PhaseUnknown, Answers: -1, Error: problem.Why(err), Source: outage.FromAPI, AsOf: l.o.Now().UTC()}, err
 }
 
-// activityOn asks over a connection that is open.
-func (l *Output) activityOn(ctx context.Context, vm inventory.VM, s *lieutenant.Stream, known memory, count bool) (Activity, error) {
+// activityOn asks over a connection that is open. What it returns beside the
+// answer saves the next question work.
+func (l *Output) activityOn(ctx context.Context, vm inventory.VM, s *lieutenant.Stream, known memory, o lieutenant.StatusOptions) (Activity, *lieutenant.Seen, error) {
 	a := Activity{VMID: vm.ID, Name: vm.Name, Source: outage.FromAPI}
-	st, err := s.Status(ctx, lieutenant.StatusOptions{SilentAfter: l.o.SilentAfter, Answered: known.Answered, Count: count})
+	o.SilentAfter, o.Answered = l.o.SilentAfter, known.Answered
+	st, err := s.Status(ctx, o)
 	a.AsOf = l.o.Now().UTC()
 	switch {
 	case errors.Is(err, lieutenant.ErrNoLieutenant):
 		a.Phase, a.Answers, a.settled = lieutenant.PhaseNone, -1, true
-		return a, nil
+		return a, nil, nil
 	case err == nil:
 		a.Phase, a.Text, a.Question, a.Since, a.LastWrite, a.settled = st.Phase, st.Text, st.Question, st.Since, st.LastWrite, st.Settled
 		a.Answers, a.Size = st.Runs, st.Size
+		if st.Mark.Inode != 0 {
+			a.Mark = fmt.Sprintf("%d:%d", st.Mark.Inode, st.Mark.Offset)
+		}
 	}
-	return a, err
+	return a, st.Seen, err
 }
 
 // rememberPhases keeps what was learned now of phases.
@@ -184,6 +192,6 @@ func (l *Output) look(ctx context.Context, vm inventory.VM, conn **access.Borrow
 		}
 		*conn = c
 	}
-	a, err := l.activityOn(ctx, vm, &lieutenant.Stream{Conn: *conn}, l.recall()[vm.ID], false)
+	a, _, err := l.activityOn(ctx, vm, &lieutenant.Stream{Conn: *conn}, l.recall()[vm.ID], lieutenant.StatusOptions{})
 	return a, streamError(ctx, vm, "ask for the status of", err)
 }

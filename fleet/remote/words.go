@@ -66,6 +66,9 @@ const (
 	PhaseWaiting  = lieutenant.PhaseWaiting
 	PhaseSilent   = lieutenant.PhaseSilent
 	PhaseNone     = lieutenant.PhaseNone
+	PhaseStopped  = lieutenant.PhaseStopped
+	PhaseFailed   = lieutenant.PhaseFailed
+	PhaseCrashed  = lieutenant.PhaseCrashed
 )
 
 // How a shell or command gets a terminal, and the kinds of forwards.
