@@ -1,7 +1,9 @@
 package fleet_test
 
 import (
+	"bytes"
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -116,5 +118,28 @@ func TestStatusAsksBriefly(t *testing.T) {
 	}
 	if s, err := w.Open().Status(t.Context(), retry.Scheduled); err != nil || s.Source != outage.FromAPI || within > 3*time.Second {
 		t.Errorf("the status may take %s: %s, %v", within, s.Source, err)
+	}
+}
+
+// A cache never records a cache as live: what a gateway says from its record is
+// taken for the outage that it is.
+func TestRecordedAnswersAreNoAnswer(t *testing.T) {
+	w := fleettest.New(t, 6)
+	front := fleettest.NewFront(w)
+	before, err := w.Open().List(t.Context(), fleet.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front.Set(nil, func(_ *http.Request, a *fleettest.Reply) {
+		a.Header.Set(api.AsOfHeader, "2026-02-24T03:20:00Z")
+		a.Body = bytes.ReplaceAll(a.Body, []byte(`"running"`), []byte(`"dead"`))
+	})
+	list, err := w.Open().List(t.Context(), fleet.ListOptions{})
+	if err != nil || list.Source != outage.FromCache || list.VMs[0].State != before.VMs[0].State {
+		t.Fatalf("%s, %v: %+v", list.Source, err, list.VMs[0])
+	}
+	s, err := w.Open().Status(t.Context(), outage.Soon)
+	if err != nil || s.API.State != "down" {
+		t.Errorf("status says %q, %v", s.API.State, err)
 	}
 }

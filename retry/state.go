@@ -237,6 +237,7 @@ const (
 	CauseReset     Cause = "reset"
 	CauseTruncated Cause = "truncated"
 	CauseNotVers   Cause = "not_vers"
+	CauseRecorded  Cause = "recorded"
 	CauseOther     Cause = "other"
 	CauseNoNetwork Cause = "no_network"
 	CauseDNS       Cause = "dns"
@@ -261,6 +262,8 @@ func (c Cause) Text() string {
 		return "API answers are cut off"
 	case CauseNotVers:
 		return "something other than the Vers API answers"
+	case CauseRecorded:
+		return "a gateway answers in the API's place, from its record"
 	case CauseNoNetwork:
 		return "this machine has no network"
 	case CauseDNS:

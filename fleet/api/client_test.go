@@ -57,7 +57,7 @@ func TestIDs(t *testing.T) {
 // TestKinds: names are promised to machines, and each kind has both halves of
 // its row.
 func TestKinds(t *testing.T) {
-	want := "unavailable timeout refused reset truncated not_vers no_network dns tls proxy auth no_key not_found conflict invalid too_large mismatch canceled"
+	want := "unavailable timeout refused reset truncated not_vers no_network dns tls recorded proxy auth no_key not_found conflict invalid too_large mismatch canceled"
 	var got []string
 	for k := KindUnavailable; k <= KindCanceled; k++ {
 		i := k.info()

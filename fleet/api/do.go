@@ -123,6 +123,9 @@ func (a *attempt) do(ctx context.Context) ([]byte, error) {
 	a.status = resp.StatusCode
 	a.c.noteClock(resp.Header)
 	a.trace.answered()
+	if Recorded(resp.Header) { // whatever its status: a cache must not record a cache as live
+		return nil, a.fail(KindRecorded, "")
+	}
 	body, err := a.read(resp, func() { cancel(errDeadline) })
 	switch {
 	case errors.Is(err, errTooLarge):

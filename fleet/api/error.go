@@ -94,6 +94,7 @@ const (
 	KindNoNetwork                   // this machine has no network
 	KindDNS                         // the host name cannot be looked up
 	KindTLS                         // no trusted TLS connection
+	KindRecorded                    // a gateway answered from its record, in the API's place
 	KindProxy                       // the proxy of the environment does not let the call through
 	KindAuth                        // the API key was refused (401, 403)
 	KindNoKey                       // there is no API key to send, or none that can be sent
@@ -134,6 +135,8 @@ func (k Kind) info() kindInfo {
 		return kindInfo{"dns", "DNS fails", true, true, true}
 	case KindTLS:
 		return kindInfo{"tls", "TLS fails", true, true, false}
+	case KindRecorded:
+		return kindInfo{"recorded", "a gateway answers from what it recorded, as the API is away", true, false, true}
 	case KindProxy:
 		return kindInfo{"proxy", "the proxy does not let the call through", true, true, true}
 	default:

@@ -75,6 +75,8 @@ func cause(e *api.Error) retry.Cause {
 		return retry.CauseTruncated
 	case api.KindNotVers:
 		return retry.CauseNotVers
+	case api.KindRecorded:
+		return retry.CauseRecorded
 	case api.KindNoNetwork:
 		return retry.CauseNoNetwork
 	case api.KindDNS:
