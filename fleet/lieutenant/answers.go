@@ -37,6 +37,12 @@ type Answer struct {
 // maxText is the most text kept: of one answer its end, of many the newest that fit. In bytes.
 const maxText = 16 << 20
 
+// What an answer, and a piece of one, takes at least: a stream may have many without a text.
+const (
+	answerSize = 200
+	pieceSize  = 4 // and that many bytes have its pieces on average
+)
+
 // Query selects answers.
 type Query struct {
 	Last    int       // at most so many, the newest; 0 = all
@@ -210,7 +216,10 @@ func (c *collector) add(p parsed) {
 	if c.open.Ended.IsZero() {
 		c.open.Ended = p.time
 	}
-	if c.size += len(p.delta); c.size > maxText {
+	if len(p.delta) == 0 {
+		return
+	}
+	if c.size += max(len(p.delta), pieceSize); c.size > maxText {
 		c.open.Damaged = true
 		return
 	}
@@ -248,7 +257,7 @@ func (c *collector) close(text string, offset int64, headless bool) bool {
 		}
 		return true
 	}
-	if c.total += len(a.Text); c.total > maxText && len(c.list) > 0 {
+	if c.total += len(a.Text) + answerSize; c.total > maxText && len(c.list) > 0 {
 		c.cut, c.full = true, true
 		return false
 	}

@@ -147,3 +147,34 @@ func (m *meter) Write(p []byte) (int, error) {
 	m.received += int64(len(p))
 	return len(p), nil
 }
+
+// A stream of nothing but answers without a word, or of one answer in pieces without end,
+// fills no memory: what is left out is said.
+func TestAnswersWithoutEnd(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		unit, end string
+		cut       bool
+		most      int
+	}{
+		"answers": {started + ended, "", true, maxText / answerSize},
+		"pieces":  {delta(""), ended, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStream(t, local{[]string{"sh", "-c"}, os.Environ()})
+			s.write(t, started+strings.Repeat(tt.unit, 100_000)+tt.end)
+			a, err := s.Answers(t.Context(), Query{})
+			if err != nil || a.Cut != tt.cut || len(a.List) == 0 || len(a.List) > tt.most {
+				t.Errorf("%d answers, cut %v, %v", len(a.List), a.Cut, err)
+			}
+		})
+	}
+	c := collector{open: &Answer{}}
+	for range maxText {
+		c.add(parsed{})
+		c.add(parsed{delta: []byte("x")})
+	}
+	if len(c.deltas) > maxText/pieceSize || !c.open.Damaged {
+		t.Errorf("%d pieces are kept, damaged %v", len(c.deltas), c.open.Damaged)
+	}
+}

@@ -234,6 +234,9 @@ func (c *sessionCollector) line(l rawLine) bool {
 	}
 	c.open.began(m.time)
 	c.open.Damaged = c.open.Damaged || m.damaged
+	if m.text == "" {
+		return true
+	}
 	if c.size += len(m.text); c.size > maxText {
 		c.open.Damaged = true
 		return true

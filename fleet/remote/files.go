@@ -33,8 +33,10 @@ const mostFiles = 10_000
 
 // listFiles prints what is in the folder $1, or the file $1 itself: of each entry
 // its type and name after a NUL, then their sizes and times, a line each. Without
-// stat(1), or where a name went away meanwhile, those are missing.
-const listFiles = `if [ -d "$1" ]; then CDPATH= cd -- "$1" || exit 1
+// stat(1), or where a name went away meanwhile, those are missing. A name alone may be
+// "-", which is the folder before to cd, and stdin to stat.
+const listFiles = `case $1 in /*) ;; *) set -- "./$1" ;; esac
+if [ -d "$1" ]; then CDPATH= cd -- "$1" || exit 1
 set -- * .*
 elif [ -e "$1" ] || [ -L "$1" ]; then :
 else exit 44
@@ -44,7 +46,8 @@ while [ "$n" -gt 0 ]; do
   f=$1; shift; n=$((n - 1))
   case $f in .|..) continue ;; esac
   if [ -L "$f" ]; then t=l; elif [ -d "$f" ]; then t=d; elif [ -f "$f" ]; then t=f; elif [ -e "$f" ]; then t=o; else continue; fi
-  printf "\0%s%s" "$t" "$f"
+  printf "\0%s%s" "$t" "${f#./}"
+  case $f in /*) ;; *) f=./$f ;; esac
   set -- "$@" "$f"
 done
 printf "\0\0"

@@ -27,7 +27,7 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{"folder": "folder"}
-	for _, name := range []string{"a", ".hidden", "-n", "two\nlines", "sp ace", "$(id)", "'\"", "*", "\xff"} {
+	for _, name := range []string{"a", ".hidden", "-n", "-", "two\nlines", "sp ace", "$(id)", "'\"", "*", "\xff"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("12345"), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -46,9 +46,11 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%+v, want %q", e, want[e.Name])
 		}
 	}
-	one, err := f.Remote.Files(t.Context(), vm, "/root/odd/sp ace")
-	if err != nil || len(one) != 1 || one[0].Size != 5 {
-		t.Errorf("%+v, %v", one, err)
+	for _, path := range []string{"/root/odd/sp ace", "odd/sp ace", "odd/-"} {
+		one, err := f.Remote.Files(t.Context(), vm, path)
+		if err != nil || len(one) != 1 || one[0].Size != 5 || one[0].Name != path {
+			t.Errorf("%+v, %v", one, err)
+		}
 	}
 	if none, err := f.Remote.Files(t.Context(), vm, "/root/odd/folder"); err != nil || len(none) != 0 {
 		t.Errorf("%+v, %v", none, err)

@@ -32,8 +32,8 @@ func fuzzedNames(n int) []string {
 		" ", "  ", ";", "&", "*", "?", "[a]", "{a,b}", "(", ")", "<", ">", "~", "#", "%", "%s", "%self", "^", "=", "=ls", "-", "--", "-o", "$HOME", "${x}", "$", ":", ",", "@", "\\n", "\\0101", "\\x41",
 		"a", "B", "7", "é", "日本", "\u202e", "\u200b", "\u2028", "\ufeff", "\x1b[31m", "\x7f", "\u0085", "\xff", "\xc3", "👩\u200d💻"}
 	rnd := rand.New(rand.NewPCG(12, 1))
-	var names []string
-	for seen := map[string]bool{}; len(names) < n; {
+	names := []string{"x$(touch HERE)", "-", "-o", "~"}
+	for seen := map[string]bool{"-": true, "-o": true, "~": true}; len(names) < n; {
 		var b strings.Builder
 		for range 1 + rnd.IntN(6) {
 			b.WriteString(pieces[rnd.IntN(len(pieces))])

@@ -78,10 +78,14 @@ func catByShell(ctx context.Context, c *session.Conn, asked string, out *catWrit
 	if err := s.Ready(); err != nil {
 		return err
 	}
-	what, err := s.Out.ReadString(0)
+	head, err := s.Out.ReadSlice(0)
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return session.BadAnswer{Err: errUnrequested}
+	}
 	if err != nil {
 		return s.Failure(err)
 	}
+	what := string(head)
 	if size, ok := strings.CutPrefix(strings.TrimSuffix(what, "\x00"), "F"); ok {
 		if out.total, err = strconv.ParseInt(size, 10, 64); err != nil {
 			out.total = -1

@@ -120,9 +120,21 @@ func (p *pull) Item(it listing.Item) error {
 		p.planLink(&it)
 		return nil
 	}
-	p.skip(true)
+	p.special(&it)
 	return p.ctx.Err()
 }
+
+// special passes over what is none of these, and says so if it was asked for.
+func (p *pull) special(it *listing.Item) {
+	if it.Sub == "" {
+		p.Refused(it.Rel(), notOrdinary)
+	} else {
+		p.skip(true)
+	}
+}
+
+// notOrdinary is why what was asked for is not transferred.
+const notOrdinary = "it is a device, FIFO or socket"
 
 // leaveAlone passes over what is not the VM's to write here. A folder of
 // vers-fleet's own is told once, not with all that is in it.
@@ -197,6 +209,12 @@ func (p *pull) planLink(it *listing.Item) {
 		p.linkDiffers(it)
 		return
 	}
+	if err == nil && old == "" {
+		var fi fs.FileInfo
+		if fi, err = p.lookAt(rel); err == nil && inTheWay(fi) {
+			err = dest.ErrInTheWay
+		}
+	}
 	if !p.o.DryRun && err == nil {
 		err = p.d.Symlink(rel, it.Target)
 	}
@@ -233,7 +251,7 @@ func (p *pull) planFile(it *listing.Item) error {
 		p.localFailure(rel, err)
 		return p.ctx.Err()
 	}
-	if fi != nil && fi.IsDir() && p.o.found == nil {
+	if inTheWay(fi) && p.o.found == nil {
 		p.localFailure(rel, dest.ErrInTheWay)
 		return p.ctx.Err()
 	}
@@ -247,6 +265,12 @@ func (p *pull) planFile(it *listing.Item) error {
 		}
 	}
 	return p.want(it, fi)
+}
+
+// inTheWay tells whether what is here is not to be replaced: a folder, or what a
+// program may be reading from.
+func inTheWay(fi fs.FileInfo) bool {
+	return fi != nil && !fi.Mode().IsRegular() && fi.Mode()&fs.ModeSymlink == 0
 }
 
 // lookAt is lstat, nil if there is nothing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -230,11 +231,17 @@ func (p *push) sendAll() error {
 			p.c.fail(it.rel, FailRemote, because("the VM cannot make this folder", it.why), it.why)
 		}
 	}
-	if p.left && p.c.summary().Failed == 0 {
+	if p.left && !p.worthKeeping() {
 		_, err := p.statusLetters(removeScript, 0, p.part)
 		return err
 	}
 	return nil
+}
+
+// worthKeeping tells whether something lies whole in the partial folder that could not
+// be put in place: the next push need not send it again.
+func (p *push) worthKeeping() bool {
+	return slices.ContainsFunc(p.want, func(it *pushItem) bool { return it.complete && (it.failed || !it.sent) })
 }
 
 // send brings files into the partial folder, has them hashed there, and puts

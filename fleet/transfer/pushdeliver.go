@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/listing"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
@@ -287,7 +288,7 @@ func exitStatus(err error) int {
 
 // openHere opens a file to send. A file that cannot be read has its outcome.
 func (p *push) openHere(it *pushItem) *os.File {
-	f, err := os.Open(it.local)
+	f, err := dest.OpenRegular(it.local)
 	if err != nil {
 		p.localGone(it, err)
 		return nil

@@ -93,7 +93,7 @@ func (p *push) placeHead(batches []batch) (head string, most int) {
 	for _, b := range batches {
 		most = max(most, len(b.units)+batchFixed)
 	}
-	if p.c.summary().Failed > 0 || !p.allReady() {
+	if !p.allReady() || slices.ContainsFunc(p.want, func(it *pushItem) bool { return it.complete && it.failed }) {
 		remove = "-"
 	}
 	var large strings.Builder
@@ -325,7 +325,7 @@ func (p *push) placedOne(it *pushItem, letter byte) {
 	it.sent, it.failed = true, letter != 'K' && letter != 'k'
 	switch {
 	case letter == 'D':
-		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
+		p.c.fail(it.rel, FailRefused, inTheWayThere(true), nil)
 	case it.failed:
 		p.c.fail(it.rel, FailRemote, because("the VM could not rename it", it.why), it.why)
 	case it.Kind == 'l' || it.first != nil:

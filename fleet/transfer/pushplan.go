@@ -129,6 +129,9 @@ func (p *push) gatherOne(local, rel, sub string, fi fs.FileInfo) {
 	case fi.Mode()&fs.ModeSymlink != 0:
 		it.Kind = 'l'
 		it.Target, _ = os.Readlink(local)
+	case sub == "":
+		p.c.fail(rel, FailRefused, notOrdinary, nil)
+		return
 	default:
 		p.c.update(func(s *Summary) { s.Skipped++; s.Special++ })
 		return
@@ -174,7 +177,7 @@ func (p *push) plan() error {
 	p.c.logf("push: %s", p.tools.Method())
 	for _, it := range inTheWay {
 		it.sent, it.failed = true, true
-		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
+		p.c.fail(it.rel, FailRefused, inTheWayThere(it.there.Kind == 'd'), nil)
 	}
 	for _, it := range p.want {
 		if it.Kind == 'f' {
@@ -193,6 +196,15 @@ func (p *push) plan() error {
 	return nil
 }
 
+// inTheWayThere is why something on the VM is not replaced: as a lieutenant does from
+// its FIFO, a program may be reading from it.
+func inTheWayThere(folder bool) string {
+	if folder {
+		return "a folder of this name is on the VM"
+	}
+	return "a device, FIFO or socket of this name is on the VM"
+}
+
 // compare fills want and dirs, and returns how many files and links are the same
 // on the VM, and those in whose way a folder is.
 func (p *push) compare() (same int64, inTheWay []*pushItem) {
@@ -209,7 +221,7 @@ func (p *push) compare() (same int64, inTheWay []*pushItem) {
 			up := p.folders[path.Dir(it.rel)]
 			it.unsure = it.there != nil || (up != nil && up.unsure)
 			p.dirs = append(p.dirs, it)
-		case it.there != nil && it.there.Kind == 'd':
+		case it.there != nil && (it.there.Kind == 'd' || it.there.Special()):
 			inTheWay = append(inTheWay, it)
 		case it.first != nil: // see planLinks
 		case it.sameOnVM() && (it.Kind == 'l' || !p.o.Checksum):

@@ -110,8 +110,8 @@ func (p *push) sftpSend(client *sftp.Client, it *pushItem) error {
 			return nil
 		}
 		return client.MkdirAll(name)
-	case exists && there.IsDir():
-		p.c.fail(it.rel, FailRefused, "a folder of this name is on the VM", nil)
+	case exists && inTheWay(there):
+		p.c.fail(it.rel, FailRefused, inTheWayThere(there.IsDir()), nil)
 		return nil
 	case exists && it.Kind == 'f' && there.Mode().IsRegular() && there.Size() == it.Size && there.ModTime().Equal(it.sftpTime()):
 		p.c.update(func(s *Summary) { s.Unchanged++ })
@@ -150,7 +150,7 @@ func (p *push) sftpLink(client *sftp.Client, it *pushItem, temp string) (done bo
 }
 
 func (p *push) sftpFileSend(client *sftp.Client, it *pushItem, temp, name string) error {
-	f, err := os.Open(it.local)
+	f, err := dest.OpenRegular(it.local)
 	if err != nil {
 		p.localGone(it, err)
 		return nil

@@ -3,6 +3,8 @@ package transfer
 import (
 	"os"
 	"runtime"
+
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 )
 
 // sparsePush is from how many bytes of holes they are worth the processes that a file
@@ -49,7 +51,7 @@ func (it *pushItem) holes(from int64) (holes byteRanges) {
 	if !it.holey() {
 		return nil
 	}
-	f, err := os.Open(it.local)
+	f, err := dest.OpenRegular(it.local)
 	if err != nil {
 		return nil // who sends it says so
 	}

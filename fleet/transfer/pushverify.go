@@ -5,9 +5,9 @@ import (
 	"crypto/sha256"
 	"io"
 	"iter"
-	"os"
 	"slices"
 
+	"github.com/vers-fleet/vers-fleet/fleet/transfer/dest"
 	"github.com/vers-fleet/vers-fleet/fleet/transfer/session"
 )
 
@@ -117,7 +117,7 @@ func sizes(items iter.Seq[*pushItem]) (bytes int64) {
 }
 
 func hashFile(name string) (sum [32]byte, err error) {
-	f, err := os.Open(name)
+	f, err := dest.OpenRegular(name)
 	if err != nil {
 		return sum, err
 	}

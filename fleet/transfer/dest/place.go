@@ -54,8 +54,12 @@ func (d *Dest) Hardlink(first, rel string) (made bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if b, err := d.Lstat(rel); err == nil && os.SameFile(a, b) {
+	switch b, err := d.Lstat(rel); {
+	case err != nil:
+	case os.SameFile(a, b):
 		return false, nil
+	case !b.Mode().IsRegular() && b.Mode()&fs.ModeSymlink == 0:
+		return false, ErrInTheWay
 	}
 	p := d.Part(rel)
 	p.Remove()

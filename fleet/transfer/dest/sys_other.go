@@ -21,6 +21,9 @@ func (d *Dest) rename(id string, h *dirHandle, base string) error {
 	return d.root.Rename(filepath.Join(d.name, id), name)
 }
 
+// OpenRegular opens a file for reading.
+func OpenRegular(name string) (*os.File, error) { return os.Open(name) }
+
 // IsFull tells whether err means that there is no room.
 func IsFull(err error) bool { return errors.Is(err, errDiskFull) }
 

@@ -25,6 +25,9 @@ type Item struct {
 	Target string
 }
 
+// Special tells that it is a device, FIFO or socket.
+func (it *Item) Special() bool { return it.Kind != 'f' && it.Kind != 'd' && it.Kind != 'l' }
+
 // Root is one of the paths asked for.
 type Root struct {
 	Asked  string // as the user wrote it
