@@ -125,10 +125,11 @@ func (h *Halves) text(up bool) string {
 }
 
 // health asks the host's /health, which tells of connections and not of the
-// control plane.
+// control plane. A host that asked to be left alone is.
 func (f *Fleet) health(ctx context.Context) string {
 	client, err := f.API.Client()
-	if err != nil || f.API.Forbidden(outage.AsAsked) {
+	s, _ := f.API.State(outage.AsAsked)
+	if err != nil || f.API.Forbidden(outage.AsAsked) || s.NotBefore.After(f.o.Now()) {
 		return halfUnknown
 	}
 	if client.Health(ctx) != nil {

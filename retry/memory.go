@@ -156,23 +156,19 @@ func (s State) permit(now time.Time, u Urgency) Permit {
 	if s.Local != nil && now.Before(s.Local.Until) && !hurry {
 		return PermitHold
 	}
+	if now.Before(s.NotBefore) { // the server's wait binds everybody, however urgent
+		return PermitHold
+	}
 	if s.Outage == nil {
 		return PermitCall
 	}
-	if s.Lease.Owner != "" && now.Before(s.Lease.Until) || s.asked(now, u) || len(s.recentProbes(now)) >= probeMost {
+	if s.Lease.Owner != "" && now.Before(s.Lease.Until) || len(s.recentProbes(now)) >= probeMost {
 		return PermitHold
 	}
 	if hurry || !now.Before(s.NextProbe) {
 		return PermitProbe
 	}
 	return PermitHold
-}
-
-// asked reports whether the server asked not to be called yet. While its wait is a long one, a question that is asked
-// now and by a person is an exception.
-func (s State) asked(now time.Time, u Urgency) bool {
-	left := s.NotBefore.Sub(now)
-	return left > 0 && !(u == Now && left > LongServerWait)
 }
 
 // recentProbes are the probes of all processes that count towards the most there may be.
@@ -234,6 +230,7 @@ func (m *Memory) FailedAttempt(f Failure) error {
 			return errUnchanged
 		}
 		s.noteAttempt(f, now)
+		s.leaveAlone(f.After, now)
 		return nil
 	})
 }
@@ -275,13 +272,17 @@ func (m *Memory) schedule(s *State, after time.Duration, now time.Time, own bool
 	if after <= 0 {
 		return
 	}
-	after = min(after, maxServerWait)
-	if at := now.Add(after); at.After(s.NotBefore) {
-		s.NotBefore = at
-	}
+	s.leaveAlone(after, now)
 	width := max(s.Interval, min(after, probeMax))
 	if at := s.NotBefore.Add(time.Duration(m.rand() * float64(width))); at.After(s.NextProbe) {
 		s.NextProbe = at
+	}
+}
+
+// leaveAlone notes the wait that the server asked for.
+func (s *State) leaveAlone(after time.Duration, now time.Time) {
+	if at := now.Add(min(after, maxServerWait)); after > 0 && at.After(s.NotBefore) {
+		s.NotBefore = at
 	}
 }
 

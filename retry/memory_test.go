@@ -169,17 +169,42 @@ func TestServerSentWaitInMemory(t *testing.T) {
 		if s.NotBefore.Sub(start) != 24*time.Hour || s.NextProbe.Before(s.NotBefore) || s.NextProbe.After(s.NotBefore.Add(probeMax)) {
 			t.Errorf("not before %s, next probe %s", s.NotBefore.Sub(start), s.NextProbe.Sub(start))
 		}
-		time.Sleep(urgentGap)
-		wantPermit(t, m, Soon, PermitHold)
-		wantPermit(t, m, Now, PermitProbe) // who insists may look whether so long a wait is meant
-		must(t, m.Abandoned())
-		time.Sleep(24*time.Hour - LongServerWait - urgentGap)
-		wantPermit(t, m, Now, PermitHold) // the rest is not worth asking
-		time.Sleep(LongServerWait - 1)
-		wantPermit(t, m, Scheduled, PermitHold)
-		time.Sleep(probeMax + 1)
+		for range 24 { // never undercut, whoever asks
+			wantPermit(t, m, Soon, PermitHold)
+			wantPermit(t, m, Now, PermitHold)
+			if next := m.mustState(t).NextPoll(time.Now(), true); next.Before(s.NotBefore) {
+				t.Fatalf("who waits would ask %s early", s.NotBefore.Sub(next))
+			}
+			time.Sleep(time.Hour - 1)
+		}
+		wantPermit(t, m, Now, PermitHold)
+		time.Sleep(24 + probeMax + 1)
 		wantPermit(t, m, Scheduled, PermitProbe)
 	})
+}
+
+// A call that is repeated inside one process after the server's wait binds the
+// other processes too.
+func TestServerSentWaitOfARepeatedCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(&shared{}, MemoryOptions{})
+		must(t, m.FailedAttempt(Failure{Cause: CauseHTTP(429), After: 5 * time.Second}))
+		if s := wantPermit(t, m, Now, PermitHold); s.Down() {
+			t.Errorf("one refused attempt is no outage: %+v", s)
+		}
+		time.Sleep(5 * time.Second)
+		wantPermit(t, m, Scheduled, PermitCall)
+		must(t, m.FailedAttempt(Failure{Cause: CauseHTTP(429), After: 5 * time.Second}))
+		must(t, m.Succeeded(0)) // the answer of a call that was under way
+		wantPermit(t, m, Now, PermitCall)
+	})
+}
+
+func (m *Memory) mustState(t *testing.T) State {
+	t.Helper()
+	s, err := m.State()
+	must(t, err)
+	return s
 }
 
 func TestLocalTroubleIsNoOutage(t *testing.T) {

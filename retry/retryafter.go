@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// maxServerWait is the longest wait a server can impose: what it asks for is not undercut, but a year is nobody's wish.
-const maxServerWait = 365 * 24 * time.Hour
+// maxServerWait is the longest wait a server can impose. What it asks for is never undercut, but more than a month
+// is nobody's wish: it is a proxy's mistake, which must not silence the program for good.
+const maxServerWait = 30 * 24 * time.Hour
 
-// LongServerWait is from when on a wait is too long to be obeyed blindly, as it may be a misconfigured proxy's: while
-// more than that is left, whoever insists may ask all the same. It also bounds the jitter behind a wait.
+// LongServerWait bounds the jitter behind a wait, and is from when on people are told that there is no use in asking.
 const LongServerWait = 10 * time.Minute
 
 // ParseRetryAfter reads the values of the headers Retry-After (RFC 9110 section 10.2.3) and Retry-After-Ms

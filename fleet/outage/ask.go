@@ -69,6 +69,9 @@ func Ask[T any](ctx context.Context, a *API, c Call[T]) (Answer[T], error) {
 		urgency = Now
 	}
 	permit, state := a.memory.Ask(urgency)
+	if permit == retry.PermitHold && c.Cached == nil && a.leaveAlone(ctx, c.What, state) {
+		permit, state = a.memory.Ask(urgency)
+	}
 	if permit == retry.PermitHold && c.Insist && !state.NotBefore.After(a.o.Now()) { // never earlier than the API allows
 		permit = retry.PermitProbe
 	}

@@ -107,6 +107,8 @@ func (a *API) downReason(s retry.State) string {
 		return text + a.nextTry(s)
 	case s.Local != nil:
 		return fmt.Sprintf("%s (%s)", s.Local.Cause.Text(), problem.Ago(now, s.Local.Last))
+	case s.NotBefore.After(now):
+		return askedToWait(s)
 	}
 	return "the API is not asked right now"
 }
@@ -120,6 +122,22 @@ func (a *API) nextTry(s retry.State) string {
 		return "; it asks not to be called before " + problem.Clock(s.NotBefore) + ", so there is no use in asking earlier"
 	}
 	return "; next try at " + problem.Clock(s.NextProbe)
+}
+
+// askedToWait is the reason of a pause that the API asked for.
+func askedToWait(s retry.State) string {
+	return "the API asks to be left alone until " + problem.Clock(s.NotBefore)
+}
+
+// leaveAlone waits as long as the API asked another call to that is repeated
+// then, if there was one. It reports whether it did.
+func (a *API) leaveAlone(ctx context.Context, what string, s retry.State) bool {
+	left := s.NotBefore.Sub(a.o.Now())
+	if s.Down() || left <= 0 || left > a.o.Retry.MaxElapsed {
+		return false
+	}
+	defer a.o.OnWait(Waiting{What: what, Attempt: 1, Next: s.NotBefore, Reason: askedToWait(s)})()
+	return retry.Sleep(ctx, left) == nil
 }
 
 // waiting describes a pause between two attempts.
