@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
+	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/commits"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 )
@@ -40,24 +41,24 @@ or queued, unsettled or expired of those that wait: see vers-fleet queue --help.
 }
 
 func runCommitsList(ctx context.Context, env *Env, args []string) error {
-	room, list, err := listCommits(ctx, env)
+	f, list, err := listCommits(ctx, env)
 	if err != nil {
 		return err
 	}
 	found := list.Commits
 	if len(args) == 1 {
-		if found, err = room.Of(list, args[0]); err != nil {
+		if found, err = f.Commits.Of(list, args[0]); err != nil {
 			return err
 		}
 	}
 	if err := commitsListing().Print(env.Streams, env.Format(), found); err != nil {
 		return err
 	}
-	return reportCommits(env, list)
+	return reportCommits(env, f, list)
 }
 
 // listCommits asks the room of commits for what there is.
-func listCommits(ctx context.Context, env *Env) (*commits.Commits, commits.Listing, error) {
+func listCommits(ctx context.Context, env *Env) (*fleet.Fleet, commits.Listing, error) {
 	ctx, stop := env.WithTimeout(ctx)
 	defer stop()
 	f, err := env.Fleet(ctx)
@@ -65,13 +66,13 @@ func listCommits(ctx context.Context, env *Env) (*commits.Commits, commits.Listi
 		return nil, commits.Listing{}, err
 	}
 	list, err := f.Commits.List(ctx)
-	return f.Commits, list, err
+	return f, list, err
 }
 
 // reportCommits tells where a listing came from and what it lacks.
-func reportCommits(env *Env, list commits.Listing) error {
+func reportCommits(env *Env, f *fleet.Fleet, list commits.Listing) error {
 	if list.Source == outage.FromCache {
-		reportCached(env, list.AsOf, list.Outage)
+		reportCached(env, f, list.AsOf, list.Outage)
 	}
 	if list.More {
 		env.Streams.Warnf("there are more commits than are listed; the oldest are left out")
@@ -116,7 +117,7 @@ func newCommitsShowCommand(env *Env) *cobra.Command {
 }
 
 func runCommitsShow(ctx context.Context, env *Env, word string) error {
-	_, list, err := listCommits(ctx, env)
+	f, list, err := listCommits(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -145,5 +146,5 @@ func runCommitsShow(ctx context.Context, env *Env, word string) error {
 	if err != nil {
 		return err
 	}
-	return reportCommits(env, list)
+	return reportCommits(env, f, list)
 }

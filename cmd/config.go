@@ -48,8 +48,8 @@ func runConfigView(env *Env) error {
 	listing := ui.Listing[settings.Value]{
 		Columns: []ui.Column[settings.Value]{
 			{Header: "KEY", Value: func(v settings.Value) string { return v.Key }, Style: func(settings.Value) ui.Style { return ui.Strong }},
-			{Header: "VALUE", Value: settings.Value.Text},
-			{Header: "ORIGIN", Value: func(v settings.Value) string { return v.Origin }, Style: func(v settings.Value) ui.Style {
+			{Header: "VALUE", Wraps: true, Value: settings.Value.Text},
+			{Header: "ORIGIN", Wraps: true, Value: func(v settings.Value) string { return v.Origin }, Style: func(v settings.Value) ui.Style {
 				if v.Origin == "default" {
 					return ui.Faint
 				}

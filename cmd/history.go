@@ -10,6 +10,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 )
 
 // showHistory prints the outages seen from here, on a terminal below a strip of
@@ -24,23 +25,25 @@ func showHistory(env *Env, f *fleet.Fleet) error {
 			return err
 		}
 	}
+	when := ui.Absolute
+	if env.Streams.OutTerminal() {
+		when = problem.Dated
+	}
 	return ui.Listing[fleet.HistoryItem]{
 		Columns: []ui.Column[fleet.HistoryItem]{
-			{Header: "SINCE", Value: func(h fleet.HistoryItem) string { return ui.Absolute(h.SinceAt) }},
-			{Header: "UNTIL", Value: func(h fleet.HistoryItem) string { return untilText(h) }},
+			{Header: "SINCE", Value: func(h fleet.HistoryItem) string { return when(h.SinceAt) }},
+			{Header: "UNTIL", Minor: true, Value: func(h fleet.HistoryItem) string {
+				if h.UntilAt.IsZero() {
+					return "now"
+				}
+				return when(h.UntilAt)
+			}},
 			{Header: "LASTED", Value: func(h fleet.HistoryItem) string { return ui.Span(time.Duration(h.Duration * float64(time.Second))) }},
-			{Header: "CAUSES", Value: causesText},
+			{Header: "CAUSES", Wraps: true, Value: causesText},
 		},
 		Name:  func(h fleet.HistoryItem) string { return ui.Absolute(h.SinceAt) },
 		Empty: "no outage was seen from here",
 	}.Print(env.Streams, env.Format(), items)
-}
-
-func untilText(h fleet.HistoryItem) string {
-	if h.UntilAt.IsZero() {
-		return "now"
-	}
-	return ui.Absolute(h.UntilAt)
 }
 
 // causesText tells the causes, the most frequent first.

@@ -60,7 +60,7 @@ func keyListing() ui.Listing[keys.Info] {
 			{Header: "KEY", Value: func(k keys.Info) string { return dash(k.Fingerprint) }},
 			{Header: "FROM", Value: func(k keys.Info) string { return dash(k.Source) }},
 			{Header: "FETCHED", Time: func(k keys.Info) time.Time { return k.FetchedAt }},
-			{Header: "PROVED", Time: func(k keys.Info) time.Time { return k.ProvedAt }},
+			{Header: "VERIFIED", Time: func(k keys.Info) time.Time { return k.ProvedAt }},
 			{Header: "HOST KEY", Wide: true, Value: func(k keys.Info) string { return dash(k.HostKey) }},
 			{Header: "ID", Wide: true, Value: func(k keys.Info) string { return k.VMID }},
 			{Header: "PROBLEM", Wraps: true, Sparse: true, Value: func(k keys.Info) string { return dash(k.Problem) }},

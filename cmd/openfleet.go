@@ -147,13 +147,13 @@ func (e *Env) showWait(w outage.Waiting) func() {
 		delay = patience
 	}
 	waiter := e.Streams.NewWaiter()
-	waiter.StartAfter(delay, func() string { return waitText(w, time.Now(), moving) })
+	waiter.StartAfter(delay, func() string { return waitText(w, time.Now(), moving, e.Streams.Verbose()) })
 	return waiter.Stop
 }
 
-// waitText tells attempt, reason, next try and for how long the API has been
-// down. A live line counts down; a plain one says when.
-func waitText(w outage.Waiting, now time.Time, live bool) string {
+// waitText tells reason, next try and for how long the API has been down, and
+// verbosely which attempt it was. A live line counts down; a plain one says when.
+func waitText(w outage.Waiting, now time.Time, live, verbose bool) string {
 	if w.Attempt == 0 {
 		return w.What + ": waiting for the API's answer"
 	}
@@ -161,7 +161,10 @@ func waitText(w outage.Waiting, now time.Time, live bool) string {
 	if live {
 		next = "next try in " + ui.Span(max(0, w.Next.Sub(now).Round(time.Second)))
 	}
-	text := fmt.Sprintf("%s: %s, attempt %d failed (%s)", w.What, next, w.Attempt, w.Reason)
+	if verbose {
+		next += fmt.Sprintf(", attempt %d failed", w.Attempt)
+	}
+	text := fmt.Sprintf("%s: %s (%s)", w.What, next, w.Reason)
 	if !w.DownSince.IsZero() {
 		text += ", down for " + ui.Span(now.Sub(w.DownSince))
 	}

@@ -151,7 +151,7 @@ func TestReconnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	p := sit(t, simEnv(t, s), "ssh", "--reconnect", "marketing")
+	p := sit(t, simEnv(t, s), "ssh", "-v", "--reconnect", "marketing")
 	p.sees("neither tmux nor screen")
 	p.types("echo one-$((1+1))\r")
 	p.sees("one-2")

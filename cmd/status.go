@@ -202,7 +202,7 @@ func fleetLine(r fleet.Readiness) string {
 	if r.VMs == 0 {
 		return "no VM is recorded yet"
 	}
-	return fmt.Sprintf("%d of %d VMs have a recorded key, %d proved by a login", r.WithKey, r.VMs, r.Proved)
+	return fmt.Sprintf("%d of %d VMs have a saved key, %d verified by a login", r.WithKey, r.VMs, r.Proved)
 }
 
 // phasesLine counts what the lieutenants did when they were asked last, and says

@@ -12,7 +12,7 @@ import (
 func elsewhere() map[string][]string {
 	list, gone, fetch := []string{"list", "vms"}, []string{"remove", "drop"}, []string{"pull", "push"}
 	return map[string][]string{
-		"ls": list, "ps": list, "vm": list, "list": list, "cp": fetch, "scp": fetch, "rsync": fetch, "copy": fetch, "sync": {"pull"},
+		"ls": list, "ps": list, "vm": list, "list": append(list, "view"), "show": {"view", "vms"}, "cp": fetch, "scp": fetch, "rsync": fetch, "copy": fetch, "sync": {"pull"},
 		"rm": gone, "delete": gone, "del": gone, "unset": gone, "add": {"set", "import"}, "logs": {"output"}, "log": {"output"},
 		"shell": {"ssh"}, "sh": {"ssh"}, "login": {"ssh"}, "connect": {"ssh"}, "run": {"exec", "ssh"}, "create": {"branch", "set"}, "new": {"branch", "set"},
 		"clone": {"branch"}, "fork": {"branch"}, "snapshot": {"commit"}, "stop": {"pause"}, "start": {"resume"}, "health": {"status"}, "rename": {"alias"},

@@ -48,7 +48,7 @@ VM's, such as one with a letter of another alphabet, is marked with that name.`,
   vers-fleet vms --probe
   vers-fleet vms --phase
   vers-fleet vms --watch
-  vers-fleet vms --jq '.[] | select(.key.recorded | not) | .name'`,
+  vers-fleet vms --jq '.[] | select(.key.saved | not) | .name'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.names = args
 			return runVMs(c.Context(), env, o)
@@ -166,7 +166,7 @@ func localsLine(locals []inventory.LocalLieutenant) string {
 // reportListing tells on stderr what the rows do not: age, outage, warnings.
 func reportListing(env *Env, f *fleet.Fleet, list inventory.Listing) {
 	if list.Source == outage.FromCache {
-		reportCached(env, list.AsOf, list.Outage)
+		reportCached(env, f, list.AsOf, list.Outage)
 	}
 	for _, w := range f.API.Warnings() {
 		env.Streams.Warnf("%s", w.Text)
@@ -177,17 +177,20 @@ func reportListing(env *Env, f *fleet.Fleet, list inventory.Listing) {
 }
 
 // reportCached tells that the cache answered, how old it is, and why.
-func reportCached(env *Env, asOf time.Time, outage *problem.Error) {
+func reportCached(env *Env, f *fleet.Fleet, asOf time.Time, silence *problem.Error) {
 	what := "cached list of unknown age"
 	if !asOf.IsZero() {
-		what = "cached list from " + problem.Clock(asOf) + " (" + ui.Ago(asOf, time.Now()) + ")"
+		what = "cached list from " + problem.Clock(asOf) + " (" + ui.Old(asOf, time.Now()) + ")"
 	}
 	switch {
-	case outage == nil:
-	case outage.Kind == problem.Auth: // nothing was asked
-		what += "; " + outage.Error()
+	case silence == nil:
+	case silence.Kind == problem.Auth: // nothing was asked
+		what += "; " + silence.Error()
 	default:
-		what += "; " + outage.Why
+		if f.API.Down() {
+			what = "API down; " + what
+		}
+		what += "; " + silence.Why
 	}
 	env.Streams.Notef("%s", what)
 }

@@ -107,16 +107,16 @@ func keyText(v inventory.VM) string {
 	case v.Key.RefusedAt.After(v.Key.ProvedAt):
 		return "refused"
 	case v.Key.ProvedAt.IsZero():
-		return "recorded"
+		return "saved"
 	}
-	return "proved"
+	return "verified"
 }
 
 func keyStyle(v inventory.VM) ui.Style {
 	switch keyText(v) {
-	case "proved":
+	case "verified":
 		return ui.Good
-	case "recorded":
+	case "saved":
 		return ui.Normal
 	}
 	return ui.Bad

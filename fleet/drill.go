@@ -24,7 +24,7 @@ type DrillResult struct {
 	Why      string        `json:"why,omitempty"`
 	Next     string        `json:"fix,omitempty"` // what would mend it
 	Duration float64       `json:"duration_seconds"`
-	ProvedAt time.Time     `json:"proved_at,omitzero"`
+	ProvedAt time.Time     `json:"verified_at,omitzero"`
 	Source   outage.Source `json:"source"`
 	AsOf     time.Time     `json:"as_of"`
 }

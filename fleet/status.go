@@ -72,7 +72,7 @@ type PastOutage struct {
 type Readiness struct {
 	VMs         int       `json:"vms"`
 	WithKey     int       `json:"with_key"`
-	Proved      int       `json:"proved"` // a login with the recorded key has worked
+	Proved      int       `json:"verified"` // a login with the recorded key has worked
 	MissingKeys []string  `json:"missing_keys"`
 	InventoryAt time.Time `json:"inventory_at,omitzero"`
 }

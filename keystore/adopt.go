@@ -29,7 +29,7 @@ type AdoptableKey struct {
 	VMID      string `json:"vm_id,omitempty"` // "" if the name does not tell
 	PublicKey string `json:"public_key,omitempty"`
 	Refused   string `json:"refused,omitempty"` // why it is not adopted; "" if it can be
-	Recorded  bool   `json:"recorded"`          // the keystore has this very key already
+	Recorded  bool   `json:"saved"`             // the keystore has this very key already
 	pem       privateKey
 }
 

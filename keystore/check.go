@@ -119,11 +119,11 @@ func (s *Store) checkFacts(r Record) []Finding {
 	}
 	switch age := s.now().Sub(r.ProvedAt); {
 	case r.ProvedAt.IsZero() && !r.ReportedAt.IsZero():
-		add(SeverityInfo, "the key never proved to work from here; a bundle says it did at "+r.ReportedAt.Format(time.RFC3339))
+		add(SeverityInfo, "the key was never verified by a login from here; a bundle says that it was at "+r.ReportedAt.Format(time.RFC3339))
 	case r.ProvedAt.IsZero():
-		add(SeverityInfo, "the key never proved to work")
+		add(SeverityInfo, "the key was never verified by a login")
 	case age > proofAge:
-		add(SeverityInfo, "the key last proved to work at "+r.ProvedAt.Format(time.RFC3339))
+		add(SeverityInfo, "the key was last verified by a login at "+r.ProvedAt.Format(time.RFC3339))
 	}
 	switch p := r.Previous; {
 	case p == nil:

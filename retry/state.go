@@ -253,13 +253,13 @@ func CauseHTTP(status int) Cause { return Cause(httpPrefix + strconv.Itoa(status
 func (c Cause) Text() string {
 	switch c {
 	case CauseTimeout:
-		return "API does not answer in time"
+		return "the API does not answer in time"
 	case CauseRefused:
-		return "API refuses connections"
+		return "the API refuses connections"
 	case CauseReset:
-		return "API drops connections"
+		return "the API drops connections"
 	case CauseTruncated:
-		return "API answers are cut off"
+		return "the API's answers are cut off"
 	case CauseNotVers:
 		return "something other than the Vers API answers"
 	case CauseRecorded:
@@ -272,9 +272,9 @@ func (c Cause) Text() string {
 		return "TLS fails"
 	}
 	if len(c) > len(httpPrefix) && c[:len(httpPrefix)] == httpPrefix && digits(string(c[len(httpPrefix):])) {
-		return "API answers " + string(c[len(httpPrefix):])
+		return "the API answers " + string(c[len(httpPrefix):])
 	}
-	return "API fails"
+	return "the API fails"
 }
 
 // Failure is what a process tells the memory about calls that failed.

@@ -21,7 +21,7 @@ type origin struct {
 
 func (s *Server) addFleetTools() {
 	add(s, spec{name: "fleet_vms", title: "List VMs", bulk: "vms",
-		about: "The VMs of the fleet: names, ids, state, whether each can be reached without the API (key_recorded). Records the fleet for an outage."}, vms)
+		about: "The VMs of the fleet: names, ids, state, whether each can be reached without the API (key_saved). Records the fleet for an outage."}, vms)
 	add(s, spec{name: "fleet_status", title: "API and fleet health",
 		about: "Is the Vers API up, since when not, what is home, how many VMs could be reached, and what to do now (advice)."}, status)
 	add(s, spec{name: "fleet_drill", title: "Outage drill", bulk: "vms",
@@ -42,7 +42,7 @@ type fleetVM struct {
 	Name       string            `json:"name"`
 	State      string            `json:"state"`
 	Role       string            `json:"role,omitempty"`
-	Key        bool              `json:"key_recorded"`
+	Key        bool              `json:"key_saved"`
 	ReachedAt  time.Time         `json:"reached_at,omitzero"`
 	Phase      string            `json:"phase,omitempty"`
 	LooksLike  string            `json:"looks_like,omitempty"`

@@ -88,7 +88,7 @@ Do not retry failed calls in a loop: error.next says what helps, fleet_status wh
 	}
 	s.mcp.AddPrompt(&mcp.Prompt{Name: "bring_the_work_home", Title: "Bring the work home", Description: "Fetch the finished work of every lieutenant, and prove that it is complete."},
 		says(`Bring the work of the fleet to this machine:
-1. fleet_vms lists the VMs; take those that are running and have key_recorded.
+1. fleet_vms lists the VMs; take those that are running and have key_saved.
 2. vm_status of each: where a lieutenant is idle its work is done; where it works, pull anyway and say that it goes on; where it waits, show me its question.
 3. vm_pull of each. Report files, bytes and failures. Do not open or run what beware names.
 4. vm_diff of each: changed, missing and failed of 0 prove that the copy is complete. Where it is not, pull once more.

@@ -147,7 +147,7 @@ func TestOutage(t *testing.T) {
 		t.Error(vms)
 	}
 	for _, vm := range vms["vms"].([]any) {
-		if vm.(map[string]any)["key_recorded"] != true {
+		if vm.(map[string]any)["key_saved"] != true {
 			t.Error(vm)
 		}
 	}

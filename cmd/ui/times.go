@@ -30,6 +30,14 @@ func Ago(t, now time.Time) string {
 	}
 }
 
+// Old is the age of what was true at t: "5 minutes old", "just now".
+func Old(t, now time.Time) string {
+	if d := now.Sub(t); d >= 10*time.Second {
+		return Span(d) + " old"
+	}
+	return "just now"
+}
+
 // Span is a duration in one unit, rounded down: "42 seconds", "1 hour".
 func Span(d time.Duration) string {
 	const day = 24 * time.Hour

@@ -26,7 +26,7 @@ type VM struct {
 	ProbeError  string        `json:"probe_error,omitempty"`
 	Phase       string        `json:"phase,omitempty"` // what its lieutenant does, where that was asked for or is known
 	PhaseText   string        `json:"phase_text,omitempty"`
-	PhaseSince  time.Time     `json:"phase_since,omitzero"`
+	PhaseSince  time.Time     `json:"phase_since_at,omitzero"`
 	PhaseAsOf   time.Time     `json:"phase_as_of,omitzero"`
 	GoneAt      time.Time     `json:"gone_at,omitzero"` // since when the API no longer lists it
 	Source      outage.Source `json:"source"`
@@ -35,10 +35,10 @@ type VM struct {
 
 // KeyState says what the keystore holds for a VM.
 type KeyState struct {
-	Recorded  bool      `json:"recorded"`
+	Recorded  bool      `json:"saved"`
 	Source    string    `json:"source,omitempty"`
 	FetchedAt time.Time `json:"fetched_at,omitzero"`
-	ProvedAt  time.Time `json:"proved_at,omitzero"`
+	ProvedAt  time.Time `json:"verified_at,omitzero"`
 	RefusedAt time.Time `json:"refused_at,omitzero"`
 	Problem   string    `json:"problem,omitempty"`
 }

@@ -17,7 +17,7 @@ type Info struct {
 	Fingerprint string        `json:"fingerprint,omitempty"`
 	Source      string        `json:"key_source,omitempty"`
 	FetchedAt   time.Time     `json:"fetched_at,omitzero"`
-	ProvedAt    time.Time     `json:"proved_at,omitzero"`
+	ProvedAt    time.Time     `json:"verified_at,omitzero"`
 	RefusedAt   time.Time     `json:"refused_at,omitzero"`
 	HostKey     string        `json:"host_key,omitempty"` // fingerprint
 	Confirmed   bool          `json:"host_key_confirmed"`

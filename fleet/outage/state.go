@@ -12,6 +12,13 @@ func (a *API) Up(m Mode) bool {
 	return up
 }
 
+// Down reports whether an outage is known: the API is not merely limiting calls,
+// and nothing else answers in its place.
+func (a *API) Down() bool {
+	s, err := a.memory.State()
+	return err == nil && s.Condition() == retry.Down
+}
+
 // MemoryState is what the outage memory holds; the error is the keystore's.
 func (a *API) MemoryState() (retry.State, error) { return a.memory.State() }
 

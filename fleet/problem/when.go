@@ -25,6 +25,21 @@ func clockOf(t, now time.Time) string {
 	return t.Format(form+" MST") + " = " + utc
 }
 
+// Dated is Clock with the date, for a moment in a list of many.
+func Dated(t time.Time) string { return datedOf(t.Local()) }
+
+func datedOf(t time.Time) string {
+	const day, clock = "2006-01-02 ", "15:04 MST"
+	utc := t.UTC()
+	if _, offset := t.Zone(); offset == 0 {
+		return utc.Format(day + clock)
+	}
+	if t.Format(day) == utc.Format(day) {
+		return t.Format(day+clock) + " = " + utc.Format(clock)
+	}
+	return t.Format(day+clock) + " = " + utc.Format(day+clock)
+}
+
 // Moment renders a moment for a text that is kept: it is always dated.
 func Moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 

@@ -22,4 +22,16 @@ func TestClock(t *testing.T) {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}
+	for _, c := range []struct {
+		at   time.Time
+		want string
+	}{
+		{at, "2026-02-24 03:15 UTC"},
+		{at.In(berlin), "2026-02-24 04:15 CET = 03:15 UTC"},
+		{at.Add(20 * time.Hour).In(berlin), "2026-02-25 00:15 CET = 2026-02-24 23:15 UTC"},
+	} {
+		if got := datedOf(c.at); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
 }

@@ -53,8 +53,8 @@ type Difference struct {
 
 // Side is an item at one end.
 type Side struct {
-	Size    int64     `json:"size"`     // bytes; 0 of what is no file
-	ModTime time.Time `json:"mod_time"` // in whole seconds
+	Size    int64     `json:"size"`        // bytes; 0 of what is no file
+	ModTime time.Time `json:"modified_at"` // in whole seconds
 }
 
 // MaxDifferences bounds the differences of one VM that are listed; the counts go on.

@@ -22,8 +22,8 @@ type Activity struct {
 	Phase     lieutenant.Phase     `json:"phase"`              // PhaseUnknown when it could not be asked
 	Text      string               `json:"text,omitempty"`     // why it failed, what is tried again, what it asks
 	Question  *lieutenant.Question `json:"question,omitempty"` // of a lieutenant that waits for an answer
-	Since     time.Time            `json:"since,omitzero"`
-	LastWrite time.Time            `json:"last_write,omitzero"`
+	Since     time.Time            `json:"since_at,omitzero"`
+	LastWrite time.Time            `json:"last_write_at,omitzero"`
 	Answers   int                  `json:"answers"` // -1: not known
 	Size      int64                `json:"stream_bytes"`
 	Error     string               `json:"error,omitempty"`

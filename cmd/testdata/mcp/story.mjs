@@ -38,7 +38,7 @@ execFileSync(program, ['sim', 'fault', '503'])
 const { source, vms } = await call('fleet_vms', {})
 assert.equal(source, 'cache')
 const marketing = vms.find((vm) => vm.name === 'marketing')
-assert.ok(marketing.key_recorded)
+assert.ok(marketing.key_saved)
 
 const status = await call('fleet_status', {})
 assert.equal(status.api.state, 'down')
