@@ -135,13 +135,9 @@ func runPull(ctx context.Context, env *Env, o pullOptions) error {
 			return err
 		}
 	}
-	verb := fetching(o.transfer.DryRun)
-	if !env.Format().Lines() {
-		if err := transferListing(verb).Print(env.Streams, env.Format(), results); err != nil {
-			return err
-		}
+	if err := showTransfer(env, results, fetching(o.transfer.DryRun), env.Format().Lines()); err != nil {
+		return err
 	}
-	reportTransfer(env, results, verb)
 	return pullErr
 }
 

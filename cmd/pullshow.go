@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -147,18 +148,32 @@ func transferListing(verb transferVerb) ui.Listing[remote.PullResult] {
 	}
 }
 
+// showTransfer prints what became of a transfer: the answer, and what it lacks. Where
+// nothing at all was done there is only the error to tell people, and no zeros.
+// told: the answer has been printed VM by VM.
+func showTransfer(env *Env, results []remote.PullResult, verb transferVerb, told bool) error {
+	nothing := !slices.ContainsFunc(results, func(r remote.PullResult) bool { return r.Err == nil || r.Files+r.Unchanged+r.Deleted > 0 })
+	if !told && !(nothing && env.Format().Table()) {
+		if err := transferListing(verb).Print(env.Streams, env.Format(), results); err != nil {
+			return err
+		}
+	}
+	reportTransfer(env, results, verb, nothing)
+	return nil
+}
+
 // maxShown bounds the failures and deletions told on stderr; all of them are in the JSON.
 const maxShown = 10
 
 // reportTransfer tells failures, deletions and a total on stderr.
-func reportTransfer(env *Env, results []remote.PullResult, verb transferVerb) {
+func reportTransfer(env *Env, results []remote.PullResult, verb transferVerb, nothing bool) {
 	var files, bytes, same, deleted, failed int64
 	for _, r := range results {
 		files, bytes, same, deleted, failed = files+r.Files, bytes+r.Bytes, same+r.Unchanged, deleted+r.Deleted, failed+r.Failed
 		reportOne(env, r, len(results) > 1, verb)
 	}
-	if len(results) == 1 && env.Format().Table() && env.Streams.OutTerminal() {
-		return // the one row of the table has said it
+	if nothing || len(results) == 1 && env.Format().Table() && env.Streams.OutTerminal() {
+		return // the error, or the one row of the table, has said it
 	}
 	gone := ""
 	if deleted > 0 {

@@ -86,11 +86,8 @@ func runPush(ctx context.Context, env *Env, o pushOptions) (err error) {
 	}
 	result, pushErr := f.Remote.Push(ctx, vm, o.transfer)
 	progress.Stop()
-	results := []remote.PullResult{result}
-	verb := sending(o.transfer.DryRun)
-	if err := transferListing(verb).Print(env.Streams, env.Format(), results); err != nil {
+	if err := showTransfer(env, []remote.PullResult{result}, sending(o.transfer.DryRun), false); err != nil {
 		return err
 	}
-	reportTransfer(env, results, verb)
 	return pushErr
 }

@@ -63,7 +63,7 @@ func (r *PullResult) fill(s transfer.Summary) {
 	r.Summary, r.Files, r.Bytes, r.Unchanged = s, s.Files, s.Bytes, s.Unchanged
 	r.Skipped, r.Outward, r.Dotfiles, r.Failed, r.Verified = s.Skipped, s.Outward, s.Dotfiles, s.Failed, s.Verified
 	r.Copied, r.Deleted, r.Deletions = s.Copied, s.Deleted, append(r.Deletions, s.Deletions...)
-	if r.DryRun {
+	if r.DryRun || s.Files+s.Unchanged == 0 {
 		r.Verified = "" // nothing was there to check
 	}
 	for _, e := range s.Failures {

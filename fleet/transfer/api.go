@@ -224,7 +224,12 @@ type LocalError struct {
 	Err  error
 }
 
-func (e *LocalError) Error() string { return e.Path + ": " + e.Err.Error() }
+func (e *LocalError) Error() string {
+	if pe, ok := e.Err.(*fs.PathError); ok && pe.Path == e.Path {
+		return e.Path + ": " + pe.Err.Error()
+	}
+	return e.Path + ": " + e.Err.Error()
+}
 
 // Unwrap returns the cause.
 func (e *LocalError) Unwrap() error { return e.Err }
