@@ -51,7 +51,8 @@ type Progress struct {
 
 type progressLine struct {
 	Update
-	rate rate
+	rate  rate
+	moved time.Time // when there was news of it last
 }
 
 // NewProgress starts a progress display on Err. Stop must be called.
@@ -84,8 +85,12 @@ func (p *Progress) Update(u Update) {
 		p.index[u.Key] = l
 		p.lines = append(p.lines, l)
 	}
+	now := p.now()
+	if l.moved.IsZero() || u != l.Update {
+		l.moved = now
+	}
 	l.Update = u
-	l.rate.add(p.now(), u.Done)
+	l.rate.add(now, u.Done)
 }
 
 // Stop ends the display and removes it from the terminal. The caller prints

@@ -79,7 +79,7 @@ func (p *Progress) render(width, height int) []string {
 			hidden++
 		default:
 			head := pad(Truncate(l.Key, name), name)
-			out = append(out, Truncate(head+"  "+l.amount(narrow)+join(l.rate.text(now, l.Total-l.Done, narrow))+join(l.Text), width))
+			out = append(out, Truncate(head+"  "+l.amount(narrow)+join(l.pace(now, narrow))+join(l.Text), width))
 		}
 	}
 	if hidden > 0 {
@@ -134,6 +134,18 @@ func (l *progressLine) amount(narrow bool) string {
 		return fmt.Sprintf("%3d%%", min(100, l.Done*100/l.Total))
 	}
 	return fmt.Sprintf("%10s / %s %3d%%", Bytes(l.Done), Bytes(l.Total), min(100, l.Done*100/l.Total))
+}
+
+// quietFrom is from when on it is said that nothing comes: as that, for a
+// connection on which nothing comes need not be lost.
+const quietFrom = 10 * time.Second
+
+// pace is how fast a line moves, or for how long it has not.
+func (l *progressLine) pace(now time.Time, narrow bool) string {
+	if quiet := now.Sub(l.moved); quiet >= quietFrom {
+		return "nothing for " + short(quiet)
+	}
+	return l.rate.text(now, l.Total-l.Done, narrow)
 }
 
 func join(s string) string {

@@ -41,6 +41,32 @@ func TestProgressLines(t *testing.T) {
 	})
 }
 
+// A line on which nothing comes says that, and no rate of the time before.
+func TestProgressSaysThatNothingComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := Fake(true, 80)
+		p := s.NewProgress()
+		defer p.Stop()
+		news := Update{Key: "marketing", Total: 100 << 20, Text: "a.png"}
+		for news.Done < 30<<20 {
+			p.Update(news)
+			time.Sleep(time.Second)
+			news.Done += 10 << 20
+		}
+		news.Done -= 10 << 20
+		time.Sleep(11 * time.Second)
+		p.Update(news) // the same again is no news
+		if got := p.render(80, 20)[0]; got != "marketing    20.0 MiB / 100.0 MiB  20%  nothing for 12s  a.png" {
+			t.Errorf("got %q", got)
+		}
+		news.Text = "b.png"
+		p.Update(news)
+		if got := p.render(80, 20)[0]; strings.Contains(got, "nothing for") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
 func TestProgressHeight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := Fake(true, 80)

@@ -186,3 +186,13 @@ func TestPushToAVMThatTrickles(t *testing.T) {
 		})
 	}
 }
+
+// A connection that is given up because nothing came on it did not drop.
+func TestLateIsNotDropped(t *testing.T) {
+	if got := whyLost(&session.LateError{What: "contents"}); strings.Contains(got, "dropped") || !strings.Contains(got, "late with contents") {
+		t.Errorf("got %q", got)
+	}
+	if got := whyLost(io.EOF); got != "the connection dropped" {
+		t.Errorf("got %q", got)
+	}
+}

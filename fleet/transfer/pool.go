@@ -275,6 +275,15 @@ func again(lost error, tried int) bool {
 	return tried < maxRedials && (tried < maxLate || !errors.Is(lost, session.ErrStalled))
 }
 
+// whyLost says what became of a connection: one that was given up because nothing
+// came on it did not drop.
+func whyLost(err error) string {
+	if errors.Is(err, session.ErrStalled) {
+		return err.Error()
+	}
+	return "the connection dropped"
+}
+
 // redial gets a connection back, after a pause that grows.
 func (p *pull) redial(tried int, lost error) error {
 	dial := p.r.Redial
@@ -286,14 +295,14 @@ func (p *pull) redial(tried int, lost error) error {
 	}
 	if tried > 0 {
 		pause := min(250*time.Millisecond<<tried, 30*time.Second)
-		p.c.send(EventRetry, "", "the connection dropped; trying again in "+pause.String())
+		p.c.send(EventRetry, "", whyLost(lost)+"; trying again in "+pause.String())
 		select {
 		case <-time.After(pause):
 		case <-p.ctx.Done():
 			return context.Cause(p.ctx)
 		}
 	} else {
-		p.c.send(EventRetry, "", "the connection dropped; connecting again")
+		p.c.send(EventRetry, "", whyLost(lost)+"; connecting again")
 	}
 	c, err := dial(p.ctx)
 	if err != nil {

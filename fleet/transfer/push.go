@@ -134,7 +134,7 @@ func (p *push) run() error {
 			return &LostError{err}
 		}
 		p.held = nil
-		p.c.send(EventRetry, "", "the connection dropped; connecting again")
+		p.c.send(EventRetry, "", whyLost(err)+"; connecting again")
 		c, dialErr := dial(p.ctx)
 		if dialErr != nil {
 			select {
