@@ -57,7 +57,7 @@ func runDrill(ctx context.Context, env *Env, o drillOptions) error {
 	w, done := env.Streams.NewWaiter(), 0
 	results, drillErr := f.Drill(ctx, fleet.DrillOptions{Selection: sel, IgnorePaused: o.ignorePaused, OnDone: func(fleet.DrillResult) {
 		done++
-		w.Start(fmt.Sprintf("tried %s without the API", ui.Count(done, "VM")))
+		w.Start(fmt.Sprintf("trying VMs without the API, %d done", done))
 	}})
 	w.Stop()
 	if results == nil && drillErr != nil {

@@ -106,8 +106,8 @@ or in vers beside PI_CODING_AGENT_DIR), ~/.vers/keys.json or
 ~/.vers/config.json. api_key_command runs through the shell, only when the API
 is to be called.
 
-Also respected: NO_COLOR, TERM=dumb, CI; HTTPS_PROXY, HTTP_PROXY and NO_PROXY
-for the API; SSL_CERT_FILE; VERS_HOME, PI_CODING_AGENT_DIR, ~/.pi
+Also respected: NO_COLOR, TERM=dumb or no TERM, CI; HTTPS_PROXY, HTTP_PROXY and
+NO_PROXY for the API; SSL_CERT_FILE; VERS_HOME, PI_CODING_AGENT_DIR, ~/.pi
 and ~/.vers for names of VMs.`
 
 const jsonHelp = `-o chooses the form: table and wide for people; json, jsonl, yaml and name for

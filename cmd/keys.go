@@ -57,7 +57,7 @@ func keyListing() ui.Listing[keys.Info] {
 	return ui.Listing[keys.Info]{
 		Columns: []ui.Column[keys.Info]{
 			{Header: "VM", Value: func(k keys.Info) string { return orID(k.Name, k.VMID) }},
-			{Header: "KEY", Value: func(k keys.Info) string { return dash(k.Fingerprint) }},
+			{Header: "KEY", Minor: true, Value: func(k keys.Info) string { return dash(k.Fingerprint) }},
 			{Header: "FROM", Value: func(k keys.Info) string { return dash(k.Source) }},
 			{Header: "FETCHED", Time: func(k keys.Info) time.Time { return k.FetchedAt }},
 			{Header: "VERIFIED", Time: func(k keys.Info) time.Time { return k.ProvedAt }},

@@ -122,7 +122,7 @@ func showVMs(ctx context.Context, env *Env, f *fleet.Fleet, o vmsOptions, sel in
 	}
 	if o.probe {
 		w := env.Streams.NewWaiter()
-		err := f.Probe(ctx, list.VMs, func(p keys.Progress) { w.Start(fmt.Sprintf("tried %d of %d VMs over SSH", p.Done, p.Total)) })
+		err := f.Probe(ctx, list.VMs, func(p keys.Progress) { w.Start(fmt.Sprintf("trying VMs over SSH, %d of %d done", p.Done, p.Total)) })
 		w.Stop()
 		if err != nil {
 			return err

@@ -5,7 +5,7 @@
 //
 //   - stdout carries the answer and nothing else; everything else is stderr.
 //   - Colour, spinner and progress appear on a terminal only, and never under
-//     --no-color, NO_COLOR, TERM=dumb or CI (CI and dumb terminals also lose
+//     --no-color, NO_COLOR, TERM=dumb, no TERM or CI (CI and dumb terminals also lose
 //     the moving parts).
 //   - A table in a pipe is tab separated: no header, no truncation, absolute
 //     times, so that cut and awk work. On a terminal it is aligned, truncated

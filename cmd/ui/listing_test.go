@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -129,11 +130,17 @@ func TestColour(t *testing.T) {
 		{"NO_COLOR", Rules{}, map[string]string{"NO_COLOR": "1"}, true, false},
 		{"empty NO_COLOR", Rules{}, map[string]string{"NO_COLOR": ""}, true, true},
 		{"dumb", Rules{}, map[string]string{"TERM": "dumb"}, true, false},
+		{"no TERM", Rules{}, map[string]string{"TERM": ""}, true, runtime.GOOS == "windows"},
 		{"CI", Rules{}, map[string]string{"CI": "true"}, true, false},
 		{"CI=false", Rules{}, map[string]string{"CI": "false"}, true, true},
 	} {
 		s, b := Fake(c.terminal, 80)
-		s.getenv = func(k string) string { return c.env[k] }
+		s.getenv = func(k string) string {
+			if v, ok := c.env[k]; ok {
+				return v
+			}
+			return fakeEnv(k)
+		}
 		s.Configure(c.rules)
 		if err := rows().Print(s, Format{}, someRows()); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,12 +71,20 @@ type Buffers struct{ In, Out, Err *bytes.Buffer }
 func Fake(terminal bool, width int) (*Streams, Buffers) {
 	b := Buffers{new(bytes.Buffer), new(bytes.Buffer), new(bytes.Buffer)}
 	s := &Streams{
-		answered: new(atomic.Bool), In: b.In, Out: b.Out, getenv: func(string) string { return "" },
+		answered: new(atomic.Bool), In: b.In, Out: b.Out, getenv: fakeEnv,
 		forced: &forced{terminal: terminal, width: width},
 	}
 	s.display = &display{w: b.Err}
 	s.Err = s.display
 	return s, b
+}
+
+// fakeEnv is the environment of streams in memory: that of any terminal.
+func fakeEnv(name string) string {
+	if name == "TERM" {
+		return "xterm"
+	}
+	return ""
 }
 
 // Configure sets the rules from the flags.
@@ -138,7 +147,8 @@ func (s *Streams) errHeight() int {
 
 // plain reports whether the environment asks for no escape sequences at all.
 func (s *Streams) plain() bool {
-	return s.getenv("TERM") == "dumb" || truthy(s.getenv("CI"))
+	term := s.getenv("TERM")
+	return term == "dumb" || term == "" && runtime.GOOS != "windows" || truthy(s.getenv("CI"))
 }
 
 // Moving reports whether Err may show a spinner or a progress display.

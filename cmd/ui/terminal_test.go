@@ -38,7 +38,7 @@ func newTTY(t *testing.T) *tty {
 		t.Fatal(err)
 	}
 	y := &tty{keys: master, slave: slave}
-	y.s = &Streams{In: slave, Out: slave, inFile: slave, outFile: slave, errFile: slave, getenv: func(string) string { return "" }}
+	y.s = &Streams{In: slave, Out: slave, inFile: slave, outFile: slave, errFile: slave, getenv: fakeEnv}
 	y.s.display = &display{w: slave}
 	y.s.Err = y.s.display
 	go func() {
@@ -126,7 +126,7 @@ func TestSpinnerByEnvironment(t *testing.T) {
 			if n == name {
 				return value
 			}
-			return ""
+			return fakeEnv(n)
 		}
 		w := y.s.NewWaiter()
 		w.Start("waiting")

@@ -203,7 +203,7 @@ func (iv *Inventory) Resolve(ctx context.Context, s Selection) ([]VM, error) {
 		if err == nil || problem.KindOf(err) == problem.Ambiguous {
 			return vms, err
 		}
-		ask.Urgency = outage.Now // nothing recorded knows the name
+		ask.Urgency, ask.What = outage.Now, "find "+s.String() // nothing recorded knows the name
 	}
 	return iv.resolveLive(ctx, ask, s)
 }

@@ -35,7 +35,7 @@ func (a *API) describe(e *problem.Error, ae *api.Error) {
 	e.Why, e.Next = ae.Reason(), ae.Hint
 	switch k := ae.Kind; {
 	case k == api.KindCanceled:
-		e.Kind, e.Why, e.Origin = problem.Interrupted, "interrupted", problem.OriginLocal
+		e.Kind, e.What, e.Why, e.Origin = problem.Interrupted, "interrupted", "", problem.OriginLocal
 	case k == api.KindNoKey:
 		e.Kind, e.Origin = problem.Auth, problem.OriginLocal
 		e.Next = cmp.Or(e.Next, "set VERS_API_KEY, or run: vers-fleet config init")
@@ -60,8 +60,17 @@ func (a *API) describe(e *problem.Error, ae *api.Error) {
 		if k == api.KindNotVers || k == api.KindDNS || k == api.KindTLS {
 			e.Next = cmp.Or(a.wrongBase(), e.Next)
 		}
-		e.Next = cmp.Or(e.Next, "vers-fleet wait returns when the API answers again; vers-fleet status says what is known")
+		e.Next = cmp.Or(e.Next, a.firstRun(), "vers-fleet wait returns when the API answers again; vers-fleet status says what is known")
 	}
+}
+
+// firstRun is the advice for an outage that meets somebody whose keystore holds
+// nothing yet; "" for everybody else.
+func (a *API) firstRun() string {
+	if ids, err := a.o.Store.IDs(); err != nil || len(ids) > 0 {
+		return ""
+	}
+	return "nothing is recorded here yet; other Vers clients may have left keys: vers-fleet keys import --found; see: vers-fleet help outage"
 }
 
 // refusedAdvice is what to do about an API that refuses a sound request.
@@ -91,7 +100,7 @@ func OfflineError(what string) *problem.Error {
 // heldError is why the API was not asked while it is known to be down.
 func (a *API) heldError(what string, s retry.State) *problem.Error {
 	e := &problem.Error{Kind: problem.Unavailable, What: "cannot " + what, Why: a.downReason(s), Origin: problem.OriginAPI, Retryable: true,
-		Next: "add --wait to wait for it, or run: vers-fleet wait"}
+		Next: cmp.Or(a.firstRun(), "add --wait to wait for it, or run: vers-fleet wait")}
 	if s.Outage != nil {
 		e.Lasting = "the API was down since " + problem.Moment(s.Outage.Start)
 		if s.LastError != nil {

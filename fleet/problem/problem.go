@@ -134,7 +134,7 @@ func Of(ctx context.Context, err error, e Error, detail func(*Error)) error {
 		e.Why = err.Error()
 	}
 	if errors.Is(err, context.Canceled) || ctx != nil && errors.Is(ctx.Err(), context.Canceled) {
-		e.Kind, e.Why, e.Origin, e.Next = Interrupted, "interrupted", OriginLocal, ""
+		e.Kind, e.What, e.Why, e.Origin, e.Next = Interrupted, "interrupted", "", OriginLocal, "" // no verdict
 	}
 	if detail != nil {
 		detail(&e)
