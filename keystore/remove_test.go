@@ -115,7 +115,7 @@ func TestCheck(t *testing.T) {
 	must(t, os.Chmod(s.KeyPath(testID(5)), 0o640))
 	findings, err := s.Check()
 	must(t, err)
-	wants := []string{"last proved", "never proved", "no host key is pinned", "no key is recorded", "does not belong here", "not a VM", "read inventory", "has been set aside", "were set aside: id"}
+	wants := []string{"last verified", "never verified", "no host key is pinned", "no key is recorded", "does not belong here", "not a VM", "read inventory", "has been set aside", "were set aside: id"}
 	if runtimeChecksModes {
 		wants = append(wants, "group or others")
 	}
