@@ -5,14 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
+	"github.com/vers-fleet/vers-fleet/fleet/private"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn/mux"
@@ -49,8 +48,8 @@ const shareAfter = 500 * time.Millisecond
 // recorded one, the connection ends, or ctx does. Being superfluous is not an
 // error.
 func (d *Dialer) Share(ctx context.Context, b Background) error {
-	l, err := mux.Listen(b.Socket)
-	if errors.Is(err, mux.ErrBusy) {
+	l, err := private.Listen(b.Socket)
+	if errors.Is(err, private.ErrBusy) {
 		return nil
 	}
 	if err != nil {
@@ -93,13 +92,13 @@ func (d *Dialer) stillRecorded(id string, info sshconn.Info) bool {
 
 // Forget tells the process that shares a connection to a VM that the VM's key
 // was removed: being asked, it sees that.
-func (d *Dialer) Forget(id string) { mux.Served(d.shareSocket(id)) }
+func (d *Dialer) Forget(id string) { private.Served(d.shareSocket(id)) }
 
 // startSharing has a background process share a connection. Failing to is
 // nobody's error: the next command connects as this one did.
 func (d *Dialer) startSharing(vm inventory.VM, info sshconn.Info) {
 	path := d.shareSocket(vm.ID)
-	if mux.Served(path) {
+	if private.Served(path) {
 		return
 	}
 	keys, err := d.store.Candidates(vm.ID)
@@ -112,24 +111,11 @@ func (d *Dialer) startSharing(vm inventory.VM, info sshconn.Info) {
 	}
 }
 
-// socketPathMax is what fits into a socket's address on every system: 104
-// bytes on macOS, 108 on Linux (unix(7)), with the NUL at the end.
-const socketPathMax = 103
-
 // shareSocket is where the connection to a VM is shared. The name says by what
 // settings it was made, so that none made by others is ever used.
 func (d *Dialer) shareSocket(id string) string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{d.store.Dir(), id, d.front.Address(id), d.front.HostName(id),
 		strconv.FormatBool(d.o.TLSVerify), strconv.FormatBool(d.o.StrictSSH), d.o.Share.Variant}, "\x00")))
 	name := hex.EncodeToString(sum[:10])
-	if d.o.Share.Runtime != "" && own(d.o.Share.Runtime) {
-		if path := filepath.Join(d.o.Share.Runtime, "vers-fleet", name); len(path) <= socketPathMax {
-			return path
-		}
-	}
-	if path := filepath.Join(d.store.Dir(), "run", name); len(path) <= socketPathMax {
-		return path
-	}
-	// Whoever else made this folder first: mux uses none that is not private.
-	return filepath.Join(os.TempDir(), "vers-fleet-"+strconv.Itoa(os.Getuid()), name)
+	return private.Path(d.o.Share.Runtime, d.store.Dir(), name)
 }

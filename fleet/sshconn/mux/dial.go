@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/vers-fleet/vers-fleet/fleet/private"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
@@ -28,7 +29,7 @@ func algorithms() ssh.Config {
 }
 
 // Dial borrows the connection served at path. name is what messages call the
-// VM. Any failure but ctx's end wraps [ErrNoServer] or [ErrUnsafe], and comes
+// VM. Any failure but ctx's end wraps [ErrNoServer] or [private.ErrUnsafe], and comes
 // at once: the caller then makes a connection of its own. Closing the result
 // leaves the shared connection open.
 func Dial(ctx context.Context, path, name string) (*sshconn.Conn, error) {
@@ -41,14 +42,14 @@ func Dial(ctx context.Context, path, name string) (*sshconn.Conn, error) {
 		return c, nil
 	case outer.Err() != nil:
 		return nil, context.Cause(outer)
-	case errors.Is(err, ErrUnsafe):
+	case errors.Is(err, private.ErrUnsafe):
 		return nil, err
 	}
 	return nil, errors.Join(ErrNoServer, err)
 }
 
 func dial(ctx context.Context, path, name string) (*sshconn.Conn, error) {
-	if err := checkFolder(path); err != nil {
+	if err := private.CheckFolder(path); err != nil {
 		return nil, err
 	}
 	var d net.Dialer
@@ -68,7 +69,7 @@ func dial(ctx context.Context, path, name string) (*sshconn.Conn, error) {
 // hello speaks to the server and learns what it shares.
 func hello(raw net.Conn) (*ssh.Client, sshconn.Info, error) {
 	var info sshconn.Info
-	if err := checkPeer(raw); err != nil {
+	if err := private.CheckPeer(raw); err != nil {
 		return nil, info, err
 	}
 	_ = raw.SetDeadline(time.Now().Add(helloWait))

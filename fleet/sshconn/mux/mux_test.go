@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/vers-fleet/vers-fleet/fleet/private"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/simtest"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/sshd"
 	"github.com/vers-fleet/vers-fleet/fleet/sim/wan"
@@ -65,7 +66,7 @@ func shareOf(t testing.TB, server sshd.Options, rtt time.Duration, o Options) sh
 		t.Fatal(err)
 	}
 	s := shared{path: socketPath(t), conn: conn, vm: vm, relay: relay, ended: make(chan error, 1)}
-	l, err := Listen(s.path)
+	l, err := private.Listen(s.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,24 +260,24 @@ func TestNobodyServes(t *testing.T) {
 		}
 	}
 	quickly(ErrNoServer) // not even a folder
-	l, err := Listen(path)
+	l, err := private.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen(path); !errors.Is(err, ErrBusy) {
+	if _, err := private.Listen(path); !errors.Is(err, private.ErrBusy) {
 		t.Error(err)
 	}
-	_ = l.(*listener).UnixListener.Close() // as a killed server leaves it
+	_ = l.UnixListener.Close() // as a killed server leaves it
 	quickly(ErrNoServer)
-	if l, err = Listen(path); err != nil {
+	if l, err = private.Listen(path); err != nil {
 		t.Fatal("a stale socket is not replaced", err)
 	}
 	defer l.Close()
 	if err := os.Chmod(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	quickly(ErrUnsafe)
-	if _, err := Listen(path); !errors.Is(err, ErrUnsafe) {
+	quickly(private.ErrUnsafe)
+	if _, err := private.Listen(path); !errors.Is(err, private.ErrUnsafe) {
 		t.Error(err)
 	}
 }
@@ -285,7 +286,7 @@ func TestNobodyServes(t *testing.T) {
 // socket away when it goes on.
 func TestStuckServer(t *testing.T) {
 	path := socketPath(t)
-	l, err := Listen(path)
+	l, err := private.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,13 +296,13 @@ func TestStuckServer(t *testing.T) {
 		t.Error(err, time.Since(start))
 	}
 	_ = os.Remove(path)
-	next, err := Listen(path)
+	next, err := private.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer next.Close()
 	_ = l.Close()
-	if !Served(path) {
+	if !private.Served(path) {
 		t.Error("the successor's socket is gone")
 	}
 }
@@ -309,11 +310,11 @@ func TestStuckServer(t *testing.T) {
 // Of several processes that find a dead socket one takes its place.
 func TestTakeOver(t *testing.T) {
 	path := socketPath(t)
-	l, err := Listen(path)
+	l, err := private.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = l.(*listener).UnixListener.Close()
+	_ = l.UnixListener.Close()
 	type result struct {
 		l   net.Listener
 		err error
@@ -321,7 +322,7 @@ func TestTakeOver(t *testing.T) {
 	results := make(chan result)
 	for range 8 {
 		go func() {
-			l, err := Listen(path)
+			l, err := private.Listen(path)
 			results <- result{l, err}
 		}()
 	}
@@ -331,7 +332,7 @@ func TestTakeOver(t *testing.T) {
 		case r.err == nil:
 			won++
 			defer r.l.Close()
-		case !errors.Is(r.err, ErrBusy):
+		case !errors.Is(r.err, private.ErrBusy):
 			t.Error(r.err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/vers-fleet/vers-fleet/fleet/private"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
 )
 
@@ -56,7 +57,7 @@ type server struct {
 
 // Serve lends conn to whoever connects to l, until ctx ends, conn ends, or the
 // options say so; it then closes both and returns why.
-func Serve(ctx context.Context, l net.Listener, conn *sshconn.Conn, o Options) error {
+func Serve(ctx context.Context, l *private.Listener, conn *sshconn.Conn, o Options) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer l.Close()
@@ -96,7 +97,7 @@ func serverConfig() (*ssh.ServerConfig, error) {
 
 // watch ends the server with the connection, when the check fails, and when
 // its socket was taken away: nobody can find it any more.
-func (s *server) watch(ctx context.Context, l net.Listener) {
+func (s *server) watch(ctx context.Context, l *private.Listener) {
 	every := s.o.CheckEvery
 	if every <= 0 {
 		every = checkEvery
@@ -111,7 +112,7 @@ func (s *server) watch(ctx context.Context, l net.Listener) {
 			s.stop(sshconn.ErrLost)
 			return
 		case <-tick.C:
-			if at, ok := l.(*listener); ok && !at.inPlace() {
+			if !l.InPlace() {
 				s.stopUnused()
 			}
 			if s.allowed() && wallClock().Sub(s.lastHeard()) > probeEvery {
@@ -147,7 +148,7 @@ func (s *server) stopUnused() {
 	}
 }
 
-func (s *server) accept(ctx context.Context, l net.Listener) {
+func (s *server) accept(ctx context.Context, l *private.Listener) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -156,7 +157,7 @@ func (s *server) accept(ctx context.Context, l net.Listener) {
 			}
 			return
 		}
-		if checkPeer(c) != nil || !s.allowed() {
+		if private.CheckPeer(c) != nil || !s.allowed() {
 			_ = c.Close()
 			continue
 		}

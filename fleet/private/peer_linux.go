@@ -1,9 +1,9 @@
-package mux
+package private
 
 import "golang.org/x/sys/unix"
 
 func peerUID(fd int) (int, error) {
-	c, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
+	c, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
 		return -1, err
 	}

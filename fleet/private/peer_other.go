@@ -1,6 +1,6 @@
 //go:build unix && !linux && !darwin
 
-package mux
+package private
 
 import "errors"
 
