@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type Env struct {
 	quotes  bool // a shell that completes a word quotes what is offered
 	format  ui.Format
 	heard   func(string) // told of warnings too; nil = nobody
+	logTo   slog.Handler // of the daemon; nil in every other command
 	loaded  func() (*settings.Settings, error)
 	scrypt  int                    // keystore.Options.ScryptWork; tests of this package set it
 	restore atomic.Pointer[func()] // puts the terminal back as it was

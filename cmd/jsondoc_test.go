@@ -12,6 +12,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/commits"
+	"github.com/vers-fleet/vers-fleet/fleet/daemon"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/lifecycle"
@@ -31,7 +32,7 @@ func TestJSONIsDocumented(t *testing.T) {
 		"drill, keys check --probe": fleet.DrillResult{}, "queue list": commits.QueueItem{}, "keys list": keys.Info{},
 		"keys sync": keys.SyncReport{}, "keys check": keys.Finding{}, "keys import": keystore.PlanItem{},
 		"keys import --found": keys.AdoptableKey{}, "alias list, alias set, alias remove": inventory.Alias{}, "version": Build{},
-		"config view, config get": settings.Value{}, "config path, keys path": configPathValue{}, "wait": waitValue{}, "mcp install": installed{}, "send": sent{}, "sim status": sim.Status{},
+		"config view, config get": settings.Value{}, "config path, keys path": configPathValue{}, "wait": waitValue{}, "daemon events": daemon.Event{}, "daemon status": daemon.Status{}, "daemon logs": daemon.LogLine{}, "mcp install": installed{}, "send": sent{}, "sim status": sim.Status{},
 	}
 	for section, v := range types {
 		want := jsonFields(reflect.TypeOf(v), "")

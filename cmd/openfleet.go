@@ -18,6 +18,8 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/settings"
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
+	"github.com/vers-fleet/vers-fleet/fleet/access"
+	"github.com/vers-fleet/vers-fleet/fleet/daemon"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/keys"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
@@ -48,6 +50,22 @@ func (e *Env) openFleet(ctx context.Context) (*fleet.Fleet, error) {
 	}
 	e.opened, err = fleet.Open(o)
 	return e.opened, err
+}
+
+// reopened is the fleet as the settings are now.
+func (e *Env) reopened(ctx context.Context) (*fleet.Fleet, error) {
+	s, err := settings.Load(e.source())
+	if err == nil {
+		err = s.Check()
+	}
+	if err != nil {
+		return nil, err
+	}
+	o, err := e.fleetOptions(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return fleet.Open(o)
 }
 
 // remindOfQueue tells of commits that wait although the API answered the
@@ -95,7 +113,7 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 		return fleet.Options{}, err
 	}
 	mode, limit := e.Mode()
-	return fleet.Options{
+	o := fleet.Options{
 		Home: home, Profile: s.Profile,
 		API: outage.Config{
 			BaseURL: s.APIURL, APIKey: s.APIKey, UserAgent: e.Build.UserAgent(),
@@ -105,10 +123,8 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 		LoadRoots: roots, CAFile: s.TLSCA, TLSVerify: s.TLSVerify, ProxyEnv: environment, StrictSSH: s.StrictSSH,
 		Share: e.sharing(s, environment), ConnectTimeout: s.ConnectTimeout,
 		PullPaths: s.PullPaths, SilentAfter: s.SilentAfter,
-		Retry: outage.Policy{
-			Base: s.RetryBase, Cap: s.RetryCap, MaxElapsed: s.RetryMaxElapsed,
-		},
-		Mode: mode, WaitFor: limit, QueueTTL: s.QueueExpires,
+		Retry: outage.Policy{Base: s.RetryBase, Cap: s.RetryCap, MaxElapsed: s.RetryMaxElapsed},
+		Mode:  mode, WaitFor: limit, QueueTTL: s.QueueExpires,
 		Config:   configOwn(e.flags.set),
 		UserHome: settings.UserHome(), VersHome: e.Getenv("VERS_HOME"), AgentDir: e.Getenv("PI_CODING_AGENT_DIR"), TempDirs: []string{os.TempDir()},
 		Registry: inventory.Registry{URL: s.RegistryURL, Token: s.RegistryToken},
@@ -117,7 +133,18 @@ func (e *Env) fleetOptions(ctx context.Context, s *settings.Settings) (fleet.Opt
 		},
 		Warn: warn, Logf: e.Streams.Debugf,
 		OnWait: e.showWait, Confirm: func(question string) error { return e.confirm(ctx, question) },
-	}, nil
+	}
+	return e.ofDaemon(o, s), nil
+}
+
+// ofDaemon fills in what the daemon, and whoever asks it, needs.
+func (e *Env) ofDaemon(o fleet.Options, s *settings.Settings) fleet.Options {
+	o.Mirror = daemon.Mirror{Folder: s.MirrorFolder, Paths: s.MirrorPaths, Keep: s.MirrorKeep}
+	o.Runtime, o.LogTo = e.Getenv("XDG_RUNTIME_DIR"), e.logTo
+	if e.logTo != nil { // its connections are its own, and nobody watches it wait
+		o.Share, o.OnWait = access.Sharing{}, nil
+	}
+	return o
 }
 
 // configOwn is the configuration file, and its folder where that is ours alone.

@@ -134,6 +134,7 @@ func subcommands() []subcommand {
 		{"wait", newWaitCommand},
 		{"drill", newDrillCommand},
 		{"queue", newQueueCommand},
+		{"daemon", newDaemonCommand},
 		{"keys", newKeysCommand},
 		{"alias", newAliasCommand},
 		{"ssh-config", newSSHConfigCommand},

@@ -135,6 +135,14 @@ func (f *Fleet) drillOne(ctx context.Context, vm inventory.VM) DrillResult {
 	return r
 }
 
+// reach is drillOne for the daemon: the error says why the VM would be lost.
+func (f *Fleet) reach(ctx context.Context, vm inventory.VM) error {
+	if r := f.drillOne(ctx, vm); !r.OK {
+		return &problem.Error{Kind: problem.Unreachable, What: vm.Title() + " could not be reached without the API", Why: r.Why, Next: r.Next, Origin: problem.OriginSSH}
+	}
+	return nil
+}
+
 // Probe tries every VM of the listing over SSH with what is recorded, side by
 // side, and notes what it found in place. When ctx ends before all was tried,
 // what is noted means nothing, and its error is returned.

@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"crypto/x509"
+	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"time"
@@ -49,6 +51,11 @@ type Options struct {
 	WaitFor     time.Duration // with Wait: give up after this long; 0 = never
 	QueueTTL    time.Duration // a queued commit older than this is not sent
 
+	Mirror  daemon.Mirror                        // where the daemon keeps the fleet's work
+	Runtime string                               // $XDG_RUNTIME_DIR, for the daemon's socket; "" = none
+	Pace    func(time.Duration) <-chan time.Time // the clock of the daemon's loops; nil = time.After
+	LogTo   slog.Handler                         // where the daemon logs beside its file, warnings and details too; nil: this process is no daemon
+
 	Config   []string // configuration file and folder, which no pull writes to
 	UserHome string   // where ~/.pi and ~/.vers are; "" = none
 	VersHome string   // $VERS_HOME
@@ -75,6 +82,7 @@ type Fleet struct {
 	Commits   *commits.Commits
 	Lifecycle *lifecycle.Lifecycle
 	Events    *daemon.Events
+	Daemon    *daemon.Daemon
 
 	o     Options
 	keys  *keystore.Store
@@ -94,6 +102,13 @@ func Open(o Options) (*Fleet, error) {
 	if err != nil {
 		return nil, problem.OfStorage("open the local record", err)
 	}
+	log := slog.New(slog.DiscardHandler)
+	if o.LogTo != nil {
+		log = slog.New(slog.NewMultiHandler(o.LogTo, slog.NewJSONHandler(store.Log(daemon.LogName), nil)))
+		o.Warn = func(text string) { log.Warn(text) }
+		o.Logf = func(format string, args ...any) { log.Debug(fmt.Sprintf(format, args...)) }
+		o.API.Warn, o.API.Logf = o.Warn, o.Logf
+	}
 	f := &Fleet{o: o, keys: store, front: inventory.Front{Domain: o.VMDomain, Gateway: o.VMGateway}}
 	f.API = outage.New(outage.Options{Config: o.API, Store: store, Profile: o.Profile, Retry: o.Retry, Mode: o.Mode, WaitFor: o.WaitFor,
 		Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait})
@@ -108,9 +123,12 @@ func Open(o Options) (*Fleet, error) {
 		PullPaths: o.PullPaths, UserHome: o.UserHome, Own: o.own(), TLSVerify: o.TLSVerify, CAFile: o.CAFile, LoadRoots: o.LoadRoots, ProxyEnv: o.ProxyEnv,
 		SilentAfter: o.SilentAfter, Patience: o.Patience, Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait,
 		List: f.list})
-	f.Events = daemon.New(daemon.Options{API: f.API, Inventory: f.Inventory, Output: f.Output, Store: store, Now: o.Now, Logf: o.Logf, List: f.list})
+	watch := daemon.Options{API: f.API, Inventory: f.Inventory, Output: f.Output, Store: store, Now: o.Now, Logf: o.Logf, List: f.list}
+	f.Events = daemon.New(watch)
 	f.Commits = commits.New(commits.Options{API: f.API, Inventory: f.Inventory, Store: store, QueueTTL: o.QueueTTL, Now: o.Now, Warn: o.Warn, OnQueue: f.noteQueue})
 	f.Lifecycle = lifecycle.New(lifecycle.Options{API: f.API, Inventory: f.Inventory, Store: store, Warn: o.Warn, Record: f.recordNow})
+	f.Daemon = daemon.NewDaemon(daemon.Config{Options: watch, Events: f.Events, Remote: f.Remote, Commits: f.Commits, Profile: o.Profile, Runtime: o.Runtime,
+		Mirror: o.Mirror, Log: log, After: o.Pace, Drill: f.reach, NoteHome: f.NoteHome})
 	return f, nil
 }
 
@@ -142,6 +160,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Pace == nil {
+		o.Pace = time.After
 	}
 	if o.Warn == nil {
 		o.Warn = func(string) {}

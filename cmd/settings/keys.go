@@ -23,7 +23,7 @@ type Key struct {
 	Flag    string   // "" is none
 	Secret  bool
 
-	into    any                          // the field that holds it: *string, *bool, *time.Duration or *[]string
+	into    any                          // the field that holds it: *string, *bool, *int, *time.Duration or *[]string
 	check   func(string) (string, error) // refuses a text, or returns it in its usual form
 	path    bool                         // names a file or folder
 	travels bool                         // part of Environment: it decides how VMs are reached
@@ -36,6 +36,11 @@ const versURL = "VERS_URL"
 func Keys() []Key { return new(Settings).keys() }
 
 func (s *Settings) keys() []Key {
+	return slices.Concat(s.keysOfAccess(), s.keysOfWork(), s.keysOfServices())
+}
+
+// keysOfAccess say where the API and the VMs are, and where all state is.
+func (s *Settings) keysOfAccess() []Key {
 	return []Key{
 		{Name: "profile", Default: "default", Flag: "profile", Help: "account or endpoint to use; also --profile",
 			into: &s.Profile, check: profileName},
@@ -53,8 +58,19 @@ func (s *Settings) keys() []Key {
 			into: &s.TLSVerify, travels: true},
 		{Name: "home", Default: "$XDG_DATA_HOME/vers-fleet", Help: "folder of all local state, one folder per profile",
 			into: &s.home, path: true, travels: true},
+	}
+}
+
+// keysOfWork say what is done, and how patiently.
+func (s *Settings) keysOfWork() []Key {
+	return []Key{
 		{Name: "pull.paths", Default: "/root/workspace", Help: "what pull fetches when no path is given; commas separate in the variable",
 			into: &s.PullPaths},
+		{Name: "mirror.folder", Help: "folder in which the daemon keeps the fleet's work, one folder per VM; none: it does not",
+			into: &s.MirrorFolder, path: true},
+		{Name: "mirror.paths", Help: "what the daemon fetches from each VM; none: pull.paths", into: &s.MirrorPaths},
+		{Name: "mirror.keep", Default: "all", Help: "how many last states of former VMs of the same name the mirror keeps, or all",
+			into: &s.MirrorKeep, check: countOrAll},
 		{Name: "lieutenant.silent_after", Default: "10m", Help: "a lieutenant at work that says nothing for so long is silent; or off",
 			into: &s.SilentAfter, check: orOff},
 		{Name: "retry.max_elapsed", Default: "10s", Help: "how long a call of the API is retried", into: &s.RetryMaxElapsed},
@@ -67,6 +83,12 @@ func (s *Settings) keys() []Key {
 			into: &s.ConnectTimeout, travels: true},
 		{Name: "ssh.share", Default: "5m", Help: "how long an unused connection is kept for later commands, or off, as it is where CI is set",
 			into: &s.Share, check: orOff, travels: true},
+	}
+}
+
+// keysOfServices say what unlocks the keystore, and who else knows names.
+func (s *Settings) keysOfServices() []Key {
+	return []Key{
 		{Name: "keys.identity", Help: "age or SSH identity file that unlocks an encrypted keystore",
 			into: &s.KeysIdentity, path: true},
 		{Name: "keys.keyring", Default: "false", Help: "true keeps the keystore's passphrase in the system's keyring",
@@ -134,6 +156,8 @@ func (k Key) parse(value any, folder string) error {
 		*into, err = truth(text)
 	case *time.Duration:
 		*into, err = positive(text, k.check != nil)
+	case *int:
+		*into, err = strconv.Atoi(text)
 	case *[]string:
 		if *into = listOf(value); len(*into) == 0 {
 			err = errors.New("it needs at least one entry")
@@ -204,6 +228,17 @@ func positive(v string, orZero bool) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a positive duration, such as 30s or 5m", v)
 	}
 	return d, nil
+}
+
+// countOrAll lets all stand for 0.
+func countOrAll(v string) (string, error) {
+	if strings.EqualFold(v, "all") {
+		return "0", nil
+	}
+	if n, err := strconv.ParseUint(v, 10, 16); err != nil || n == 0 {
+		return "", fmt.Errorf("%q is neither a number from 1 on nor all", v)
+	}
+	return v, nil
 }
 
 // orOff lets off stand for no time at all.

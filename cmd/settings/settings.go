@@ -30,6 +30,10 @@ type Settings struct {
 	TLSVerify bool
 	PullPaths []string
 
+	MirrorFolder string // "" = none
+	MirrorPaths  []string
+	MirrorKeep   int // 0 = all
+
 	SilentAfter time.Duration // 0 = never
 
 	RetryMaxElapsed, RetryBase, RetryCap time.Duration

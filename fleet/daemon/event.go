@@ -25,6 +25,8 @@ const (
 	LieutenantWaiting Type = "lieutenant.waiting" // it has asked something
 	LieutenantSilent  Type = "lieutenant.silent"  // it should work, and says nothing
 	LieutenantCrashed Type = "lieutenant.crashed" // its process is gone, in the middle of an answer
+	MirrorBehind      Type = "mirror.behind"      // nothing has come home from a VM for a quarter of an hour, although it should
+	DiskLow           Type = "disk.low"           // the mirror has no room left
 	QueueSent         Type = "queue.sent"         // a commit that had waited was taken
 	QueueExpired      Type = "queue.expired"      // one had waited too long
 )
@@ -32,11 +34,11 @@ const (
 // Types are all of them.
 func Types() []Type {
 	return []Type{APIDown, APIUp, APILimited, VMNew, VMGone, VMPaused, VMRenamed, KeyMissing, KeyRefused,
-		LieutenantDone, LieutenantFailed, LieutenantWaiting, LieutenantSilent, LieutenantCrashed, QueueSent, QueueExpired}
+		LieutenantDone, LieutenantFailed, LieutenantWaiting, LieutenantSilent, LieutenantCrashed, MirrorBehind, DiskLow, QueueSent, QueueExpired}
 }
 
 // OfVM reports whether events of the type are about one VM.
-func (t Type) OfVM() bool { return !t.about("api") }
+func (t Type) OfVM() bool { return !t.about("api") && !t.about("disk") }
 
 func (t Type) about(subject string) bool { return strings.HasPrefix(string(t), subject+".") }
 

@@ -19,6 +19,7 @@ type known struct {
 	Seq     int64              `json:"seq"` // of the last event
 	API     knownAPI           `json:"api"`
 	Listed  bool               `json:"listed"` // VMs were observed before
+	DiskLow bool               `json:"disk_low,omitempty"`
 	VMs     map[string]knownVM `json:"vms"`
 }
 
@@ -40,6 +41,7 @@ type knownVM struct {
 	Phase      remote.Phase `json:"phase,omitempty"`
 	Mark       string       `json:"mark,omitempty"`     // of the run that was told as done or failed last
 	Question   string       `json:"question,omitempty"` // that was told last
+	Behind     bool         `json:"behind,omitempty"`   // of its mirror
 }
 
 // ObserveFleet makes events of what is known of the API, and of a listing if it
@@ -212,6 +214,35 @@ func (l *ledger) observePhase(a remote.Activity) {
 	if !had || k != before {
 		l.VMs[a.VMID], l.dirty = k, true
 	}
+}
+
+// observeMirror makes events of mirrors that are behind, and of a disk that is full
+// for the reason low.
+func (e *Events) observeMirror(ctx context.Context, list []MirrorVM, low string) ([]Event, error) {
+	return e.change(ctx, func(l *ledger) {
+		for _, v := range list {
+			k, had := l.VMs[v.VMID]
+			if !had || k.Behind == v.Behind {
+				continue
+			}
+			if k.Behind = v.Behind; v.Behind {
+				l.add(Event{Type: MirrorBehind, VMID: v.VMID, Name: v.Name, Since: v.HomeAt, Text: "nothing has come home from " + title(v.Name, v.VMID) + because(v.Error)})
+			}
+			l.VMs[v.VMID], l.dirty = k, true
+		}
+		if now := low != ""; now != l.DiskLow {
+			if l.DiskLow, l.dirty = now, true; now {
+				l.add(Event{Type: DiskLow, Text: "the mirror cannot be written" + because(low)})
+			}
+		}
+	})
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
 }
 
 // current is the event of the first of the types that tells what is so now,

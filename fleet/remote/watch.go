@@ -8,26 +8,30 @@ import (
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
-	"github.com/vers-fleet/vers-fleet/retry"
 )
 
 // WatchRequest keeps a local mirror of a selection fresh. Its functions are
 // called one at a time.
 type WatchRequest struct {
 	Selection inventory.Selection
-	Paths     func(inventory.VM) []string // what to fetch from a VM; nil or none means the configured pull paths
-	Pull      PullRequest                 // its Items are chosen anew with each listing
-	Interval  time.Duration               // between a VM's rounds, and between listings
-	OnList    func(WatchList)             // who is watched
-	OnResult  func(PullResult)            // what a VM's round brought
-	OnLate    func(inventory.VM)          // nothing has come from it for as long as Pull.Patience; told again with each further one
+	Paths     func(inventory.VM) []string       // what to fetch from a VM; nil or none means the configured pull paths
+	Skip      func(inventory.VM) bool           // not nil: VMs that are left out as long as it says so
+	Mode      outage.Mode                       // of the listings
+	Wake      func(vmID string) <-chan struct{} // not nil: what begins a VM's next round at once; of "" the next listing
+	Pull      PullRequest                       // its Items are chosen anew with each listing
+	Interval  time.Duration                     // between a VM's rounds, and between listings
+	OnList    func(WatchList)                   // who is watched
+	OnResult  func(PullResult)                  // what a VM's round brought
+	OnLate    func(inventory.VM)                // nothing has come from it for as long as Pull.Patience; told again with each further one
 }
 
 // WatchList tells whom a Watch follows.
 type WatchList struct {
 	VMs    []inventory.VM
+	Dests  []string       // where the files of each land
 	Outage *problem.Error // why the recorded list of VMs had to serve; nil = it is the API's
 	Err    error          // why there is none; then those of the last one are followed on
 }
@@ -51,7 +55,7 @@ func (rm *Remote) Watch(ctx context.Context, r WatchRequest) error {
 	w.places = make(chan struct{}, w.r.Pull.Jobs)
 	for ctx.Err() == nil {
 		w.list(ctx)
-		_ = retry.Sleep(ctx, r.Interval)
+		w.pause(ctx, "")
 	}
 	w.wg.Wait()
 	switch {
@@ -83,10 +87,13 @@ type watch struct {
 func (w *watch) list(ctx context.Context) {
 	// A VM that was asked for by name is tried even if the API no longer lists
 	// it: a listing may be incomplete, and the others must not wait for it.
-	list, err := w.rm.o.List(ctx, inventory.ListOptions{Gone: len(w.r.Selection.Names) > 0})
+	list, err := w.rm.o.List(ctx, inventory.ListOptions{Mode: w.r.Mode, Gone: len(w.r.Selection.Names) > 0})
 	var vms []inventory.VM
 	if err == nil {
 		vms, err = list.Select(w.r.Selection)
+	}
+	if w.r.Skip != nil {
+		vms = slices.DeleteFunc(vms, w.r.Skip)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -104,7 +111,7 @@ func (w *watch) list(ctx context.Context) {
 		}
 	}
 	if w.r.OnList != nil {
-		w.r.OnList(WatchList{VMs: vms, Outage: list.Outage, Err: err})
+		w.r.OnList(WatchList{VMs: vms, Dests: w.dests(), Outage: list.Outage, Err: err})
 	}
 	if err == nil {
 		w.follow(ctx)
@@ -120,6 +127,16 @@ func (w *watch) itemsOf(vms []inventory.VM) []PullItem {
 		}
 	}
 	return items
+}
+
+// dests is where the files of each of the items land.
+func (w *watch) dests() []string {
+	req := w.request()
+	out := make([]string, len(req.Items))
+	for i, item := range req.Items {
+		out[i] = req.destOf(item)
+	}
+	return out
 }
 
 // request is what a VM's round asks for. It has the items of all, which decide
@@ -159,9 +176,24 @@ func (w *watch) rounds(ctx context.Context, id string) {
 		select {
 		case w.places <- struct{}{}:
 			w.round(ctx, id, keep)
-			_ = retry.Sleep(ctx, w.r.Interval)
+			w.pause(ctx, id)
 		case <-ctx.Done():
 		}
+	}
+}
+
+// pause is what a VM has between two rounds, and "" between two listings.
+func (w *watch) pause(ctx context.Context, id string) {
+	var woken <-chan struct{}
+	if w.r.Wake != nil {
+		woken = w.r.Wake(id)
+	}
+	next := time.NewTimer(w.r.Interval)
+	defer next.Stop()
+	select {
+	case <-next.C:
+	case <-woken:
+	case <-ctx.Done():
 	}
 }
 
