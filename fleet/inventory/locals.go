@@ -1,7 +1,9 @@
 package inventory
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/vers-fleet/vers-fleet/fleet/lieutenant"
@@ -34,16 +36,27 @@ func (iv *Inventory) Locals() []LocalLieutenant {
 // lieutenants reads lieutenants.json; ok tells whether there is one.
 func (iv *Inventory) lieutenants() (list []lieutenant.Lieutenant, ok bool) {
 	for _, path := range lieutenant.Files(iv.o.UserHome, iv.o.VersHome, iv.o.AgentDir) {
-		data, err := keystore.ReadFile(path, maxNameFile)
-		if err != nil {
+		data, ok := iv.readForeign(path)
+		if !ok {
 			continue
 		}
-		if list, err = lieutenant.ParseLieutenants(data); err == nil {
+		list, err := lieutenant.ParseLieutenants(data)
+		if err == nil {
 			return list, true // the first file that can be read is the one in use
 		}
-		iv.o.Logf("%s is not used: %v", path, err)
+		iv.setAside(path+" is not used", err)
 	}
 	return nil, false
+}
+
+// readForeign reads a file with names that another program keeps. One that is
+// there and cannot be read is set aside; one that is empty is being written.
+func (iv *Inventory) readForeign(path string) (data []byte, ok bool) {
+	data, err := keystore.ReadFile(path, maxNameFile)
+	if err != nil && !keystore.IsNotFound(err) && !errors.Is(err, fs.ErrNotExist) {
+		iv.setAside(path+" is not used", err)
+	}
+	return data, err == nil && len(data) > 0
 }
 
 // notVM explains a name that none of the VMs bears and a local lieutenant does.

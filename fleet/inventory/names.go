@@ -139,10 +139,10 @@ func (iv *Inventory) nameFiles() (found []namedVM, seen map[NameSource]bool) {
 		}
 	}
 	if path := lieutenant.AliasesFile(iv.o.UserHome); path != "" {
-		if data, err := keystore.ReadFile(path, maxNameFile); err == nil {
+		if data, ok := iv.readForeign(path); ok {
 			aliases, err := lieutenant.ParseAliases(data)
 			if err != nil {
-				iv.o.Logf("%s is not used: %v", path, err)
+				iv.setAside(path+" is not used", err)
 				return found, seen
 			}
 			seen[SourceVersAliases] = true

@@ -84,42 +84,91 @@ func TestNamesStay(t *testing.T) {
 	means("given to another VM", "writer", two)
 }
 
-// What is only convenient never stands before the rescue: a full id needs
-// nothing but its key.
+// What is only convenient never stands before the rescue: a full id needs nothing
+// but its key, whatever became of any file with names. What cannot be used is set
+// aside with a warning, and the other names go on.
 func TestFullIDNeedsOnlyItsKey(t *testing.T) {
-	for _, doc := range []string{"names.json", "inventory.json"} {
-		for how, spoil := range map[string]func(path string) error{
-			"garbage": func(path string) error { return os.WriteFile(path, []byte("{\x00"), 0o600) },
-			"wrong type": func(path string) error {
-				return os.WriteFile(path, []byte(`{"version":1,"vms":{},"aliases":[]}`), 0o600)
-			},
-			"open to all":  func(path string) error { return os.Chmod(path, 0o666) },
-			"a folder":     func(path string) error { _ = os.Remove(path); return os.Mkdir(path, 0o700) },
-			"a loop":       func(path string) error { _ = os.Remove(path); return os.Symlink(path, path) },
-			"a named pipe": func(path string) error { _ = os.Remove(path); return unix.Mkfifo(path, 0o600) },
-		} {
-			t.Run(doc+"/"+how, func(t *testing.T) {
-				w := fleettest.New(t, 6)
-				if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
-					t.Fatal(err)
+	w := fleettest.New(t, 6)
+	user, vers, agent := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "agent")
+	var said []string
+	w.Options.UserHome, w.Options.VersHome, w.Options.AgentDir = user, vers, agent
+	w.Options.Warn = func(text string) { said = append(said, text) }
+	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Open().Inventory.SetAlias(t.Context(), "mine", inventory.VM{ID: sim.MarketingID}, false); err != nil {
+		t.Fatal(err)
+	}
+	list := fmt.Sprintf(`{"lieutenants":[{"name":"scribe","vmId":%q}]}`, sim.MarketingID)
+	foreign := map[string]string{
+		filepath.Join(vers, "lieutenants.json"):                list,
+		filepath.Join(agent, "..", "vers", "lieutenants.json"): list,
+		filepath.Join(user, ".pi/vers/lieutenants.json"):       list,
+		filepath.Join(user, ".pi/lieutenants.json"):            list,
+		filepath.Join(user, ".vers/lieutenants.json"):          list,
+		filepath.Join(user, ".vers/aliases.json"):              fmt.Sprintf(`{"scribe":%q}`, sim.MarketingID),
+	}
+	own := filepath.Join(w.Home, "default")
+	sources := []string{filepath.Join(own, "names.json"), filepath.Join(own, "inventory.json"), filepath.Join(own, "gone.json")}
+	for path := range foreign {
+		sources = append(sources, path)
+	}
+	for _, path := range sources {
+		for how, spoil := range spoilers() {
+			before, err := os.ReadFile(path)
+			if text, ok := foreign[path]; ok {
+				before, err = []byte(text), os.MkdirAll(filepath.Dir(path), 0o700)
+			}
+			if err == nil {
+				err = os.WriteFile(path, before, 0o600)
+			}
+			if err == nil {
+				err = spoil(path)
+			}
+			if err != nil && !os.IsNotExist(err) {
+				t.Fatal(path, how, err)
+			}
+			said = nil
+			f := w.Open(fleettest.Offline)
+			vm, err := f.Inventory.One(t.Context(), sim.MarketingID)
+			if err != nil {
+				t.Fatalf("%s is %s: a full id: %v", path, how, err)
+			}
+			conn, err := f.Access.Connect(t.Context(), vm, access.How{})
+			if err != nil {
+				t.Fatalf("%s is %s: connect: %v (%s)", path, how, err, problem.KindOf(err))
+			}
+			_ = conn.Close()
+			for name, source := range map[string]string{"mine": "names.json", "marketing": "inventory.json"} {
+				if _, err := f.Inventory.One(t.Context(), name); err != nil && filepath.Base(path) != source {
+					t.Errorf("%s is %s, and %s is not known: %v", path, how, name, err)
 				}
-				if _, err := w.Open().Inventory.SetAlias(t.Context(), "mine", inventory.VM{ID: sim.MarketingID}, false); err != nil {
-					t.Fatal(err)
-				}
-				if err := spoil(filepath.Join(w.Home, "default", doc)); err != nil {
-					t.Fatal(err)
-				}
-				f := w.Open(fleettest.Offline)
-				vm, err := f.Inventory.One(t.Context(), sim.MarketingID)
-				if err != nil {
-					t.Fatalf("a full id: %v", err)
-				}
-				conn, err := f.Access.Connect(t.Context(), vm, access.How{})
-				if err != nil {
-					t.Fatalf("connect: %v (%s)", err, problem.KindOf(err))
-				}
-				_ = conn.Close()
-			})
+			}
+			told := strings.Contains(strings.Join(said, "\n"), "cannot be read") || strings.Contains(strings.Join(said, "\n"), path+" is not used")
+			if _, ok := foreign[path]; (ok || filepath.Base(path) != "gone.json") && !told && how != "open to all" {
+				t.Errorf("%s is %s, and nobody says so: %q", path, how, said)
+			}
+			_ = os.RemoveAll(path)
+			if _, ok := foreign[path]; !ok {
+				_ = os.WriteFile(path, before, 0o600)
+			}
 		}
+	}
+}
+
+// spoilers are the ways in which a file can be of no use.
+func spoilers() map[string]func(path string) error {
+	replaced := func(with func(path string) error) func(path string) error {
+		return func(path string) error { _ = os.Remove(path); return with(path) }
+	}
+	return map[string]func(path string) error{
+		"garbage": func(path string) error { return os.WriteFile(path, []byte("{\x00"), 0o600) },
+		"wrong type": func(path string) error {
+			return os.WriteFile(path, []byte("7"), 0o600)
+		},
+		"open to all":  func(path string) error { return os.Chmod(path, 0o666) },
+		"a folder":     replaced(func(path string) error { return os.Mkdir(path, 0o700) }),
+		"a loop":       replaced(func(path string) error { return os.Symlink(path, path) }),
+		"a named pipe": replaced(func(path string) error { return unix.Mkfifo(path, 0o600) }),
 	}
 }
