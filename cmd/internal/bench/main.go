@@ -20,6 +20,7 @@ type options struct {
 	rtts         []time.Duration
 	only         string
 	runs, logins int
+	vms          int
 	limit        time.Duration
 	quick        bool
 	binary       string
@@ -83,6 +84,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.IntVar(&o.runs, "runs", 3, "rounds per measurement; the median counts")
 	f.IntVar(&o.logins, "logins", 10, "rounds of the login and local suites")
 	f.DurationVar(&o.limit, "limit", 5*time.Minute, "give a single run up after this time")
+	f.IntVar(&o.vms, "vms", 0, "also lists of so many recorded VMs in the local suite, such as 100000")
 	f.BoolVar(&o.quick, "quick", false, "one round on small data, to see that everything works")
 	f.StringVar(&o.binary, "binary", "", "the vers-fleet to measure (default: built from this module)")
 	f.StringVar(&o.cipher, "cipher", "aes128-gcm@openssh.com", "cipher of the OpenSSH tools, empty for their default")

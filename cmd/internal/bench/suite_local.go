@@ -29,6 +29,9 @@ func localSuite(ctx context.Context, r *rig, out io.Writer) error {
 	if r.o.quick {
 		sizes = []int{12, 100}
 	}
+	if r.o.vms > 0 {
+		sizes = append(sizes, r.o.vms)
+	}
 	for _, n := range sizes {
 		if err := r.listTable(ctx, n, out); err != nil {
 			return err
@@ -88,7 +91,19 @@ func (r *rig) listTable(ctx context.Context, n int, out io.Writer) error {
 		}
 		entries = append(entries, &entry{result: result{name: list.name, ours: true, reuses: true, err: err}, run: always(command)})
 	}
-	return r.loginRace(ctx, fmt.Sprintf("List of %d recorded VMs", n), entries, out)
+	if err := r.loginRace(ctx, fmt.Sprintf("List of %d recorded VMs", n), entries, out); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		cmd, err := e.run(ctx)
+		if err != nil || cmd.Run() != nil {
+			continue // the table has said it
+		}
+		if peak := peakMemory(cmd.ProcessState); peak > 0 {
+			fmt.Fprintf(out, "Most memory of %s: %.1f MiB\n", e.name, float64(peak)/(1<<20))
+		}
+	}
+	return nil
 }
 
 // recordFleet writes a profile of n VMs, each with a key and a name.
