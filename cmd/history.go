@@ -31,8 +31,8 @@ func showHistory(env *Env, f *fleet.Fleet) error {
 	}
 	return ui.Listing[fleet.HistoryItem]{
 		Columns: []ui.Column[fleet.HistoryItem]{
-			{Header: "SINCE", Value: func(h fleet.HistoryItem) string { return when(h.SinceAt) }},
-			{Header: "UNTIL", Minor: true, Value: func(h fleet.HistoryItem) string {
+			{Header: "SINCE", Wraps: true, Value: func(h fleet.HistoryItem) string { return when(h.SinceAt) }},
+			{Header: "UNTIL", Wraps: true, Value: func(h fleet.HistoryItem) string {
 				if h.UntilAt.IsZero() {
 					return "now"
 				}

@@ -129,8 +129,8 @@ func transferListing(verb transferVerb) ui.Listing[remote.PullResult] {
 			{Header: "VM", Value: func(r remote.PullResult) string { return orID(r.VMName, r.VMID) }},
 			{Header: verb.header(), Right: true, Value: count(func(r remote.PullResult) int64 { return r.Files })},
 			{Header: "SIZE", Right: true, Value: func(r remote.PullResult) string { return ui.Bytes(r.Bytes) }},
-			{Header: "UNCHANGED", Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Unchanged })},
-			{Header: "SKIPPED", Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Skipped })},
+			{Header: "UNCHANGED", Right: true, Sparse: true, Minor: true, Value: count(func(r remote.PullResult) int64 { return r.Unchanged })},
+			{Header: "SKIPPED", Right: true, Sparse: true, Minor: true, Value: count(func(r remote.PullResult) int64 { return r.Skipped })},
 			{Header: deleting(verb.dry).header(), Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Deleted })},
 			{Header: "FAILED", Right: true, Sparse: true, Value: count(func(r remote.PullResult) int64 { return r.Failed }), Style: func(r remote.PullResult) ui.Style {
 				if r.Failed > 0 || r.Err != nil {

@@ -247,3 +247,23 @@ func TestWrappedCells(t *testing.T) {
 		}
 	}
 }
+
+// A number is shown whole on the narrowest terminal: what else there is gives way.
+func TestNumbersAreNotCut(t *testing.T) {
+	l := Listing[int64]{Columns: []Column[int64]{
+		{Header: "VM", Value: func(int64) string { return "investigator" }},
+		{Header: "SIZE", Right: true, Value: Bytes},
+		{Header: "SKIPPED", Right: true, Minor: true, Value: func(int64) string { return "12345678901" }},
+		{Header: "INTO", Value: func(int64) string { return "rescued/investigator" }},
+	}}
+	for _, width := range []int{80, 60, 40, 34} {
+		s, b := Fake(true, width)
+		if err := l.Print(s, Format{}, []int64{125235}); err != nil {
+			t.Fatal(err)
+		}
+		out := b.Out.String()
+		if !strings.Contains(out, " 122.3 KiB ") || strings.Contains(out, "SKIPPED") && !strings.Contains(out, "12345678901") {
+			t.Errorf("in %d columns:\n%s", width, out)
+		}
+	}
+}

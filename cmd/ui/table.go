@@ -129,7 +129,7 @@ func (t *tableText) dropMinor() {
 	wide.width = 0
 	needs, least := wide.columnWidths(), 2*(len(t.head)-1)
 	for i, w := range needs {
-		if i > 0 {
+		if i > 0 && !t.head[i].right {
 			w = min(w, minColumn)
 		}
 		least += min(w, longName)
@@ -161,7 +161,7 @@ func (t tableText) columnWidths() []int {
 		total += widths[i]
 	}
 	for t.width > 0 && total > t.width {
-		i := widest(widths)
+		i := t.widest(widths)
 		if i < 0 {
 			break
 		}
@@ -171,14 +171,15 @@ func (t tableText) columnWidths() []int {
 	return widths
 }
 
-// widest returns the widest column that may still shrink, or -1.
-func widest(widths []int) int {
+// widest returns the widest column that may still shrink, or -1. Half a number says
+// something else, so those stay whole.
+func (t tableText) widest(widths []int) int {
 	if len(widths) > 0 && widths[0] > longName {
 		return 0
 	}
 	best := -1
 	for i := len(widths) - 1; i >= 1; i-- {
-		if widths[i] > minColumn && (best < 0 || widths[i] > widths[best]) {
+		if widths[i] > minColumn && !t.head[i].right && (best < 0 || widths[i] > widths[best]) {
 			best = i
 		}
 	}
