@@ -49,6 +49,7 @@ type Options struct {
 	Retry       retry.Policy
 	Mode        outage.Mode
 	WaitFor     time.Duration // with Wait: give up after this long; 0 = never
+	Probe       time.Duration // of a question that nobody would wait longer for; 0 = outage.ProbeTimeout
 	QueueTTL    time.Duration // a queued commit older than this is not sent
 
 	Mirror  daemon.Mirror                        // where the daemon keeps the fleet's work
@@ -110,7 +111,7 @@ func Open(o Options) (*Fleet, error) {
 		o.API.Warn, o.API.Logf = o.Warn, o.Logf
 	}
 	f := &Fleet{o: o, keys: store, front: inventory.Front{Domain: o.VMDomain, Gateway: o.VMGateway}}
-	f.API = outage.New(outage.Options{Config: o.API, Store: store, Profile: o.Profile, Retry: o.Retry, Mode: o.Mode, WaitFor: o.WaitFor,
+	f.API = outage.New(outage.Options{Config: o.API, Store: store, Profile: o.Profile, Retry: o.Retry, Mode: o.Mode, WaitFor: o.WaitFor, Probe: o.Probe,
 		Now: o.Now, Warn: o.Warn, Logf: o.Logf, OnWait: o.OnWait})
 	f.Inventory = inventory.New(inventory.Options{API: f.API, Store: store, Front: f.front, UserHome: o.UserHome, VersHome: o.VersHome, AgentDir: o.AgentDir,
 		Registry: o.Registry, Now: o.Now, Warn: o.Warn, Logf: o.Logf})

@@ -63,7 +63,7 @@ func (f *Fleet) halves(ctx context.Context, up bool) *Halves {
 	if l.value != nil && l.up == up && f.o.Now().Sub(l.value.AskedAt) < halvesLast {
 		return l.value
 	}
-	ctx, stop := context.WithTimeout(ctx, outage.ProbeTimeout)
+	ctx, stop := context.WithTimeout(ctx, f.API.Brief())
 	defer stop()
 	l.value, l.up = f.askHalves(ctx, up), up
 	return l.value

@@ -104,7 +104,7 @@ func TestWhatIsNoOutage(t *testing.T) {
 // question has three seconds, that of a listing what a slow answer may need.
 func TestStatusAsksBriefly(t *testing.T) {
 	w := fleettest.New(t, 6)
-	w.Options.API.Timeouts = api.Timeouts{Headers: time.Hour, Whole: time.Hour}
+	w.Options.API.Timeouts, w.Options.Probe = api.Timeouts{Headers: time.Hour, Whole: time.Hour}, 30*time.Second
 	key, within := w.Options.API.APIKey, time.Duration(0)
 	w.Options.API.APIKey = func(ctx context.Context) (string, error) { // is fetched within the call's time
 		deadline, ok := ctx.Deadline()
@@ -116,7 +116,7 @@ func TestStatusAsksBriefly(t *testing.T) {
 	if _, err := w.Open().List(t.Context(), fleet.ListOptions{}); err != nil || within < time.Minute {
 		t.Errorf("a listing may take %s, %v", within, err)
 	}
-	if s, err := w.Open().Status(t.Context(), retry.Scheduled); err != nil || s.Source != outage.FromAPI || within > 3*time.Second {
+	if s, err := w.Open().Status(t.Context(), retry.Scheduled); err != nil || s.Source != outage.FromAPI || within > w.Options.Probe {
 		t.Errorf("the status may take %s: %s, %v", within, s.Source, err)
 	}
 }

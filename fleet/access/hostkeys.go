@@ -66,7 +66,7 @@ func (d *Dialer) unpinned(vms []inventory.VM) (ids []string) {
 // PinFresh is pinMissing after new keys came with a listing, which it must not
 // hold up for long; keys sync pins the rest.
 func (d *Dialer) PinFresh(ctx context.Context, vms []inventory.VM) error {
-	ctx, stop := context.WithTimeout(ctx, outage.ProbeTimeout)
+	ctx, stop := context.WithTimeout(ctx, d.api.Brief())
 	defer stop()
 	_, err := d.PinMissing(ctx, vms)
 	return err

@@ -90,6 +90,7 @@ func NewOf(t testing.TB, c sim.Config) *World {
 		Home: w.Home, RootCAs: roots, TLSVerify: true, VMGateway: s.Gateway(),
 		API: api.Config{BaseURL: s.BaseURL(), APIKey: func(context.Context) (string, error) { return s.APIKey(), nil }},
 		// Attempts are counted, so that a busy machine makes as many of them.
+		Probe: time.Minute, // nor is an answer late there
 		Retry: retry.Policy{Base: time.Millisecond, Cap: 5 * time.Millisecond, MaxAttempts: 5, MaxElapsed: 20 * time.Second},
 	}
 	return w

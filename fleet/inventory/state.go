@@ -18,7 +18,7 @@ const StateNow = "now"
 // it was. It only explains a failure, so it neither waits for the API nor
 // insists on it, whatever the command's mode.
 func (iv *Inventory) StateOf(ctx context.Context, m outage.Mode, vm VM) (state, when string) {
-	ctx, stop := context.WithTimeout(ctx, outage.ProbeTimeout)
+	ctx, stop := context.WithTimeout(ctx, iv.api.Brief())
 	defer stop()
 	answer, err := outage.Ask(ctx, iv.api, outage.Call[string]{
 		Mode: iv.api.Briefly(m), What: "ask for the state of " + vm.Title(), Repeatable: true,

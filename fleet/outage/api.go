@@ -61,6 +61,7 @@ type Options struct {
 	Retry   Policy
 	Mode    Mode          // what AsAsked means; AsAsked is Auto
 	WaitFor time.Duration // with Wait: give up after this long; 0 = never
+	Probe   time.Duration // what Brief returns; 0 = ProbeTimeout
 	Now     func() time.Time
 	Warn    func(string)
 	Logf    func(string, ...any)
@@ -94,6 +95,9 @@ func New(o Options) *API {
 	if o.Mode == AsAsked {
 		o.Mode = Auto
 	}
+	if o.Probe <= 0 {
+		o.Probe = ProbeTimeout
+	}
 	o.Retry.Budget = retry.NewBudget(retryBudget, retryRefill)
 	who := &account{fetch: o.Config.APIKey}
 	o.Config.APIKey = who.apiKey
@@ -101,6 +105,9 @@ func New(o Options) *API {
 	a.memory = a.memoryOf(o.Config.BaseURL)
 	return a
 }
+
+// Brief is how long a question may take that nobody would wait longer for.
+func (a *API) Brief() time.Duration { return a.o.Probe }
 
 // mode is what m means to this command.
 func (a *API) mode(m Mode) Mode {

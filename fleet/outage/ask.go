@@ -34,7 +34,7 @@ type Call[T any] struct {
 	What       string  // completes "cannot ...": "list the VMs"
 	Repeatable bool    // may be sent twice without acting twice
 	Urgency    Urgency // of the answer, while the API is down
-	Quick      bool    // the cache answers when the API has not within ProbeTimeout
+	Quick      bool    // the cache answers when the API has not within Brief
 	Insist     bool    // ask even while the API is believed to be down
 	Acts       bool    // changes something: it is never what finds out whether the API is back
 	Live       func(context.Context, *api.Client) (T, error)
@@ -136,7 +136,7 @@ func attempt[T any](ctx context.Context, a *API, c Call[T], permit retry.Permit)
 	policy := a.policy(c.Mode, c.Cached != nil, permit)
 	if (permit == retry.PermitProbe || c.Quick) && c.Cached != nil {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, ProbeTimeout)
+		ctx, stop = context.WithTimeout(ctx, a.Brief())
 		defer stop()
 	}
 	calls, began := 0, a.o.Now()
@@ -154,7 +154,7 @@ func attempt[T any](ctx context.Context, a *API, c Call[T], permit retry.Permit)
 	})
 	done()
 	latency := a.o.Now().Sub(began)
-	if err != nil && errors.Is(caller.Err(), context.DeadlineExceeded) && latency < ProbeTimeout {
+	if err != nil && errors.Is(caller.Err(), context.DeadlineExceeded) && latency < a.Brief() {
 		calls = 0 // that a caller is in a hurry proves nothing about the API
 	}
 	if permit == retry.PermitCall && c.Quick && caller.Err() == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {

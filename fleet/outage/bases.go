@@ -32,7 +32,7 @@ func (a *API) AnswersAt(ctx context.Context, base string) bool {
 	if err != nil {
 		return false
 	}
-	ctx, stop := context.WithTimeout(ctx, ProbeTimeout)
+	ctx, stop := context.WithTimeout(ctx, a.Brief())
 	defer stop()
 	_, err = client.VMs(ctx)
 	return err == nil

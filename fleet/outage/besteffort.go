@@ -23,7 +23,7 @@ func BestEffort[T any](ctx context.Context, a *API, m Mode, place string, ask fu
 	if permit, _ := memory.Ask(retry.Scheduled); permit == retry.PermitHold {
 		return nothing, ErrNotAsked
 	}
-	ctx, stop := context.WithTimeout(ctx, ProbeTimeout)
+	ctx, stop := context.WithTimeout(ctx, a.Brief())
 	defer stop()
 	began := a.o.Now()
 	value, err := ask(ctx)

@@ -203,7 +203,7 @@ func (a *API) awaitSince(ctx context.Context, since time.Time, limit time.Durati
 
 // probe asks the API the cheapest question that needs a key.
 func (a *API) probe(ctx context.Context, client *api.Client) error {
-	ctx, stop := context.WithTimeout(ctx, 3*ProbeTimeout)
+	ctx, stop := context.WithTimeout(ctx, 3*a.Brief())
 	defer stop()
 	began := a.o.Now()
 	_, err := client.VMs(ctx)
