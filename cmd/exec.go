@@ -13,6 +13,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
+	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
 
 type execOptions struct {
@@ -44,6 +45,9 @@ with spaces, as OpenSSH does.)`,
 		RunE: func(c *cobra.Command, args []string) error {
 			dash := c.ArgsLenAtDash()
 			if dash < 0 || dash == len(args) {
+				if len(args) > 1 && dash < 0 {
+					return usageError("no command was given after --", "", "for example: vers-fleet exec "+safe.Word(args[0])+" -- "+safe.Line(strings.Join(args[1:], " ")))
+				}
 				return argsError(c, "no command was given after --")
 			}
 			o.names, o.command = args[:dash], args[dash:]

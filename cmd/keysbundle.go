@@ -85,7 +85,7 @@ func runKeysExport(ctx context.Context, env *Env, o keysExportOptions) error {
 		err = f.Remote.WriteFile(o.file, bundle.Bytes())
 	}
 	if err == nil {
-		env.Streams.Notef("a bundle with the keys of %d VMs was written", sum.VMs)
+		env.Streams.Notef("a bundle with the keys of %s was written; whoever may open it runs: vers-fleet keys import FILE", ui.Count(sum.VMs, "VM"))
 	}
 	return err
 }

@@ -103,7 +103,7 @@ func runOutput(ctx context.Context, env *Env, o outputOptions) error {
 	case o.raw:
 		return rawAnswers(ctx, env, f, vms[0], o)
 	}
-	list, wordsErr := f.Output.Answers(ctx, vms, remote.AnswerOptions{History: o.history, All: o.all, Since: since,
+	list, wordsErr := f.Output.Answers(ctx, vms, remote.AnswerOptions{Unnamed: len(o.names) == 0, History: o.history, All: o.all, Since: since,
 		OnRecall: func(vm inventory.VM, asOf time.Time, why string) {
 			env.Streams.Notef("%s: showing what it said before, read %s: %s", vm.Title(), ui.Ago(asOf, time.Now()), why)
 		}})

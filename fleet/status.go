@@ -92,9 +92,9 @@ func (f *Fleet) Status(ctx context.Context, u outage.Urgency) (Status, error) {
 	now := f.o.Now()
 	s := Status{API: health(state, now), Source: outage.FromCache, AsOf: now.UTC(), Warnings: state.Warnings(now)}
 	if list.Source == outage.FromAPI {
-		s.Source = outage.FromAPI
+		s.Source, s.API.LastAnswer = outage.FromAPI, list.AsOf
 		if s.API.State == "unknown" { // where nothing can be recorded
-			s.API.State, s.API.LastAnswer = "up", list.AsOf
+			s.API.State = "up"
 		}
 	}
 	unasked, silence := err, list.Outage

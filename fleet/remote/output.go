@@ -31,6 +31,7 @@ type AnswerOptions struct {
 	History int       // the last so many; 0 = 1
 	All     bool      // every answer
 	Since   time.Time // those that ended later
+	Unnamed bool      // the VMs were not named: that no lieutenant has run on one is no failure
 
 	// OnRecall, if not nil, is told of VMs whose answers were kept here, when
 	// they were read and why they had to serve; one at a time.
@@ -64,7 +65,12 @@ func (l *Output) Answers(ctx context.Context, vms []inventory.VM, o AnswerOption
 	}
 	known := l.recall()
 	lists, errs := make([][]Answer, len(vms)), make([]error, len(vms))
-	problem.Each(len(vms), ExecJobs, func(n int) { lists[n], errs[n] = l.answers(ctx, len(vms), vms[n], how, o, known[vms[n].ID]) })
+	problem.Each(len(vms), ExecJobs, func(n int) {
+		lists[n], errs[n] = l.answers(ctx, len(vms), vms[n], how, o, known[vms[n].ID])
+		if o.Unnamed && errors.Is(errs[n], lieutenant.ErrNoLieutenant) {
+			errs[n] = nil
+		}
+	})
 	return slices.Concat(lists...), problem.Sum{Failed: "could not be read", Next: "--status says why for each", Alike: true}.Of(ctx, inventory.Outcomes(vms, errs))
 }
 
