@@ -98,30 +98,35 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	o.suites, o.data = split(suiteList), split(dataList)
+	if o.quick {
+		o.runs, o.logins = 1, 3
+	}
+	return o, o.check(split(rttList))
+}
+
+// check refuses what there is not, and takes the round-trip times.
+func (o *options) check(rtts []string) error {
 	for _, name := range o.suites {
 		if suites()[name] == nil {
-			return o, fmt.Errorf("no suite %q; there are pull, push, again, fleet, login and local", name)
+			return fmt.Errorf("no suite %q; there are pull, push, again, fleet, login and local", name)
 		}
 	}
 	for _, name := range o.data {
 		if !slices.Contains([]string{"A", "B", "C"}, name) {
-			return o, fmt.Errorf("no data set %q; there are A, B and C", name)
+			return fmt.Errorf("no data set %q; there are A, B and C", name)
 		}
 	}
-	for _, text := range split(rttList) {
+	for _, text := range rtts {
 		rtt, err := time.ParseDuration(text)
 		if err != nil {
-			return o, err
+			return err
 		}
 		o.rtts = append(o.rtts, rtt)
 	}
-	if o.quick {
-		o.runs, o.logins = 1, 3
-	}
 	if o.runs < 1 || o.logins < 1 {
-		return o, errors.New("-runs and -logins must be at least 1")
+		return errors.New("-runs and -logins must be at least 1")
 	}
-	return o, nil
+	return nil
 }
 
 func split(list string) []string {

@@ -11,7 +11,6 @@ func longFunctions() map[string]int {
 		"cmd.showUsage":              41,
 		"cmd.showVMs":                43,
 		"cmd.statusText":             57,
-		"cmd/internal/bench.parse":   48,
 		"fleet.Status":               55,
 		"fleet/lieutenant.parseLine": 51,
 		"fleet/lieutenant.take":      48,
