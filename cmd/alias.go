@@ -61,7 +61,7 @@ func runAliasSet(ctx context.Context, env *Env, name, selector string, force boo
 		env.Streams.Notef("%s named %s before", name, before)
 	}
 	env.Streams.Notef("%s is %s (%s)", name, vm.Title(), vm.ID)
-	return changedAlias(env, inventory.Alias{Alias: name, VMID: vm.ID})
+	return changedAlias(env, inventory.Alias{Alias: name, VMID: vm.ID, Name: vm.Name})
 }
 
 // changedAlias answers a script with the alias that was set or removed.
@@ -110,6 +110,13 @@ func runAliasList(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
+	known, _ := f.Inventory.Known() // names only help
+	all := inventory.NewDirectory(known)
+	for i := range list {
+		if vm, ok := all.ByID(list[i].VMID); ok {
+			list[i].Name = vm.Name
+		}
+	}
 	return aliasListing().Print(env.Streams, env.Format(), list)
 }
 
@@ -118,6 +125,7 @@ func aliasListing() ui.Listing[inventory.Alias] {
 		Columns: []ui.Column[inventory.Alias]{
 			{Header: "ALIAS", Value: func(a inventory.Alias) string { return a.Alias }},
 			{Header: "VM", Value: func(a inventory.Alias) string { return a.VMID }},
+			{Header: "NAME", Wide: true, Value: func(a inventory.Alias) string { return dash(a.Name) }},
 		},
 		Name:  func(a inventory.Alias) string { return a.Alias },
 		Empty: "no aliases",

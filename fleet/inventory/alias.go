@@ -15,6 +15,7 @@ import (
 type Alias struct {
 	Alias string `json:"alias"`
 	VMID  string `json:"vm_id"`
+	Name  string `json:"name,omitempty"` // what the VM is called otherwise, if that is known
 }
 
 // Aliases returns the user's names, in order.
