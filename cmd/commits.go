@@ -84,7 +84,7 @@ func commitsListing() ui.Listing[commits.Commit] {
 	return ui.Listing[commits.Commit]{
 		Columns: []ui.Column[commits.Commit]{
 			{Header: "COMMIT", Value: func(c commits.Commit) string { return c.CommitID }},
-			{Header: "NAME", Value: func(c commits.Commit) string { return dash(c.Name) }},
+			{Header: "NAME", Sparse: true, Value: func(c commits.Commit) string { return dash(c.Name) }},
 			{Header: "VM", Value: func(c commits.Commit) string { return dash(orID(c.VMName, c.VMID)) }},
 			{Header: "GONE", Sparse: true, Value: func(c commits.Commit) string {
 				if c.VMGone {
@@ -93,7 +93,7 @@ func commitsListing() ui.Listing[commits.Commit] {
 				return "-"
 			}},
 			{Header: "STATUS", Value: func(c commits.Commit) string { return c.Status }},
-			{Header: "CREATED", Time: func(c commits.Commit) time.Time { return c.CreatedAt }},
+			{Header: "CREATED", Minor: true, Time: func(c commits.Commit) time.Time { return c.CreatedAt }},
 			{Header: "ASKED", Wide: true, Time: func(c commits.Commit) time.Time { return c.AskedAt }},
 			{Header: "PARENT", Wide: true, Value: func(c commits.Commit) string { return dash(c.ParentCommitID) }},
 			{Header: "DESCRIPTION", Wide: true, Value: func(c commits.Commit) string { return dash(c.Description) }},

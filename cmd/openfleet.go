@@ -191,10 +191,10 @@ func waitText(w outage.Waiting, now time.Time, live, verbose bool) string {
 	if verbose {
 		next += fmt.Sprintf(", attempt %d failed", w.Attempt)
 	}
-	text := fmt.Sprintf("%s: %s (%s)", w.What, next, w.Reason)
 	if !w.DownSince.IsZero() {
-		text += ", down for " + ui.Span(now.Sub(w.DownSince))
+		next += ", down for " + ui.Span(now.Sub(w.DownSince))
 	}
+	text := fmt.Sprintf("%s: %s (%s)", w.What, next, w.Reason)
 	if w.Forecast != "" {
 		text += "; " + w.Forecast
 	}
