@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -74,7 +75,7 @@ func runCommit(ctx context.Context, env *Env, o commitOptions) error {
 		return err
 	}
 	results, commitErr := f.Commits.All(ctx, vms, o.Request)
-	if err := commitListing().Print(env.Streams, env.Format(), results); err != nil {
+	if err := commitListing(saysAllAlike(env, results)).Print(env.Streams, env.Format(), results); err != nil {
 		return err
 	}
 	if o.pull && problem.KindOf(commitErr) == problem.Queued {
@@ -98,7 +99,14 @@ func pullForCommit(ctx context.Context, env *Env, f *fleet.Fleet, vms []inventor
 	return err
 }
 
-func commitListing() ui.Listing[commits.Result] {
+// saysAllAlike reports whether people read the one reason why no commit was taken
+// beneath the table, so that it need not stand in every row.
+func saysAllAlike(env *Env, results []commits.Result) bool {
+	other := func(r commits.Result) bool { return r.Error == "" || r.Error != results[0].Error }
+	return env.Format().Table() && env.Streams.OutTerminal() && !slices.ContainsFunc(results, other)
+}
+
+func commitListing(alike bool) ui.Listing[commits.Result] {
 	return ui.Listing[commits.Result]{
 		Columns: []ui.Column[commits.Result]{
 			{Header: "VM", Value: func(r commits.Result) string { return orID(r.VMName, r.VMID) }},
@@ -110,7 +118,12 @@ func commitListing() ui.Listing[commits.Result] {
 				return r.CommitID
 			}},
 			{Header: "AT", Wide: true, Time: func(r commits.Result) time.Time { return r.At }},
-			{Header: "ERROR", Wraps: true, Sparse: true, Value: func(r commits.Result) string { return dash(r.Error) }},
+			{Header: "ERROR", Wraps: true, Sparse: true, Value: func(r commits.Result) string {
+				if alike {
+					return "-"
+				}
+				return dash(r.Error)
+			}},
 		},
 		Name:  func(r commits.Result) string { return r.CommitID },
 		Empty: "the queue is empty", // commit itself always has one

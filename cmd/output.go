@@ -13,6 +13,7 @@ import (
 	"github.com/vers-fleet/vers-fleet/cmd/ui"
 	"github.com/vers-fleet/vers-fleet/fleet"
 	"github.com/vers-fleet/vers-fleet/fleet/inventory"
+	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/remote"
 	"github.com/vers-fleet/vers-fleet/fleet/safe"
 )
@@ -123,7 +124,7 @@ func printAnswers(env *Env, list []remote.Answer, named bool) error {
 	}
 	for i, w := range list {
 		if named || len(list) > 1 {
-			title := "==> " + safe.Clean(orID(w.Name, w.VMID)) + endedText(w.Ended) + " <==\n"
+			title := "==> " + safe.Clean(orID(w.Name, w.VMID)) + endedText(env, w.Ended) + " <==\n"
 			if i > 0 {
 				title = "\n" + title
 			}
@@ -144,11 +145,14 @@ func printAnswers(env *Env, list []remote.Answer, named bool) error {
 	return nil
 }
 
-// endedText is " (2026-02-24T03:20:00Z)", or nothing where the stream does not
-// say when an answer ended.
-func endedText(t time.Time) string {
-	if t.IsZero() {
+// endedText is " (2026-02-24T03:20:00Z)", on a terminal local time beside UTC, or
+// nothing where the stream does not say when an answer ended.
+func endedText(env *Env, t time.Time) string {
+	switch {
+	case t.IsZero():
 		return ""
+	case env.Streams.OutTerminal():
+		return " (" + problem.Dated(t) + ")"
 	}
 	return " (" + ui.Absolute(t) + ")"
 }

@@ -86,7 +86,7 @@ func runQueueRun(ctx context.Context, env *Env) error {
 		return err
 	}
 	results, runErr := f.Commits.RunQueue(ctx)
-	if err := commitListing().Print(env.Streams, env.Format(), results); err != nil {
+	if err := commitListing(false).Print(env.Streams, env.Format(), results); err != nil {
 		return err
 	}
 	return runErr
