@@ -236,8 +236,11 @@ func (a *API) pauseUntilProbe(ctx context.Context, s retry.State, began time.Tim
 	if s.Outage != nil {
 		w.DownSince, w.Forecast = s.Outage.Start, s.Forecast(a.o.Now()).String()
 	}
-	if last != nil {
+	switch {
+	case last != nil:
 		w.Reason = Reason(last)
+	case s.Condition() == retry.Down && s.LastError != nil: // since when is said beside it
+		w.Reason = s.LastError.Cause.Text()
 	}
 	done := a.o.OnWait(w)
 	defer done()
