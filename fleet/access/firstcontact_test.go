@@ -53,7 +53,7 @@ func TestFirstContactInAnOutageIsUnconfirmed(t *testing.T) {
 		}
 		_ = conn.Close()
 		k := keyOf(t, f, vm.ID)
-		if k.HostKey == "" || k.ProvedAt.IsZero() {
+		if k.HostKey == "" || k.Key.ProvedAt.IsZero() {
 			t.Fatalf("a login that worked left %+v", k)
 		}
 		if want := mode == outage.AsAsked; k.Confirmed != want {

@@ -33,7 +33,7 @@ type Intent struct {
 	Sent        bool      `json:"sent"`   // a request may have reached the API
 	Attempts    int       `json:"attempts"`
 	LastError   string    `json:"last_error,omitempty"`
-	LastTry     time.Time `json:"last_try,omitzero"`
+	LastTry     time.Time `json:"last_try_at,omitzero"`
 }
 
 // State is what the queue listing shows: queued, unsettled or expired.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/vers-fleet/vers-fleet/fleet/inventory"
 	"github.com/vers-fleet/vers-fleet/fleet/outage"
 	"github.com/vers-fleet/vers-fleet/fleet/problem"
 	"github.com/vers-fleet/vers-fleet/fleet/sshconn"
@@ -12,20 +13,16 @@ import (
 // Info is one recorded key as keys list shows it; the key itself is never
 // part of it.
 type Info struct {
-	VMID        string        `json:"vm_id"`
-	Name        string        `json:"name"`
-	Fingerprint string        `json:"fingerprint,omitempty"`
-	Source      string        `json:"key_source,omitempty"`
-	FetchedAt   time.Time     `json:"fetched_at,omitzero"`
-	ProvedAt    time.Time     `json:"verified_at,omitzero"`
-	RefusedAt   time.Time     `json:"refused_at,omitzero"`
-	HostKey     string        `json:"host_key,omitempty"` // fingerprint
-	Confirmed   bool          `json:"host_key_confirmed"`
-	GoneAt      time.Time     `json:"gone_at,omitzero"`
-	Problem     string        `json:"problem,omitempty"`
-	Path        string        `json:"path"`
-	Cache       outage.Source `json:"source"`
-	AsOf        time.Time     `json:"as_of"`
+	VMID        string             `json:"vm_id"`
+	Name        string             `json:"name"`
+	Fingerprint string             `json:"fingerprint,omitempty"`
+	Key         inventory.KeyState `json:"key"`
+	HostKey     string             `json:"host_key,omitempty"` // fingerprint
+	Confirmed   bool               `json:"host_key_confirmed"`
+	GoneAt      time.Time          `json:"gone_at,omitzero"`
+	Path        string             `json:"path"`
+	Cache       outage.Source      `json:"source"`
+	AsOf        time.Time          `json:"as_of"`
 }
 
 // List lists the recorded keys, by name.
@@ -40,8 +37,8 @@ func (ks *Keys) List() ([]Info, error) {
 	}
 	byID := map[string]Info{}
 	for _, r := range records {
-		k := Info{VMID: r.VMID, Fingerprint: sshconn.Fingerprint(r.PublicKey), Source: r.Source, FetchedAt: r.FetchedAt,
-			ProvedAt: r.ProvedAt, RefusedAt: r.RefusedAt, GoneAt: r.GoneAt}
+		k := Info{VMID: r.VMID, Fingerprint: sshconn.Fingerprint(r.PublicKey), GoneAt: r.GoneAt,
+			Key: inventory.KeyState{Source: r.Source, FetchedAt: r.FetchedAt, ProvedAt: r.ProvedAt, RefusedAt: r.RefusedAt}}
 		if len(r.HostKeys) > 0 {
 			k.HostKey, k.Confirmed = sshconn.Fingerprint(r.HostKeys[0].Key), r.HostKeys[0].Confirmed
 		}
@@ -49,12 +46,13 @@ func (ks *Keys) List() ([]Info, error) {
 	}
 	for _, p := range findings {
 		k := byID[p.VMID]
-		k.VMID, k.Problem = p.VMID, p.What
+		k.VMID, k.Key.Problem = p.VMID, p.What
 		byID[p.VMID] = k
 	}
 	out := []Info{}
 	for _, vm := range vms {
-		if k, ok := byID[vm.ID]; ok && (k.Fingerprint != "" || k.Problem != "") {
+		if k, ok := byID[vm.ID]; ok && (k.Fingerprint != "" || k.Key.Problem != "") {
+			k.Key.Recorded = ks.keys.HasKey(vm.ID)
 			k.Name, k.Path, k.Cache, k.AsOf = vm.Name, ks.keys.KeyPath(vm.ID), outage.FromCache, ks.o.Now().UTC()
 			out = append(out, k)
 		}

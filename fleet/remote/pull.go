@@ -194,7 +194,7 @@ func (rm *Remote) pullOne(ctx context.Context, r PullRequest, item PullItem, ali
 	defer func() { done(res.Err) }()
 	res.HostKey = conn.Info().Fingerprint
 	if rec, err := rm.o.Store.Record(item.VM.ID); err == nil {
-		res.KeySource = rec.Source
+		res.Key.Source = rec.Source
 	}
 	o := r.Options
 	o.Dest, o.Source, o.Logf = res.Dest, item.VM.ID, rm.o.Logf

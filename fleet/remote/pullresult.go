@@ -40,11 +40,16 @@ type PullResult struct {
 	Deletions []string         `json:"deletions"`          // what --delete removed, the first thousand
 	Beware    []string         `json:"beware"`             // what arrived that other programs run or obey by themselves
 	HostKey   string           `json:"host_key,omitempty"` // fingerprint
-	KeySource string           `json:"key_source,omitempty"`
+	Key       LoginKey         `json:"key"`
 	Phase     lieutenant.Phase `json:"phase,omitempty"` // of the lieutenant when its task was over, if that was waited for
 	PhaseText string           `json:"phase_text,omitempty"`
 	Summary   transfer.Summary `json:"-"`
 	Err       error            `json:"-"`
+}
+
+// LoginKey is the SSH key that a transfer logged in with.
+type LoginKey struct {
+	Source string `json:"source,omitempty"` // where it came from
 }
 
 // PullFailure is one file that did not come.
