@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -125,7 +126,7 @@ func (vm *testVM) Exec(ctx context.Context, cmd string, stdin io.Reader, stdout,
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	args := append(vm.shell[1:], "-c", cmd)
+	args := slices.Concat(vm.shell[1:], []string{"-c", cmd}) // sessions run side by side
 	c := exec.CommandContext(ctx, vm.shell[0], args...)
 	c.Dir, c.Env = vm.home, []string{"PATH=" + vm.path, "HOME=" + vm.home}
 	c.WaitDelay = 10 * time.Second // what it said last must arrive, also on a busy machine
