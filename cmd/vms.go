@@ -185,7 +185,7 @@ func reportListing(env *Env, f *fleet.Fleet, list inventory.Listing) {
 
 // reportCached tells that the cache answered, how old it is, and why.
 func reportCached(env *Env, f *fleet.Fleet, asOf time.Time, silence *problem.Error) {
-	what := "cached list of unknown age"
+	what := "nothing was ever listed here; this is what else is recorded"
 	if !asOf.IsZero() {
 		what = "cached list from " + problem.Clock(asOf) + " (" + ui.Old(asOf, time.Now()) + ")"
 	}
