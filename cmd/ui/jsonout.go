@@ -119,8 +119,8 @@ func marshal(v any, prefix, indent string) ([]byte, error) {
 }
 
 // wholeSeconds takes the fractions from the moments of a JSON text, in place: from
-// the strings in RFC 3339 of fields called as_of or ..._at. A quote inside of a
-// string is escaped, so only a field looks like one.
+// the strings in RFC 3339 of fields called at, as_of, ..._at or ..._as_of. A quote
+// inside of a string is escaped, so only a field looks like one.
 func wholeSeconds(b []byte) []byte {
 	out := b[:0]
 	for {
@@ -147,11 +147,12 @@ func isMoment(text []byte) bool {
 	if len(name) == len(text) {
 		return false // there is no opening quote
 	}
-	if string(name) == "as_of" {
-		return true
+	for _, last := range []string{"at", "as_of"} {
+		if stem, ok := bytes.CutSuffix(name, []byte(last)); ok {
+			return len(stem) == 0 || stem[len(stem)-1] == '_' && len(bytes.Trim(stem, "abcdefghijklmnopqrstuvwxyz_")) == 0
+		}
 	}
-	stem, ok := bytes.CutSuffix(name, []byte("_at"))
-	return ok && len(stem) > 0 && len(bytes.Trim(stem, "abcdefghijklmnopqrstuvwxyz_")) == 0
+	return false
 }
 
 // moment measures a quoted moment in RFC 3339 with a fraction of a second: how

@@ -11,12 +11,13 @@ import (
 // FuzzWholeSeconds holds the scanner against the rule, as a regular expression
 // says it, on whatever is JSON.
 func FuzzWholeSeconds(f *testing.F) {
-	rule := regexp.MustCompile(`("(?:[a-z_]+_at|as_of)": ?"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(Z"|[+-]\d\d:\d\d")`)
+	rule := regexp.MustCompile(`("(?:[a-z_]*_)?(?:at|as_of)": ?"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(Z"|[+-]\d\d:\d\d")`)
 	for _, seed := range []string{
 		`{"as_of":"2026-02-24T03:20:00.5Z","vms":[{"created_at": "2026-02-24T03:20:00.123456789+01:00","x_at":"2026-02-24T03:20:00Z"}]}`,
 		`{"_at":"2026-02-24T03:20:00.5Z","x2_at":"2026-02-24T03:20:00.5Z","at":"2026-02-24T03:20:00.5Z"}`,
 		`{"a":"\"as_of\": \"2026-02-24T03:20:00.5Z\"","text":"it_at\":","x_at":"2026-02-24T03:20:00.Z"}`,
 		`{"x_at":"2026-02-24 03:20:00.5Z","y_at":"2026-02-24T03:20:00.5","z_at":"2026-02-24T03:20:00.5+01:0\"","x_at":{"as_of":"2026-02-24T03:20:00.99-00:30"}}`,
+		`{"at":"2026-02-24T03:20:00.5Z","phase_as_of": "2026-02-24T03:20:00.5Z","flat":"2026-02-24T03:20:00.5Z","as_of_":"2026-02-24T03:20:00.5Z","_at":"2026-02-24T03:20:00.5Z"}`,
 		`"as_of"`, `[]`, `{"x_at":  "2026-02-24T03:20:00.5Z"}`,
 	} {
 		f.Add([]byte(seed))
