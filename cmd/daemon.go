@@ -202,7 +202,7 @@ func mirrorText(t *ui.Text, m daemon.MirrorStatus) {
 }
 
 func newDaemonLogsCommand(env *Env) *cobra.Command {
-	var most int
+	var most uint
 	c := &cobra.Command{
 		Use: "logs", Short: "What the daemon logged",
 		Long:    "Shows the last lines of the daemon's log, also of one that runs no more.",
@@ -210,11 +210,11 @@ func newDaemonLogsCommand(env *Env) *cobra.Command {
 		Args:    noArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return runDaemonLogs(c.Context(), env, most) },
 	}
-	c.Flags().IntVar(&most, "last", 50, "the last `N` lines; 0: all that are kept")
+	c.Flags().UintVar(&most, "last", 50, "the last `N` lines; 0: all that are kept")
 	return about(c, "", "works", exitOK, exitStorage)
 }
 
-func runDaemonLogs(ctx context.Context, env *Env, most int) error {
+func runDaemonLogs(ctx context.Context, env *Env, most uint) error {
 	f, err := env.Fleet(ctx)
 	if err != nil {
 		return err
@@ -235,9 +235,9 @@ func runDaemonLogs(ctx context.Context, env *Env, most int) error {
 }
 
 // lastOf are the last most of a list; all if most is 0.
-func lastOf[T any](list []T, most int) []T {
-	if most > 0 && len(list) > most {
-		return list[len(list)-most:]
+func lastOf[T any](list []T, most uint) []T {
+	if n := uint(len(list)); most > 0 && n > most {
+		return list[n-most:]
 	}
 	return list
 }
@@ -252,7 +252,7 @@ func fieldsText(fields map[string]any) string {
 
 func newDaemonEventsCommand(env *Env) *cobra.Command {
 	var follow bool
-	var most int
+	var most uint
 	c := &cobra.Command{
 		Use: "events", Short: "What happened to the fleet",
 		Long: `Shows the last events, oldest first: those that the daemon has noticed, and
@@ -264,11 +264,11 @@ scripts read -o jsonl.`,
 		RunE: func(c *cobra.Command, _ []string) error { return runDaemonEvents(c.Context(), env, follow, most) },
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with those that come, until interrupted")
-	c.Flags().IntVar(&most, "last", 50, "the last `N` events; 0: all that are kept")
+	c.Flags().UintVar(&most, "last", 50, "the last `N` events; 0: all that are kept")
 	return about(c, "", "works", exitOK, exitStorage)
 }
 
-func runDaemonEvents(ctx context.Context, env *Env, follow bool, most int) error {
+func runDaemonEvents(ctx context.Context, env *Env, follow bool, most uint) error {
 	if follow && !env.Format().Table() && !env.Format().Lines() {
 		return usageError("--follow has no end, and this output format needs one", "", "use -o jsonl for scripts")
 	}
