@@ -95,7 +95,7 @@ func TestLimitsAreToldAsLimits(t *testing.T) {
 			c.evil(vm)
 			var dials atomic.Int64
 			dial := func(context.Context) (Conn, error) { dials.Add(1); return farVM{vm}, nil }
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // 4 GiB take their time under the race detector
 			defer cancel()
 			// File systems have a limit of their own for links to one file: they are only counted.
 			o := PullOptions{Paths: []string{"/w/"}, Dest: t.TempDir(), DryRun: c.kind == FailRefused}
