@@ -172,10 +172,25 @@ func runKeysImport(ctx context.Context, env *Env, o keysImportOptions) error {
 	return importBundle(ctx, env, f, in, o)
 }
 
-func importBundle(ctx context.Context, env *Env, f *fleet.Fleet, in io.Reader, o keysImportOptions) error {
-	bundle, err := io.ReadAll(in)
+// maxBundle bounds a bundle, bytes: whoever wrote it is not known. One of 100,000
+// VMs has less than half of it.
+const maxBundle = 256 << 20
+
+func readBundle(in io.Reader, limit int64) ([]byte, error) {
+	bundle, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err == nil && int64(len(bundle)) > limit {
+		err = errors.New("it has more than " + ui.Bytes(limit))
+	}
 	if err != nil {
-		return &problem.Error{Kind: problem.Usage, What: "cannot read the bundle", Why: err.Error(), Origin: problem.OriginLocal, Err: err}
+		return nil, &problem.Error{Kind: problem.Usage, What: "cannot read the bundle", Why: err.Error(), Origin: problem.OriginLocal, Err: err}
+	}
+	return bundle, nil
+}
+
+func importBundle(ctx context.Context, env *Env, f *fleet.Fleet, in io.Reader, o keysImportOptions) error {
+	bundle, err := readBundle(in, maxBundle)
+	if err != nil {
+		return err
 	}
 	merge := keys.ImportOptions{IdentityFile: o.identity, DryRun: o.dryRun, Names: o.yes || o.dryRun}
 	if !o.yes && !o.dryRun {
