@@ -33,10 +33,14 @@ func compressed(w io.Writer, write func(io.Writer)) {
 	_ = z.Close()
 }
 
-// endlessZeros writes 4 GiB.
+// endlessZeros writes 4 GiB, or with -short 512 MiB.
 func endlessZeros(w io.Writer) {
 	block := make([]byte, 1<<20)
-	for range 4 << 10 {
+	blocks := 4 << 10
+	if testing.Short() {
+		blocks = 512
+	}
+	for range blocks {
 		if _, err := w.Write(block); err != nil {
 			return
 		}
